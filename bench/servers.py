@@ -1,0 +1,106 @@
+"""The servers under test: what each is called, how it is started, and what its viewers say to it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.bus import Bus
+from bench.machine import CACHE, PROGRAMS, ROOT, SERVER_CORE
+from bench.programs import Program, free_port, python, running
+
+PEERS = CACHE / "peers"
+FOLLOWED = "bench.main"
+STAMP = ("--stamp-us", '"text":"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One that delivers messages from NATS to viewers."""
+
+    name: str
+    label: str
+    command: Callable[[int, Bus], list[str | Path]]
+    environment: dict[str, str] = field(default_factory=dict)
+    load_options: tuple[str, ...] = STAMP
+    subject: str = FOLLOWED
+    makes_frames: bool = True
+    is_the_bus: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        return self.name == "tminus"
+
+
+def _bun(port: int, bus: Bus) -> list[str | Path]:
+    return [PEERS / "bun/node_modules/@oven/bun-linux-x64-baseline/bin/bun", PEERS / "bun/server.js"]
+
+
+def _workerd(port: int, bus: Bus) -> list[str | Path]:
+    program = PEERS / "workerd/node_modules/.bin/workerd"
+    return [program, "serve", PEERS / "workerd/config.capnp", "--experimental", f"--socket-addr=http=127.0.0.1:{port}"]
+
+
+TMINUS = Server(
+    name="tminus",
+    label="tminus coordinator",
+    command=lambda port, bus: [*python("coordinator")],
+    load_options=(*STAMP, "--hello"),
+    subject="countdown.{room}.message",
+    makes_frames=False,
+)
+
+LIMIT = Server(
+    name="limit",
+    label="C loop of `send()`: the limit",
+    command=lambda port, bus: [PROGRAMS / "limit", str(port), bus.url.rpartition(":")[2], FOLLOWED],
+)
+
+SERVERS = (
+    LIMIT,
+    TMINUS,
+    Server(name="bun", label="Bun (uWebSockets) `publish`", command=_bun),
+    Server(name="node", label="Node `ws`", command=lambda port, bus: ["node", PEERS / "node/server.js"]),
+    Server(
+        name="websockets",
+        label="websockets `broadcast` (Python)",
+        command=lambda port, bus: [*python("bench.peers.websockets.server")],
+    ),
+    Server(
+        name="nats",
+        label="nats-server's WebSocket",
+        command=lambda port, bus: [],
+        load_options=(*STAMP, "--nats", "--path", "/", "--greeting", f'CONNECT {{"verbose":false}}\r\nSUB {FOLLOWED} 1\r\n'),
+        is_the_bus=True,
+    ),
+    Server(
+        name="centrifuge",
+        label="Centrifuge (Go, inside Centrifugo)",
+        command=lambda port, bus: [PROGRAMS / "centrifuge"],
+        load_options=(*STAMP, "--centrifuge", "--path", "/", "--greeting", '{"id":1,"connect":{}}'),
+    ),
+    Server(name="workerd", label="workerd (Durable Object)", command=_workerd),
+)
+
+
+@asynccontextmanager
+async def serving(server: Server, bus: Bus, **environment: str) -> AsyncIterator[tuple[Program, int]]:
+    """Run the server on its core; gives the program and the port that its viewers connect to."""
+    if server.is_the_bus:
+        yield bus.program, bus.websocket_port
+        return
+    port = free_port()
+    settings = {
+        "PORT": str(port),
+        "NATS_URL": bus.url,
+        "NATS_ADDRESS": bus.url.removeprefix("nats://"),
+        "SUBJECT": server.subject,
+        "MAX_VIEWERS": "100000",
+        "PYTHONPATH": str(ROOT),
+        **server.environment,
+        **environment,
+    }
+    async with running(
+        server.name, server.command(port, bus), core=SERVER_CORE, port=port, environment=settings
+    ) as program:
+        yield program, port
