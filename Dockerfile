@@ -1,0 +1,30 @@
+# One service of tminus: docker build --build-arg SERVICE=coordinator --build-arg PORT=8787 .
+# The three images share every layer but the last, which holds only our own packages.
+
+FROM python:3.13-slim AS dependencies
+RUN python -m venv --without-pip /app
+COPY requirements.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m pip --python /app/bin/python install --require-hashes --no-deps -r requirements.txt
+
+FROM dependencies AS wheels
+ARG SERVICE
+COPY libs libs
+COPY services/${SERVICE} services/${SERVICE}
+RUN python -m pip --python /app/bin/python wheel --no-deps --no-build-isolation --wheel-dir /wheels \
+    ./libs/* ./services/${SERVICE}
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --no-create-home tminus
+COPY --from=dependencies /app /app
+COPY deploy/ready.py /app/ready.py
+ARG SERVICE
+ARG PORT
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
+    python -m pip --python /app/bin/python install --no-deps --no-cache-dir --no-index /wheels/*.whl
+ENV PATH=/app/bin:$PATH SERVICE=${SERVICE} HOST=0.0.0.0 PORT=${PORT} LOG_FORMAT=json PYTHONUNBUFFERED=1
+USER tminus
+EXPOSE ${PORT}
+HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["python", "-I", "/app/ready.py"]
+# exec, so that the service itself is process 1 and gets SIGTERM.
+CMD ["sh", "-c", "exec python -m ${SERVICE}"]

@@ -1,0 +1,99 @@
+# Everything that is done with a checkout; `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help dev local compose down logs install nats scheduler coordinator frontend \
+        test check format lock schema chaos bench screenshots
+
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := libs/protocol libs/runtime services/scheduler services/coordinator services/frontend
+INSTALLED := .venv/.installed
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The whole stack
+
+dev: ## The whole stack: with Docker where an engine answers, else as local processes
+	@if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
+	then $(MAKE) --no-print-directory compose; \
+	else $(MAKE) --no-print-directory local; fi
+
+local: $(INSTALLED) ## The whole stack as local processes, without Docker
+	@$(BIN)/python deploy/local.py
+
+compose: ## The whole stack in Docker, in the background
+	@docker compose up --build --detach --wait
+	@echo "Follow it with make logs, stop it with make down."
+	@echo "http://localhost:$$(docker compose port edge 8080 | sed 's/.*://')"
+
+down: ## Stop the Compose stack; its stream stays on its volume
+	@docker compose down
+
+logs: ## Follow the logs of the Compose stack
+	@docker compose logs --follow
+
+# One service a terminal, each started again when its code changes
+
+nats: $(INSTALLED) ## The bus, an embedded nats-server, in this terminal
+	@$(BIN)/python deploy/one.py nats
+
+scheduler: $(INSTALLED) ## A scheduler in this terminal; a second one: PORT=8082
+	@$(BIN)/python deploy/one.py scheduler
+
+coordinator: $(INSTALLED) ## A coordinator in this terminal; a second one: PORT=8788
+	@$(BIN)/python deploy/one.py coordinator
+
+frontend: $(INSTALLED) ## The frontend in this terminal
+	@$(BIN)/python deploy/one.py frontend
+
+# The environment
+
+install: $(INSTALLED) ## The virtual environment .venv: locked requirements and our packages
+
+$(INSTALLED): requirements.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("tminus needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.13")'
+	@echo "Installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.txt -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		$(PACKAGES:%=--editable %)
+	@touch $@
+
+lock: ## Pin requirements*.txt anew from requirements*.in; needs uv
+	uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
+		--no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
+	uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
+		--no-emit-index-url --no-emit-find-links requirements-dev.in -o requirements-dev.txt
+
+schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from their types
+
+# Quality
+
+check: $(INSTALLED) ## What CI runs: format, lint, types and every test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+format: $(INSTALLED) ## Format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Browser tests are synchronous and the Compose tests own a Docker engine, so each kind is a pytest
+# run of its own. All of them run, and one that fails fails the whole.
+test: $(INSTALLED) ## Every test: rules, services, browser, Compose
+	@failed=; \
+	for suite in "tests/unit tests/integration" tests/browser tests/compose; do \
+		echo "pytest $$suite"; \
+		$(BIN)/pytest $$suite || failed="$$failed $$suite"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+chaos: $(INSTALLED) ## The failure table: kill every part, count the ticks
+	$(BIN)/pytest tests/chaos
+
+bench: $(INSTALLED) ## The performance table
+
+screenshots: $(INSTALLED) ## The pictures in docs/screenshots

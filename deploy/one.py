@@ -1,0 +1,43 @@
+"""One service in this terminal, started again whenever its code changes: python deploy/one.py NAME."""
+
+import os
+import shlex
+import sys
+
+import watchfiles
+from processes import Process, environment, nats, on_the_bus, ports, service
+
+DEFAULT_PORTS = {
+    "scheduler": "SCHEDULER_PORTS",
+    "coordinator": "COORDINATOR_PORTS",
+    "frontend": "PAGE_PORT",
+}
+
+
+def main() -> None:
+    """Run the service that the command line names."""
+    if sys.argv[1:] == ["nats"]:
+        process = nats(environment())
+    elif len(sys.argv) == 2 and sys.argv[1] in DEFAULT_PORTS:
+        process = alone(sys.argv[1], environment())
+    else:
+        sys.exit(f"usage: {sys.argv[0]} nats|{'|'.join(DEFAULT_PORTS)}")
+    process.check_port()
+    os.environ.update(process.env)
+    watchfiles.run_process(
+        *process.code,
+        target=shlex.join(process.command),
+        target_type="command",
+        callback=lambda _: print(f"{process.name}: code changed, starting again", flush=True),
+    )
+
+
+def alone(name: str, env: dict[str, str]) -> Process:
+    """The service `name` as it stands alone: unlike in the whole stack, every setting can be given."""
+    settings = on_the_bus(name, env) | env
+    port = ports(env, "PORT" if "PORT" in env else DEFAULT_PORTS[name])[0]
+    return service(name, settings, port, "PORT")
+
+
+if __name__ == "__main__":
+    main()

