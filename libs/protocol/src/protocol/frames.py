@@ -1,0 +1,182 @@
+"""What a viewer and a coordinator say to each other: one JSON object a frame."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from .events import Cancelled, EpochMs, Event, From, IntervalMs, Started, Tick
+from .rules import Room
+from .subjects import RoomName
+
+PROTOCOL = 1
+"""The version of this protocol, told in `hello`."""
+MAX_INBOUND_BYTES = 1024
+"""The largest frame that a viewer may send."""
+
+Seq = Annotated[int, Meta(ge=0, description="The stream sequence of an event or a message.")]
+Status = Literal["idle", "scheduled", "running", "finished", "cancelled"]
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What a room shows; all but `status` is null while it is idle."""
+
+    status: Status = "idle"
+    run: str | None = None
+    from_: From | None = field(name="from", default=None)
+    interval_ms: IntervalMs | None = None
+    starts_at: EpochMs | None = None
+    remaining: int | None = None
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
+    """First of a connection: the state to go on from, and how many frames are replayed after it."""
+
+    protocol: int = PROTOCOL
+    room: RoomName
+    epoch: str
+    seq: Seq
+    server_time: EpochMs
+    instance: str
+    viewers: int
+    replayed: int
+    complete: bool
+    state: State
+
+
+class StartedFrame(Started, frozen=True, kw_only=True, tag_field="type", tag="started"):
+    """A `started` event with its place in the stream."""
+
+    seq: Seq
+
+
+class TickFrame(Tick, frozen=True, kw_only=True, tag_field="type", tag="tick"):
+    """A `tick` event with its place in the stream."""
+
+    seq: Seq
+
+
+class CancelledFrame(Cancelled, frozen=True, kw_only=True, tag_field="type", tag="cancelled"):
+    """A `cancelled` event with its place in the stream."""
+
+    seq: Seq
+
+
+class MessageFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
+    """A message; `at` is when the stream stored it."""
+
+    seq: Seq
+    room: RoomName
+    text: str
+    at: EpochMs
+
+
+class Viewers(Struct, frozen=True, kw_only=True, tag_field="type", tag="viewers"):
+    """How many viewers the room has, all replicas summed; at most one a second."""
+
+    room: RoomName
+    count: int
+
+
+class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong"):
+    """The answer to a ping; `server_time` has a fraction, in milliseconds."""
+
+    id: int
+    server_time: float
+
+
+class Bye(Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
+    """Last before the server closes: come back after a random part of `reconnect_ms`."""
+
+    reason: str
+    reconnect_ms: int
+
+
+class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
+    """All that a viewer may send; `seq` and `error_ms` tell what it shows and how well it knows
+    the time, in milliseconds either way."""
+
+    id: Annotated[int, Meta(ge=0, le=1 << 53)]
+    seq: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
+    error_ms: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+
+
+class Screens(Struct, frozen=True, kw_only=True):
+    """What the viewers report of themselves: how many do, how many show the room's last sequence,
+    and the largest `error_ms` among these; null where none reports."""
+
+    reporting: int = 0
+    in_step: int = 0
+    worst_error_ms: float | None = None
+
+
+class RoomReply(Struct, frozen=True, kw_only=True):
+    """The reply of `coordinator.room`."""
+
+    room: RoomName
+    epoch: str
+    seq: Seq
+    viewers: int
+    screens: Screens
+    state: State
+
+
+Frame = (
+    Hello | StartedFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye | Ping
+)
+
+
+class FrameError(ValueError):
+    """A viewer sent what is not a ping."""
+
+
+_encoder = msgspec.json.Encoder()
+_pings = msgspec.json.Decoder(Ping)
+
+
+def encode(frame: Struct) -> bytes:
+    """The frame's JSON."""
+    return _encoder.encode(frame)
+
+
+def decode_ping(payload: bytes) -> Ping:
+    """Read what a viewer sent; raises FrameError where it is no ping."""
+    try:
+        return _pings.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(str(error)) from None
+
+
+def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFrame:
+    """The frame that tells a viewer of `event`, stored as `seq`."""
+    fields = msgspec.structs.asdict(event)
+    match event:
+        case Started():
+            return StartedFrame(seq=seq, **fields)
+        case Tick():
+            return TickFrame(seq=seq, **fields)
+        case Cancelled():
+            return CancelledFrame(seq=seq, **fields)
+
+
+def state_of(room: Room) -> State:
+    """What a viewer is told of a room."""
+    last = room.last
+    if last is None:
+        return State()
+    status: Status
+    match last:
+        case Started():
+            status, remaining = "scheduled", None
+        case Tick(remaining=remaining):
+            status = "running" if remaining else "finished"
+        case Cancelled(remaining=remaining):
+            status = "cancelled"
+    return State(
+        status=status,
+        run=last.run,
+        from_=last.from_,
+        interval_ms=last.interval_ms,
+        starts_at=last.starts_at,
+        remaining=remaining,
+    )

@@ -1,0 +1,48 @@
+"""Free text sent into a room, as it comes from the bus: JSON with a `text`, or just text."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+MAX_BYTES: Final = 4096
+"""The largest payload of a message, in bytes."""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """The payload of a message in its JSON form."""
+
+    text: str
+
+
+class MessageError(ValueError):
+    """A payload that is not a message; its text says why."""
+
+
+def encode(text: str) -> bytes:
+    """The payload that carries `text`; raises MessageError where it is blank or too long."""
+    if not text.strip():
+        raise MessageError("text: blank")
+    payload = msgspec.json.encode(Message(text=text))
+    if len(payload) > MAX_BYTES:
+        raise MessageError(f"text: {len(payload)} bytes as JSON, {MAX_BYTES} at most")
+    return payload
+
+
+def decode(payload: bytes) -> str:
+    """The text of a message: the `text` of a JSON object that has one, else the payload itself.
+
+    Raises MessageError where it is too long, not UTF-8, or blank.
+    """
+    if len(payload) > MAX_BYTES:
+        raise MessageError(f"{len(payload)} bytes, {MAX_BYTES} at most")
+    try:
+        text = msgspec.json.decode(payload, type=Message).text
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            raise MessageError("not UTF-8") from None
+    if not text.strip():
+        raise MessageError("blank")
+    return text

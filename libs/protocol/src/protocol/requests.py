@@ -1,0 +1,66 @@
+"""What people and services ask for: start a countdown, cancel it, tell a room's state."""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from .events import EpochMs, From, IntervalMs
+from .subjects import DEFAULT_ROOM, RoomName
+
+MAX_LEAD_MS = 24 * 60 * 60 * 1000
+"""How far ahead a run may be scheduled, in milliseconds."""
+MAX_LAG_MS = 1000
+"""How far back `starts_at` may lie, in milliseconds: its way here, its sender's clock."""
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """Start a run; without `starts_at` it starts now."""
+
+    room: RoomName = DEFAULT_ROOM
+    from_: From = field(name="from", default=10)
+    interval_ms: IntervalMs = 1000
+    starts_at: (
+        Annotated[EpochMs, Meta(description="First tick, up to 24 hours ahead; null is now.")]
+        | None
+    ) = None
+
+
+class Cancel(Struct, frozen=True, kw_only=True):
+    """Cancel the run that is under way."""
+
+    room: RoomName = DEFAULT_ROOM
+
+
+class ReadRoom(Struct, frozen=True, kw_only=True):
+    """Tell a room's state."""
+
+    room: RoomName = DEFAULT_ROOM
+
+
+class RequestError(ValueError):
+    """A request that is not valid; its text names the field and what is wrong with it."""
+
+
+R = TypeVar("R", Start, Cancel, ReadRoom)
+
+
+def decode(payload: bytes, kind: type[R]) -> R:
+    """Read a request of `kind`; an empty payload asks for the defaults.
+
+    Raises RequestError naming the field.
+    """
+    try:
+        return msgspec.json.decode(payload or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(describe(error)) from None
+
+
+def describe(error: Exception) -> str:
+    """Say of a decoding error, in one line, which field is wrong and why."""
+    what, separator, path = str(error).partition(" - at `$")
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if not separator:
+        return what
+    return f"{path.strip('.`')}: {what}"

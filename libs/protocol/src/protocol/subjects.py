@@ -1,0 +1,55 @@
+"""The names on the bus: the stream, its two subjects a room, and what the services answer to."""
+
+import re
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+STREAM: Final = "COUNTDOWN"
+EVERYTHING: Final = "countdown.*.*"
+ALL_EVENTS: Final = "countdown.*.events"
+ALL_MESSAGES: Final = "countdown.*.message"
+
+START: Final = "scheduler.start"
+CANCEL: Final = "scheduler.cancel"
+ROOM: Final = "coordinator.room"
+PRESENCE: Final = "presence.coordinator"
+"""Coordinators tell one another here how many viewers each has; nobody else needs it."""
+
+DEFAULT_ROOM: Final = "main"
+# Python's `$` also matches before a last newline; the look-ahead shuts that door everywhere.
+ROOM_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$(?!\n)"
+RoomName = Annotated[
+    str,
+    Meta(
+        pattern=ROOM_PATTERN,
+        description="Lower-case letters, digits and inner hyphens, 1 to 64 characters.",
+    ),
+]
+_room = re.compile(ROOM_PATTERN)
+
+
+def is_room(name: str) -> bool:
+    """Whether `name` may name a room."""
+    return _room.match(name) is not None
+
+
+def events(room: str) -> str:
+    """The subject of a room's history."""
+    return f"countdown.{room}.events"
+
+
+def messages(room: str) -> str:
+    """The subject of a room's messages."""
+    return f"countdown.{room}.message"
+
+
+def parse(subject: str) -> tuple[str, str] | None:
+    """Split a subject of the stream into its room and its kind, `events` or `message`.
+
+    None where it is neither, or where its room is not one (NATS allows names that we do not).
+    """
+    match subject.split("."):
+        case ["countdown", room, ("events" | "message") as kind] if is_room(room):
+            return room, kind
+    return None

@@ -1,0 +1,240 @@
+"""The connection to NATS: made in the background, kept for ever, and requests over it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Never
+
+import nats.errors
+from aiohttp import web
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from prometheus_client import Counter, Gauge
+
+from .background import background
+from .health import CHECKS
+from .logs import logger
+from .settings import Settings
+
+log = logger(__name__)
+
+CONNECT_SECONDS = 3.0
+RETRY_SECONDS = 0.2
+PING_SECONDS = 2
+API_SECONDS = 2.0
+
+_is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
+_errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
+
+
+class BusError(Exception):
+    """Something on the bus could not be done; the text says what, for people."""
+
+
+class BusUnavailable(BusError):
+    """There is no connection to NATS at the moment."""
+
+
+class BusTimeout(BusError):
+    """No answer came in time; what was asked may have been done all the same."""
+
+
+class NoResponders(BusError):
+    """Nobody serves this subject at the moment."""
+
+
+class ServiceError(BusError):
+    """A service answered with an error: its `code`, its words, and the `body` that came along."""
+
+    def __init__(self, code: int, description: str, body: bytes) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.body = body
+
+
+@contextmanager
+def bus_errors(what: str) -> Iterator[None]:
+    """Raise whatever can go wrong on the connection as a BusError that says `what` failed."""
+    try:
+        yield
+    except BusError:
+        raise
+    except nats.errors.NoRespondersError:
+        raise NoResponders(f"{what}: nobody answers") from None
+    except (nats.errors.TimeoutError, TimeoutError):
+        raise BusTimeout(f"{what}: no answer in time") from None
+    except (nats.errors.Error, OSError, RuntimeError) as error:
+        # uvloop raises RuntimeError for a write to a transport that is closed.
+        raise BusUnavailable(f"{what}: {_words(error)}") from None
+
+
+class Bus:
+    """One service's connection to NATS.
+
+    nats-py reconnects by itself, but closes a client for good on several errors of the server
+    (a refused password, for one). So a client can be replaced: take `client` anew for each use, and
+    re-subscribe when `connected()` hands out another one.
+    """
+
+    def __init__(self, settings: Settings, service: str) -> None:
+        self._settings = settings
+        self._service = service
+        self._client: Client | None = None
+        self._jetstream: JetStreamContext | None = None
+        self._connected = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._reason = "not connected yet"
+        self.on_disconnect: list[Callable[[], None]] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether NATS is there."""
+        return self._client is not None and self._client.is_connected
+
+    @property
+    def client(self) -> Client:
+        """The connected client; raises BusUnavailable where there is none."""
+        if self._client is None or not self._client.is_connected:
+            raise BusUnavailable(f"no connection to NATS: {self._reason}")
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """JetStream over the connected client; raises BusUnavailable where there is none."""
+        client = self.client
+        if self._jetstream is None:
+            self._jetstream = client.jetstream(timeout=API_SECONDS)
+        return self._jetstream
+
+    def check(self) -> str | None:
+        """For `/readyz`."""
+        return None if self.is_connected else f"no connection to NATS: {self._reason}"
+
+    async def connected(self) -> Client:
+        """Wait until NATS is there."""
+        while True:
+            await self._connected.wait()
+            if self._client is not None:
+                return self._client
+
+    async def closed(self, client: Client) -> None:
+        """Wait until `client` is closed for good and another one will take its place."""
+        while client is self._client and not client.is_closed:
+            await self._closed.wait()
+
+    async def request(self, subject: str, payload: bytes = b"", timeout: float = 1.0) -> bytes:
+        """Ask the service behind `subject`; `timeout` is in seconds.
+
+        Raises ServiceError, NoResponders, BusTimeout or BusUnavailable.
+        """
+        with bus_errors(subject):
+            reply = await self.client.request(subject, payload, timeout=timeout)
+        headers = reply.headers or {}
+        if code := headers.get("Nats-Service-Error-Code"):
+            words = headers.get("Nats-Service-Error", "")
+            raise ServiceError(int(code) if code.isdigit() else 500, words, reply.data)
+        return reply.data
+
+    async def run(self) -> Never:
+        """Connect, and once a client is closed for good, connect again; for ever."""
+        while True:
+            client = Client()
+            self._closed.clear()
+            try:
+                with bus_errors("connecting"):
+                    async with asyncio.timeout(CONNECT_SECONDS):
+                        await self._connect(client)
+            except BusError:
+                # Why it failed has been told by the error callback.
+                await _close(client)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._client = client
+            await self._on_connected()
+            try:
+                await self._closed.wait()
+            finally:
+                self._client = self._jetstream = None
+                self._connected.clear()
+                _is_connected.set(0)
+                await _close(client)
+
+    async def _connect(self, client: Client) -> None:
+        settings = self._settings
+        await client.connect(
+            servers=[url.strip() for url in settings.nats_url.split(",")],
+            name=self._service,
+            user=settings.nats_user or None,
+            password=settings.nats_password or None,
+            inbox_prefix=f"_INBOX_{self._service}",
+            connect_timeout=2,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # seconds, fractions too
+            ping_interval=PING_SECONDS,
+            max_outstanding_pings=2,
+            # Nothing is kept back while the connection is gone: what can't be sent now fails now.
+            pending_size=0,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_connected,
+            closed_cb=self._on_closed,
+        )
+
+    async def _on_connected(self) -> None:
+        self._reason = ""
+        self._connected.set()
+        _is_connected.set(1)
+        log.info("connected to NATS", url=self._settings.nats_url)
+
+    async def _on_disconnected(self) -> None:
+        self._connected.clear()
+        _is_connected.set(0)
+        if self._client is not None:
+            self._say("connection lost")
+            for callback in self.on_disconnect:
+                callback()
+
+    async def _on_closed(self) -> None:
+        self._closed.set()
+
+    async def _on_error(self, error: Exception) -> None:
+        _errors.inc()
+        if self.is_connected:
+            log.warning("NATS reported an error", error=_words(error))
+        else:
+            self._say(_words(error))
+
+    def _say(self, reason: str) -> None:
+        """Log why there is no connection, once for as long as the reason stays the same."""
+        if reason != self._reason:
+            self._reason = reason
+            log.warning("no connection to NATS", reason=reason, url=self._settings.nats_url)
+
+
+BUS = web.AppKey("bus", Bus)
+
+
+def bus(
+    settings: Settings, service: str
+) -> Callable[[web.Application], AbstractAsyncContextManager[None]]:
+    """The cleanup context that gives a service its `app[BUS]`."""
+
+    @asynccontextmanager
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        app[BUS] = Bus(settings, service)
+        app[CHECKS].append(app[BUS].check)
+        async with background(app[BUS].run()):
+            yield
+
+    return context
+
+
+async def _close(client: Client) -> None:
+    # Closing flushes first, which can fail in many ways or never end where the server is gone.
+    with suppress(BusError), bus_errors("closing"):
+        await asyncio.wait_for(client.close(), 1.0)
+
+
+def _words(error: Exception) -> str:
+    return str(error).removeprefix("nats: ") or type(error).__name__

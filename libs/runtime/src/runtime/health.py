@@ -1,0 +1,36 @@
+"""What operators ask of every service: is it alive, can it do its job, what are its figures."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], str | None]
+"""Says in words why the service can't do its job now; None where it can."""
+
+CHECKS: web.AppKey[list[Check]] = web.AppKey("checks", list)
+
+
+def routes(app: web.Application) -> list[web.RouteDef]:
+    """`/healthz`, `/readyz` and `/metrics`; `app[CHECKS]` decides what ready means."""
+    app[CHECKS] = []
+    return [
+        web.get("/healthz", _healthz),
+        web.get("/readyz", _readyz),
+        web.get("/metrics", _metrics),
+    ]
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.json_response({"alive": True})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    reasons = [reason for check in request.app[CHECKS] if (reason := check())]
+    if reasons:
+        return web.json_response({"ready": False, "reason": "; ".join(reasons)}, status=503)
+    return web.json_response({"ready": True})
+
+
+async def _metrics(_: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,92 @@
+"""A service on the bus (the `nats micro` protocol): endpoints that take bytes and give bytes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Never
+
+from nats.micro import add_service
+from nats.micro.request import Request
+from prometheus_client import Counter
+
+from .bus import Bus, BusError, bus_errors
+from .logs import logger
+
+log = logger(__name__)
+
+Handler = Callable[[bytes], Awaitable[bytes]]
+
+LAST_REQUESTS_SECONDS = 2.0
+"""How long requests in flight may still take when the service ends."""
+
+_answers = Counter("tminus_requests_total", "Requests answered on the bus.", ["subject", "code"])
+
+
+class Refused(Exception):
+    """A request that gets an error as its reply: a code as in HTTP, words, and a body."""
+
+    def __init__(self, code: int, description: str, body: bytes = b"") -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.body = body
+
+
+async def respond(
+    bus: Bus,
+    name: str,
+    description: str,
+    endpoints: Mapping[str, Handler],
+    instance: str,
+    ready: Callable[[], Awaitable[object]],
+) -> Never:
+    """Serve `endpoints` (handlers by subject) as the service `name`, for ever, once `ready`."""
+    await ready()
+    while True:
+        client = await bus.connected()
+        # One request at a time per endpoint: holding all the locks means that none is in flight.
+        locks = {subject: asyncio.Lock() for subject in endpoints}
+        service = await add_service(
+            client,
+            name=name,
+            version=version(f"tminus-{name}"),
+            description=description,
+            metadata={"instance": instance},
+        )
+        try:
+            for subject, handler in endpoints.items():
+                await service.add_endpoint(
+                    name=subject.rpartition(".")[2],
+                    subject=subject,
+                    handler=_answering(subject, handler, locks[subject]),
+                )
+            await bus.closed(client)
+        finally:
+            with suppress(BusError), bus_errors("stopping"):
+                async with asyncio.timeout(LAST_REQUESTS_SECONDS):
+                    for lock in locks.values():
+                        await lock.acquire()
+                    await service.stop()
+
+
+def _answering(
+    subject: str, handler: Handler, lock: asyncio.Lock
+) -> Callable[[Request], Awaitable[None]]:
+    async def answer(request: Request) -> None:
+        async with lock:
+            code = 200
+            with suppress(BusError, ValueError), bus_errors(subject):  # nobody to reply to any more
+                try:
+                    await request.respond(await handler(request.data))
+                except Refused as refused:
+                    code = refused.code
+                    await request.respond_error(str(code), refused.description, refused.body)
+                except Exception:
+                    # The caller is told nothing of our insides; the log is.
+                    code = 500
+                    log.exception("a request failed", subject=subject)
+                    await request.respond_error("500", "internal error")
+            _answers.labels(subject, code).inc()
+
+    return answer

@@ -1,0 +1,97 @@
+"""Settings from the environment: read once, checked, passed down."""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class SettingsError(ValueError):
+    """An environment variable is not valid; the text names it in one line."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What every service can be told; the environment variable is the field's name in capitals."""
+
+    app_env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: Port
+    nats_url: str = "nats://127.0.0.1:4222"
+    """One server or several, separated by commas."""
+    nats_user: str = ""
+    nats_password: str = ""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+    instance: Annotated[str, Meta(min_length=1, max_length=128)] = msgspec.field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
+    )
+
+
+class PublicSettings(Settings, frozen=True, kw_only=True):
+    """What the services that people's browsers reach can be told besides."""
+
+    allowed_origins: str = ""
+    """Origins of other sites that may call, separated by commas; `*` is any."""
+    tls_cert: str = ""
+    tls_key: str = ""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], environ: Mapping[str, str]) -> S:
+    """Read settings of `kind` from `environ`; a variable that is empty counts as not set.
+
+    Raises SettingsError naming the first variable that is not valid.
+    """
+    given = {
+        field.name: value
+        for field in msgspec.structs.fields(kind)
+        if (value := environ.get(field.name.upper(), "").strip())
+    }
+    if "log_level" in given:
+        given["log_level"] = given["log_level"].upper()
+    for field in msgspec.structs.fields(kind):
+        if field.name in given:
+            try:
+                msgspec.convert(given[field.name], type=field.type, strict=False)
+            except msgspec.ValidationError as error:
+                raise SettingsError(
+                    f"{field.name.upper()}={given[field.name]!r} is not valid: {error}"
+                ) from None
+    settings = msgspec.convert(given, type=kind, strict=False)
+    _check_servers(settings.nats_url)
+    if isinstance(settings, PublicSettings):
+        _check_origins(settings.allowed_origins)
+        _check_tls(settings.tls_cert, settings.tls_key)
+    return settings
+
+
+def _check_servers(urls: str) -> None:
+    for url in urls.split(","):
+        if not url.strip().startswith(("nats://", "tls://", "ws://", "wss://")):
+            raise SettingsError(f"NATS_URL={urls!r} is not valid: expected nats://host:port")
+
+
+def _check_origins(origins: str) -> None:
+    for origin in origins.split(","):
+        text = origin.strip()
+        if text and text != "*" and not text.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host, or *"
+            )
+
+
+def _check_tls(certificate: str, key: str) -> None:
+    if bool(certificate) != bool(key):
+        missing = "TLS_KEY" if certificate else "TLS_CERT"
+        raise SettingsError(f"{missing} is not set: TLS_CERT and TLS_KEY go together")
+    for name, path in (("TLS_CERT", certificate), ("TLS_KEY", key)):
+        if path and not Path(path).is_file():
+            raise SettingsError(f"{name}={path!r} is not valid: no such file")

@@ -1,0 +1,1 @@
+"""Follows the stream and fans its entries out to viewers."""

@@ -1,0 +1,118 @@
+"""The coordinator as a service: follow the stream, seat viewers, answer what a room's state is."""
+
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from protocol import frames, requests, subjects
+from protocol.frames import RoomReply
+from protocol.requests import ReadRoom, RequestError
+from runtime import health
+from runtime.background import background
+from runtime.bus import BUS, bus
+from runtime.follower import Follower
+from runtime.responder import Refused, respond
+
+from .history import History
+from .hub import Hub
+from .joining import Door
+from .presence import Peers
+from .settings import Settings
+
+LOOK_BACK = 50_000
+"""How many entries of the stream are read at the start, for viewers who come back."""
+SPARE_FILES = 64
+"""File descriptors that are not for viewers."""
+
+SETTINGS = web.AppKey("settings", Settings)
+HUB = web.AppKey("hub", Hub)
+DOOR = web.AppKey("door", Door)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The whole service."""
+    app = web.Application()
+    app[SETTINGS] = settings
+    app.add_routes(health.routes(app))
+    app.add_routes(
+        [
+            web.get("/ws/connect", connect_web_socket),
+            web.get("/sse/connect", connect_event_stream),
+        ]
+    )
+    app.cleanup_ctx.extend([bus(settings, "coordinator"), coordinating])
+    app.on_shutdown.append(dismissing)
+    return app
+
+
+@asynccontextmanager
+async def coordinating(app: web.Application) -> AsyncIterator[None]:
+    """Follow the stream, tell and hear of viewers elsewhere, and answer once all is known."""
+    settings, the_bus = app[SETTINGS], app[BUS]
+    hub = app[HUB] = Hub(settings.instance)
+    peers = Peers(the_bus, hub)
+    follower = Follower(
+        the_bus,
+        subjects.EVERYTHING,
+        look_back=LOOK_BACK,
+        on_entry=hub.take_in,
+        on_epoch=hub.begin,
+        on_caught_up=hub.caught_up,
+    )
+    app[DOOR] = Door(hub, follower, settings, settings.max_viewers or _viewers_by_files())
+    app[health.CHECKS].append(follower.check)
+
+    async def tell_room(payload: bytes) -> bytes:
+        try:
+            name = requests.decode(payload, ReadRoom).room
+        except RequestError as error:
+            raise Refused(400, str(error)) from None
+        return frames.encode(room_reply(hub, peers, name))
+
+    answering = respond(
+        the_bus,
+        "coordinator",
+        "Tells what a room shows",
+        {subjects.ROOM: tell_room},
+        settings.instance,
+        ready=follower.caught_up,
+    )
+    async with background(follower.run(), hub.sweep(), peers.listen(), peers.tell(), answering):
+        yield
+
+
+async def connect_web_socket(request: web.Request) -> web.StreamResponse:
+    return await request.app[DOOR].web_socket(request)
+
+
+async def connect_event_stream(request: web.Request) -> web.StreamResponse:
+    return await request.app[DOOR].event_stream(request)
+
+
+async def dismissing(app: web.Application) -> None:
+    """End all viewers' connections, before the bus is left."""
+    app[health.CHECKS].append(lambda: "shutting down")
+    await app[HUB].end()
+
+
+def room_reply(hub: Hub, peers: Peers, name: str) -> RoomReply:
+    """What `coordinator.room` answers."""
+    room = hub.rooms.get(name)
+    history = room.history if room is not None else History(0)
+    return RoomReply(
+        room=name,
+        epoch=hub.epoch,
+        seq=history.seq,
+        viewers=(len(room) if room is not None else 0) + hub.elsewhere.get(name, 0),
+        screens=peers.screens(name),
+        state=history.state,
+    )
+
+
+def _viewers_by_files() -> int:
+    """How many viewers the file descriptors allow, once their limit is as high as it may be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return int(max(1, hard - SPARE_FILES))

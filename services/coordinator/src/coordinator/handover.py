@@ -1,0 +1,36 @@
+"""Taking a socket over from aiohttp, once it has answered the handshake.
+
+aiohttp keeps a task, a parser, a request and queues for as long as its handler runs: some 12 KB a
+connection, of which a viewer that only listens needs nothing. So when the response has been
+prepared the transport gets a protocol of ours, and aiohttp is told that its connection is lost: it
+forgets it without closing the socket. This uses `RequestHandler.transport`, which aiohttp does not
+document; tests/integration/test_handover.py fails loudly when that changes.
+"""
+
+import asyncio
+import socket
+
+from aiohttp import web
+
+SEND_BUFFER_BYTES = 64 * 1024
+"""What the kernel may hold back for one viewer (Linux doubles it): it would be megabytes."""
+WRITE_BUFFER_BYTES = 64 * 1024
+"""What the process may hold back for one viewer before it counts as lagging."""
+
+
+def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transport | None:
+    """Give the request's socket to `viewer`; None where the peer has already gone.
+
+    The handler must return soon after, without writing anything more.
+    """
+    transport, handler = request.transport, request.protocol
+    if transport is None or transport.is_closing():
+        return None
+    transport.set_protocol(viewer)
+    handler.transport = None  # so that connection_lost does not close it
+    handler.connection_lost(None)
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+    return transport

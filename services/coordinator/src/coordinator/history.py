@@ -1,0 +1,88 @@
+"""A room as a coordinator holds it: its state, and its latest frames ready to be sent again."""
+
+from collections import deque
+
+from protocol import frames
+from protocol.events import Event
+from protocol.frames import State
+from protocol.rules import Room, apply
+
+from .wire import Wire
+
+MAX_EVENTS = 256
+MAX_MESSAGES = 64
+MAX_FIRST = 64
+"""The most frames that a viewer gets who comes for the first time."""
+
+
+class History:
+    """What a room's viewers have been told, and what a new one is told first.
+
+    Events and messages are kept apart, so that many messages push no event out.
+    """
+
+    __slots__ = (
+        "_event_floor",
+        "_events",
+        "_message_floor",
+        "_messages",
+        "_run_seq",
+        "room",
+        "seq",
+    )
+
+    def __init__(self, floor: int) -> None:
+        """`floor` is the stream sequence up to which entries may be missing here."""
+        self.room = Room()
+        self.seq = 0
+        """Sequence of the room's last entry, event or message."""
+        self._events: deque[Wire] = deque()
+        self._messages: deque[Wire] = deque()
+        self._event_floor = self._message_floor = floor
+        self._run_seq = 0
+
+    @property
+    def state(self) -> State:
+        """What the room shows."""
+        return frames.state_of(self.room)
+
+    def add_event(self, seq: int, event: Event | None, epoch: str) -> Wire | None:
+        """Take in an entry of the room's events; gives the frame to send."""
+        previous = self.room.last
+        self.room = apply(self.room, seq, event)
+        self.seq = seq
+        if event is None:
+            return None
+        if previous is None or previous.run != event.run:
+            self._run_seq = seq
+        wire = Wire(frames.of_event(seq, event), epoch)
+        self._events.append(wire)
+        if len(self._events) > MAX_EVENTS:
+            self._event_floor = self._events.popleft().seq or 0
+        return wire
+
+    def add_message(self, seq: int, message: frames.MessageFrame, epoch: str) -> Wire:
+        """Take in a message; gives the frame to send."""
+        self.seq = seq
+        wire = Wire(message, epoch)
+        self._messages.append(wire)
+        if len(self._messages) > MAX_MESSAGES:
+            self._message_floor = self._messages.popleft().seq or 0
+        return wire
+
+    def first(self) -> list[Wire]:
+        """The current or last run's frames and the latest messages, MAX_FIRST at most in all."""
+        run = [wire for wire in self._events if (wire.seq or 0) >= self._run_seq][-MAX_FIRST:]
+        room_left = MAX_FIRST - len(run)
+        return _merge(run, list(self._messages)[-room_left:] if room_left else [])
+
+    def since(self, after: int) -> tuple[list[Wire], bool]:
+        """The frames after the sequence `after`, and whether none of them is missing."""
+        events = [wire for wire in self._events if (wire.seq or 0) > after]
+        messages = [wire for wire in self._messages if (wire.seq or 0) > after]
+        is_complete = after >= self._event_floor and after >= self._message_floor
+        return _merge(events, messages), is_complete
+
+
+def _merge(events: list[Wire], messages: list[Wire]) -> list[Wire]:
+    return sorted(events + messages, key=lambda wire: wire.seq or 0)

@@ -1,0 +1,91 @@
+"""How a viewer comes in: the two handshakes, and what refuses them."""
+
+from aiohttp import web
+
+from protocol import subjects
+from runtime.follower import Follower
+from runtime.origins import is_allowed
+
+from .handover import take_over
+from .hub import Hub
+from .settings import Settings
+from .viewer import EventStreamViewer, Viewer, WebSocketViewer
+
+REACH_SECONDS = 2.0
+"""How long a viewer that has seen more of the stream than we have waits for us to get there."""
+
+
+class Door:
+    """The endpoints `/ws/connect` and `/sse/connect`."""
+
+    def __init__(self, hub: Hub, follower: Follower, settings: Settings, max_viewers: int) -> None:
+        self._hub = hub
+        self._follower = follower
+        self._settings = settings
+        self._max_viewers = max_viewers
+
+    async def web_socket(self, request: web.Request) -> web.StreamResponse:
+        """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
+        name, epoch, after = await self._admit(request)
+        response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
+        await response.prepare(request)
+        viewer = WebSocketViewer(self._hub.room(name))
+        return self._seat(request, viewer, epoch, after)
+
+    async def event_stream(self, request: web.Request) -> web.StreamResponse:
+        """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
+        if request.version < (1, 1):
+            raise web.HTTPVersionNotSupported(text="an event stream needs HTTP/1.1\n")
+        name, epoch, after = await self._admit(request)
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        if origin := request.headers.get("Origin"):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Vary"] = "Origin"
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        viewer = EventStreamViewer(self._hub.room(name))
+        return self._seat(request, viewer, epoch, after)
+
+    async def _admit(self, request: web.Request) -> tuple[str, str, int | None]:
+        """The room and the place to resume from; raises the refusal where there is a reason."""
+        name = request.query.get("room", subjects.DEFAULT_ROOM)
+        if not subjects.is_room(name):
+            raise web.HTTPBadRequest(text=f"room: {name[:80]!r} is not a room's name\n")
+        epoch, after = _resume(request)
+        if not is_allowed(request, self._settings):
+            raise web.HTTPForbidden(text="this origin may not connect\n")
+        if self._hub.count >= self._max_viewers:
+            raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
+        if after is not None and epoch == self._hub.epoch and after > self._hub.position:
+            await self._follower.reached(after, REACH_SECONDS)
+        if self._hub.is_beginning:
+            raise web.HTTPServiceUnavailable(
+                text="not caught up with the stream\n", headers={"Retry-After": "1"}
+            )
+        return name, epoch, after
+
+    def _seat(
+        self, request: web.Request, viewer: Viewer, epoch: str, after: int | None
+    ) -> web.Response:
+        transport = take_over(request, viewer)
+        if transport is not None:
+            self._hub.welcome(viewer)
+            viewer.room.join(viewer, transport, epoch, after)
+        return web.Response()  # never written: the connection is not aiohttp's any more
+
+
+def _resume(request: web.Request) -> tuple[str, int | None]:
+    """The epoch and sequence that the viewer has seen last."""
+    last_event_id = request.headers.get("Last-Event-ID", "")
+    epoch, separator, after = last_event_id.partition(":")
+    if not separator:
+        epoch, after = request.query.get("epoch", ""), request.query.get("after", "")
+    if after and not (after.isascii() and after.isdigit() and len(after) <= 16):
+        raise web.HTTPBadRequest(text=f"after: {after[:80]!r} is not a sequence\n")
+    return epoch, int(after) if after else None

@@ -1,0 +1,173 @@
+"""A room's viewers: what is sent to all of them at once, and what to one that comes or lagged."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from protocol.frames import Hello, Ping, Pong, Screens
+from runtime.clock import now, now_ms
+
+from .history import History
+from .viewer import Viewer, WebSocketViewer
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+REPORT_SECONDS = 10.0
+"""A viewer's report of itself is out of date after this long."""
+SETTLING_SECONDS = 0.5
+"""A viewer that shows the entry before the last one is in step for this long after the last."""
+
+
+class Room:
+    """The viewers of one room on this coordinator."""
+
+    __slots__ = (
+        "_changed_at",
+        "_flushed_seq",
+        "_pending",
+        "_previous_seq",
+        "audiences",
+        "history",
+        "hub",
+        "name",
+        "told_viewers",
+    )
+
+    def __init__(self, hub: "Hub", name: str, floor: int) -> None:
+        self.hub = hub
+        self.name = name
+        self.history = History(floor)
+        self.audiences: dict[type[Viewer], set[Viewer]] = {}
+        """The viewers by kind: what they are sent is encoded once for each."""
+        self.told_viewers = 0
+        self._pending: list[Wire] = []
+        self._flushed_seq = 0
+        self._previous_seq = 0
+        self._changed_at = 0.0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.audiences.values()))
+
+    def publish(self, wire: Wire) -> None:
+        """Send a frame to all viewers, with all else that comes in this turn of the loop."""
+        if wire.seq is not None:
+            self._previous_seq, self._changed_at = self._flushed_seq, self.hub.loop.time()
+        if not self.audiences or self.hub.is_beginning:
+            self._flushed_seq = self.history.seq
+            return
+        if not self._pending:
+            self.hub.loop.call_soon(self.flush)
+        self._pending.append(wire)
+
+    def flush(self) -> None:
+        """Write what is pending, to each viewer once."""
+        self._flushed_seq = self.history.seq
+        if not self._pending:
+            return
+        batch, self._pending = self._pending, []
+        for kind, viewers in self.audiences.items():
+            data = kind.encode(batch)
+            for viewer in viewers:
+                if not viewer.lagging_since and not viewer.is_closing:
+                    viewer.transport.write(data)  # type: ignore[union-attr]  # set at join
+
+    def join(
+        self, viewer: Viewer, transport: asyncio.Transport, epoch: str, after: int | None
+    ) -> None:
+        """Tell a new viewer all it needs, then count it in: in one turn, so nothing is missed."""
+        self.flush()
+        viewer.transport = transport
+        self.audiences.setdefault(type(viewer), set()).add(viewer)
+        if after is not None and epoch == self.hub.epoch and after <= self.hub.position:
+            self._tell(viewer, *self.history.since(after))
+        else:
+            self._tell(viewer, self.history.first(), is_complete=after is None and not epoch)
+
+    def leave(self, viewer: Viewer) -> None:
+        """The viewer's connection has ended."""
+        viewers = self.audiences[type(viewer)]
+        viewers.discard(viewer)
+        if not viewers:
+            del self.audiences[type(viewer)]
+        self.hub.forget(viewer)
+
+    def fall_behind(self, viewer: Viewer) -> None:
+        """The viewer's buffers are full: it is sent nothing until they have drained."""
+        if not viewer.lagging_since:
+            viewer.lagging_since = self.hub.loop.time()
+            viewer.flushed_seq = self._flushed_seq
+            self.hub.lagging.add(viewer)
+
+    def catch_up(self, viewer: Viewer) -> None:
+        """The viewer's buffers have drained: one hello, and what it has missed."""
+        self.flush()
+        viewer.lagging_since = 0.0
+        self.hub.lagging.discard(viewer)
+        if not viewer.is_closing:
+            if viewer.flushed_seq >= 0:
+                self._tell(viewer, *self.history.since(viewer.flushed_seq))
+            else:
+                self._tell(viewer, self.history.first(), is_complete=False)
+
+    def restart(self, floor: int) -> None:
+        """The stream is another one: forget the old one's history; `greet_again` follows."""
+        self._pending.clear()
+        self.history = History(floor)
+        self._flushed_seq = self._previous_seq = 0
+        for viewer in self.hub.lagging:
+            viewer.flushed_seq = -1
+
+    def greet_again(self) -> None:
+        """Tell every viewer the state to go on from, since the stream is another one."""
+        self.flush()
+        for viewers in self.audiences.values():
+            for viewer in viewers:
+                if not viewer.lagging_since and not viewer.is_closing:
+                    self._tell(viewer, self.history.first(), is_complete=False)
+
+    def on_ping(self, viewer: WebSocketViewer, ping: Ping) -> None:
+        """Answer a ping at once; note what the viewer says of itself."""
+        if viewer.transport is not None and not viewer.lagging_since:
+            pong = Wire(Pong(id=ping.id, server_time=now()))
+            viewer.transport.write(pong.websocket)
+        if ping.seq is not None:
+            time = self.hub.loop.time()
+            is_settling = time - self._changed_at < SETTLING_SECONDS
+            viewer.is_in_step = ping.seq >= (
+                self._previous_seq if is_settling else self.history.seq
+            )
+            viewer.reported_at = time
+            viewer.error_ms = ping.error_ms or 0.0
+
+    def screens(self) -> Screens:
+        """What the viewers have reported of themselves lately."""
+        since = self.hub.loop.time() - REPORT_SECONDS
+        reporting = in_step = 0
+        worst = None
+        for viewer in self.audiences.get(WebSocketViewer, ()):
+            assert isinstance(viewer, WebSocketViewer)
+            if viewer.reported_at > since:
+                reporting += 1
+                in_step += viewer.is_in_step
+                worst = max(worst or 0.0, viewer.error_ms)
+        return Screens(reporting=reporting, in_step=in_step, worst_error_ms=worst)
+
+    def _tell(self, viewer: Viewer, replayed: list[Wire], is_complete: bool) -> None:
+        hello = Hello(
+            room=self.name,
+            epoch=self.hub.epoch,
+            seq=self.history.seq,
+            server_time=now_ms(),
+            instance=self.hub.instance,
+            viewers=self.hub.total(self),
+            replayed=len(replayed),
+            complete=is_complete,
+            state=self.history.state,
+        )
+        greeting = Wire(hello, self.hub.epoch)
+        if replayed:
+            greeting.seq = None  # an event stream resumes behind what it has got, not behind this
+        viewer.transport.write(  # type: ignore[union-attr]  # set at join
+            viewer.encode([greeting, *replayed])
+        )

@@ -1,0 +1,15 @@
+"""What the coordinator can be told."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from runtime.settings import Port, PublicSettings
+
+
+class Settings(PublicSettings, frozen=True, kw_only=True):
+    """The coordinator's settings."""
+
+    port: Port = 8787
+    max_viewers: Annotated[int, Meta(ge=0)] = 0
+    """Viewers at once; over it a handshake gets 503. 0 is as many as file descriptors allow."""

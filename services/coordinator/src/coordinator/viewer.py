@@ -1,0 +1,232 @@
+"""A viewer: the protocol of a socket that aiohttp has let go of, with nothing else behind it.
+
+There may be ten thousand of these, so a viewer is a handful of slots: no task, no queue, no timer.
+"""
+
+import asyncio
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Close, Frame, Opcode
+from websockets.streams import StreamReader
+
+from protocol import frames
+
+from . import wire
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from .room import Room
+
+MAX_FRAMES_A_SECOND = 10
+
+NORMAL = 1000
+GOING_AWAY = 1001
+UNSUPPORTED = 1003
+INVALID_DATA = 1007
+POLICY = 1008
+TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
+
+class Viewer(asyncio.Protocol):
+    """What both kinds of viewers have in common: a socket, a room, and whether they keep up."""
+
+    __slots__ = (
+        "flushed_seq",
+        "is_closing",
+        "is_heard",
+        "lagging_since",
+        "room",
+        "transport",
+        "turn",
+    )
+
+    heartbeat: ClassVar[bytes]
+    must_answer: ClassVar[bool]
+    """Whether the heartbeat asks for an answer."""
+
+    def __init__(self, room: "Room") -> None:
+        self.room = room
+        self.transport: asyncio.Transport | None = None
+        self.lagging_since = 0.0
+        """When its buffers were found full, by the loop's clock; 0 while it keeps up."""
+        self.flushed_seq = 0
+        """The last sequence that it was sent before it lagged."""
+        self.turn = 0
+        """At which turn of the heartbeat it is asked whether it lives."""
+        self.is_heard = True
+        self.is_closing = False
+
+    @staticmethod
+    def encode(batch: Iterable[Wire]) -> bytes:
+        """The frames as this kind of viewer reads them."""
+        raise NotImplementedError
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection in its own protocol's way, and let the hub see to it that it ends."""
+        raise NotImplementedError
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.room.leave(self)
+
+    def pause_writing(self) -> None:
+        self.room.fall_behind(self)
+
+    def resume_writing(self) -> None:
+        self.room.catch_up(self)
+
+
+class WebSocketViewer(Viewer):
+    """A viewer over a WebSocket: pings are all that it may send."""
+
+    __slots__ = (
+        "_frames",
+        "_parser",
+        "_partial",
+        "_reader",
+        "_since",
+        "error_ms",
+        "is_in_step",
+        "reported_at",
+    )
+
+    heartbeat = wire.PING_FRAME
+    must_answer = True
+
+    def __init__(self, room: "Room") -> None:
+        super().__init__(room)
+        self._reader: StreamReader | None = None
+        self._parser: Generator[None, None, Frame] | None = None
+        self._partial: bytes | None = None
+        self._since = 0.0
+        self._frames = 0
+        self.reported_at = 0.0
+        self.error_ms = 0.0
+        self.is_in_step = False
+
+    @staticmethod
+    def encode(batch: Iterable[Wire]) -> bytes:
+        return b"".join([frame.websocket for frame in batch])
+
+    def close(self, code: int, reason: str) -> None:
+        if not self.is_closing and self.transport is not None:
+            self.is_closing = True
+            self.transport.write(wire.close_frame(code, reason))
+            self.room.hub.end_soon(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.is_heard = True
+        # A reader and a parser stay only for as long as a frame is incomplete.
+        reader = self._reader or StreamReader()
+        reader.feed_data(data)
+        parser = self._parser
+        try:
+            while parser is not None or reader.buffer:
+                parser = parser or Frame.parse(
+                    reader.read_exact, mask=True, max_size=frames.MAX_INBOUND_BYTES
+                )
+                try:
+                    next(parser)
+                except StopIteration as parsed:
+                    parser = None
+                    self._on_frame(parsed.value)
+                else:
+                    break
+        except PayloadTooBig:
+            self.close(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
+        except ProtocolError as error:
+            self.close(1002, str(error)[:100])
+        self._parser, self._reader = parser, reader if parser is not None else None
+
+    def eof_received(self) -> None:
+        """The default: the transport closes."""
+
+    def _on_frame(self, frame: Frame) -> None:
+        if self.transport is None or (self.is_closing and frame.opcode is not Opcode.CLOSE):
+            return
+        if not self._may_send():
+            self.close(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
+            return
+        match frame.opcode:
+            case Opcode.TEXT if self._partial is None:
+                self._on_text(bytes(frame.data), frame.fin)
+            case Opcode.CONT if self._partial is not None:
+                self._on_text(self._partial + bytes(frame.data), frame.fin)
+            case Opcode.PING:
+                self.transport.write(wire.pong_frame(bytes(frame.data)))
+            case Opcode.PONG:
+                pass
+            case Opcode.BINARY:
+                self.close(UNSUPPORTED, "binary frames are not taken")
+            case Opcode.CLOSE:
+                self._on_close(bytes(frame.data))
+            case _:
+                self.close(1002, "a frame out of place")
+
+    def _on_text(self, data: bytes, is_last: bool) -> None:
+        if len(data) > frames.MAX_INBOUND_BYTES:
+            self.close(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
+        elif not is_last:
+            self._partial = data
+        else:
+            self._partial = None
+            self._on_message(data)
+
+    def _on_message(self, data: bytes) -> None:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            self.close(INVALID_DATA, "not UTF-8")
+            return
+        try:
+            ping = frames.decode_ping(data)
+        except frames.FrameError as error:
+            self.close(UNSUPPORTED, str(error)[:100])
+            return
+        self.room.on_ping(self, ping)
+
+    def _on_close(self, data: bytes) -> None:
+        """Answer the close, or take it as the answer to ours; then the connection ends."""
+        assert self.transport is not None
+        if not self.is_closing:
+            self.is_closing = True
+            try:
+                code = Close.parse(data).code
+            except ProtocolError:
+                code = 1002
+            answer = wire.close_frame(code, "") if code != 1005 else wire.EMPTY_CLOSE_FRAME
+            self.transport.write(answer)
+        self.transport.close()
+
+    def _may_send(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now - self._since >= 1:
+            self._since, self._frames = now, 0
+        self._frames += 1
+        return self._frames <= MAX_FRAMES_A_SECOND
+
+
+class EventStreamViewer(Viewer):
+    """A viewer over Server-Sent Events: it sends nothing after its request."""
+
+    __slots__ = ()
+
+    heartbeat = wire.COMMENT_CHUNK
+    must_answer = False
+
+    @staticmethod
+    def encode(batch: Iterable[Wire]) -> bytes:
+        return b"".join([frame.event_stream for frame in batch])
+
+    def close(self, code: int, reason: str) -> None:
+        del code, reason  # an event stream has no word for them; `bye` was said where it is due
+        if not self.is_closing and self.transport is not None:
+            self.is_closing = True
+            self.transport.write(wire.LAST_CHUNK)
+            self.transport.close()
+            self.room.hub.end_soon(self)
+
+    def data_received(self, data: bytes) -> None:
+        """A request behind a stream that has no end is never answered."""

@@ -1,0 +1,63 @@
+"""A frame's bytes, as they go to every viewer: built once, whoever many there are."""
+
+from msgspec import Struct
+from websockets.frames import Close, Opcode
+from websockets.frames import Frame as WebSocketFrame
+
+from protocol import frames
+
+
+class Wire:
+    """One frame, encoded for both kinds of viewers; `seq` is None where it has no place."""
+
+    __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
+
+    def __init__(self, frame: Struct, epoch: str = "") -> None:
+        self.kind = str(frame.__struct_config__.tag)
+        self.seq: int | None = getattr(frame, "seq", None)
+        self.json = frames.encode(frame)
+        self._epoch = epoch
+        self._websocket: bytes | None = None
+        self._event_stream: bytes | None = None
+
+    @property
+    def websocket(self) -> bytes:
+        """The frame as a WebSocket text frame (RFC 6455)."""
+        if self._websocket is None:
+            self._websocket = text_frame(self.json)
+        return self._websocket
+
+    @property
+    def event_stream(self) -> bytes:
+        """The frame as a Server-Sent Event in an HTTP chunk (WHATWG HTML 9.2, RFC 9112)."""
+        if self._event_stream is None:
+            place = "" if self.seq is None else f"id: {self._epoch}:{self.seq}\n"
+            head = f"{place}event: {self.kind}\ndata: ".encode()
+            self._event_stream = chunk(head + self.json + b"\n\n")
+        return self._event_stream
+
+
+def text_frame(data: bytes) -> bytes:
+    """A WebSocket text frame from a server."""
+    return WebSocketFrame(Opcode.TEXT, data).serialize(mask=False)
+
+
+def pong_frame(data: bytes) -> bytes:
+    """The answer to a WebSocket ping."""
+    return WebSocketFrame(Opcode.PONG, data).serialize(mask=False)
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """A WebSocket close frame."""
+    return WebSocketFrame(Opcode.CLOSE, Close(code, reason).serialize()).serialize(mask=False)
+
+
+def chunk(data: bytes) -> bytes:
+    """A chunk of an HTTP/1.1 body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+PING_FRAME = WebSocketFrame(Opcode.PING, b"").serialize(mask=False)
+EMPTY_CLOSE_FRAME = WebSocketFrame(Opcode.CLOSE, b"").serialize(mask=False)
+COMMENT_CHUNK = chunk(b":\n\n")
+LAST_CHUNK = b"0\r\n\r\n"

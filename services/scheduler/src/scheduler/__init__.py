@@ -1,0 +1,1 @@
+"""Starts and cancels runs and appends every tick at its deadline."""

@@ -1,0 +1,54 @@
+"""The scheduler as a service: follow the rooms' events, keep the deadlines, answer commands."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from protocol import subjects
+from runtime import health
+from runtime.background import background
+from runtime.bus import BUS, bus
+from runtime.follower import Follower
+from runtime.responder import respond
+
+from .commands import Commands
+from .deadlines import Deadlines
+from .settings import Settings
+
+SETTINGS = web.AppKey("settings", Settings)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The whole service; its HTTP is for health and metrics only."""
+    app = web.Application()
+    app[SETTINGS] = settings
+    app.add_routes(health.routes(app))
+    app.cleanup_ctx.extend([bus(settings, "scheduler"), scheduling])
+    return app
+
+
+@asynccontextmanager
+async def scheduling(app: web.Application) -> AsyncIterator[None]:
+    """Follow, keep deadlines, and answer once the stream is known."""
+    instance = app[SETTINGS].instance
+    deadlines = Deadlines(app[BUS], instance)
+    commands = Commands(deadlines.history, instance)
+    follower = Follower(
+        app[BUS],
+        subjects.ALL_EVENTS,
+        look_back=0,
+        on_entry=deadlines.history.fold,
+        on_epoch=deadlines.history.begin,
+    )
+    app[health.CHECKS].append(follower.check)
+    answering = respond(
+        app[BUS],
+        "scheduler",
+        "Starts and cancels countdowns",
+        {subjects.START: commands.start, subjects.CANCEL: commands.cancel},
+        instance,
+        ready=follower.caught_up,
+    )
+    async with background(deadlines.run(), follower.run(), answering):
+        yield

@@ -1,0 +1,102 @@
+"""What people may ask of the scheduler: start a run, cancel it."""
+
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+from protocol import events, requests, rules
+from protocol.events import Cancelled, Event, Started
+from protocol.requests import Cancel, RequestError, Start
+from protocol.rules import NothingToCancel, Room, RunUnderWay
+from runtime.bus import BusError, BusTimeout
+from runtime.clock import now_ms
+from runtime.logs import logger
+from runtime.responder import Refused
+
+from .history import Conflict, History
+
+E = TypeVar("E", Started, Cancelled)
+
+log = logger(__name__)
+
+ATTEMPTS = 8
+"""How often a command is decided anew because the room's history had gone on."""
+
+
+class Commands:
+    """The endpoints `scheduler.start` and `scheduler.cancel`."""
+
+    def __init__(self, history: History, instance: str) -> None:
+        self._history = history
+        self._instance = instance
+
+    async def start(self, payload: bytes) -> bytes:
+        """Start a run; the reply is its `started` event.
+
+        Refused with 400, 409 (the body is the last event of the run under way) or 503.
+        """
+        run = uuid.uuid4().hex
+        try:
+            request = requests.decode(payload, Start)
+            started = await self._carry_out(
+                request.room,
+                lambda room: rules.start(room, request, now_ms(), run, self._instance),
+            )
+        except RequestError as error:
+            raise Refused(400, str(error)) from None
+        except RunUnderWay as error:
+            raise Refused(409, str(error), events.encode(error.last)) from None
+        log.info("started", room=started.room, run=started.run, starts_at=started.starts_at)
+        return events.encode(started)
+
+    async def cancel(self, payload: bytes) -> bytes:
+        """Cancel the run under way; the reply is its `cancelled` event.
+
+        Refused with 400, 404 or 503.
+        """
+        try:
+            request = requests.decode(payload, Cancel)
+            cancelled = await self._carry_out(
+                request.room,
+                lambda room: rules.cancel(room, self._instance),
+            )
+        except RequestError as error:
+            raise Refused(400, str(error)) from None
+        except NothingToCancel:
+            raise Refused(404, f"nothing to cancel in room {request.room!r}") from None
+        log.info("cancelled", room=cancelled.room, run=cancelled.run)
+        return events.encode(cancelled)
+
+    async def _carry_out(self, name: str, decide: Callable[[Room], E]) -> E:
+        """Append what `decide` says of the room, anew for as long as its history goes on meanwhile.
+
+        A refusal is never given on what was folded alone, which may lag behind the stream: before
+        that, the room is read again. An append without an answer may have been stored: then, too.
+        """
+        is_fresh, unsure = False, None
+        try:
+            for _ in range(ATTEMPTS):
+                room = self._history[name]
+                if unsure is not None and _was_stored(unsure, room.last):
+                    return unsure
+                try:
+                    unsure = event = decide(room)
+                    await self._history.append(event, room)
+                    return event
+                except (RunUnderWay, NothingToCancel):
+                    if is_fresh:
+                        raise
+                except (Conflict, BusTimeout):
+                    pass
+                await self._history.refresh(name)
+                is_fresh = True
+        except BusError as error:
+            raise Refused(503, f"the stream can't be reached: {error}") from None
+        raise Refused(503, f"room {name!r} is too busy")
+
+
+def _was_stored(event: Started | Cancelled, last: Event | None) -> bool:
+    """Whether `event` stands in the history that ends with `last`."""
+    if last is None or last.run != event.run:
+        return False
+    return isinstance(event, Started) or isinstance(last, Cancelled)

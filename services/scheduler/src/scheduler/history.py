@@ -1,0 +1,113 @@
+"""The rooms' histories as a writer sees them: what is folded, and appends that compare and set."""
+
+from collections.abc import Callable
+
+import nats.js.errors
+from nats.js.api import PubAck
+from prometheus_client import Counter, Histogram
+
+from protocol import events, subjects
+from protocol.events import Event, Tick
+from protocol.rules import Room
+from runtime.bus import Bus, BusError, BusTimeout, BusUnavailable, bus_errors
+from runtime.clock import now
+from runtime.follower import Entry
+from runtime.rooms import Rooms, place, read_event
+
+APPEND_SECONDS = 1.5
+EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+WRONG_LAST_SEQUENCE = 10071
+"""The server's error code for an append that expected another last sequence."""
+
+_appended = Counter("tminus_appends_total", "Appends to rooms' histories.", ["outcome"])
+_late = Histogram(
+    "tminus_tick_stored_late_seconds",
+    "From when a tick was due to when it was known to be stored.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
+)
+
+
+class Conflict(Exception):
+    """An append was refused: the room's history has gone on since it was folded."""
+
+
+class History:
+    """What has happened in every room, and the one way to add to it."""
+
+    def __init__(self, bus: Bus, on_change: Callable[[str], None]) -> None:
+        self._bus = bus
+        self._rooms = Rooms()
+        self._on_change = on_change
+
+    def __getitem__(self, name: str) -> Room:
+        return self._rooms[name]
+
+    def begin(self, epoch: str, floor: int) -> None:
+        """The stream is another one: forget the old one's rooms."""
+        del epoch, floor  # what happened in the old stream is gone, whichever the new one is
+        names = list(self._rooms)
+        self._rooms.clear()
+        for name in names:
+            self._on_change(name)
+
+    def fold(self, entry: Entry) -> None:
+        """Take in an entry of the stream."""
+        if (found := place(entry)) is not None:
+            self._take(found[0], entry.seq, read_event(entry, found[0]))
+
+    async def append(self, event: Event, expected: Room) -> None:
+        """Store `event` if `expected` is still all that happened in its room, and fold it.
+
+        Raises Conflict where it is not, BusTimeout where nobody knows, BusUnavailable where the
+        stream takes nothing.
+        """
+        try:
+            with bus_errors("the stream"):
+                ack = await self._append(event, expected.seq)
+        except BusError as error:
+            _appended.labels("timeout" if isinstance(error, BusTimeout) else "unavailable").inc()
+            raise
+        _appended.labels("stored").inc()
+        if isinstance(event, Tick):
+            _late.observe(max(0.0, now() - event.due_at) / 1000)
+        self._take(event.room, ack.seq, event)
+
+    async def _append(self, event: Event, expected_seq: int) -> PubAck:
+        try:
+            return await self._bus.jetstream.publish(
+                subjects.events(event.room),
+                events.encode(event),
+                timeout=APPEND_SECONDS,
+                headers={EXPECTED: str(expected_seq)},
+            )
+        except nats.js.errors.APIError as error:
+            if error.err_code == WRONG_LAST_SEQUENCE:
+                _appended.labels("conflict").inc()
+                raise Conflict from None
+            raise BusUnavailable(f"the stream takes nothing: {error.description}") from None
+
+    async def refresh(self, name: str) -> None:
+        """Fold the room's last entry as the stream holds it now.
+
+        Raises BusError where the stream can't be read.
+        """
+        with bus_errors("the stream"):
+            entry = await self._last_entry(name)
+        if entry is not None:
+            self._take(name, entry.seq, read_event(entry, name))
+        elif self._rooms[name].seq:
+            # What had happened here has aged out: the next append is the first again.
+            self._rooms.forget(name)
+            self._on_change(name)
+
+    async def _last_entry(self, name: str) -> Entry | None:
+        subject = subjects.events(name)
+        try:
+            last = await self._bus.jetstream.get_last_msg(subjects.STREAM, subject)
+        except nats.js.errors.NotFoundError:
+            return None
+        return Entry(last.seq or 0, subject, last.data or b"", 0)
+
+    def _take(self, name: str, seq: int, event: Event | None) -> None:
+        if self._rooms.fold(name, seq, event):
+            self._on_change(name)
