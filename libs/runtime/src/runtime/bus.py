@@ -7,11 +7,11 @@ from typing import Never
 
 import nats.errors
 from aiohttp import web
-from nats.aio.client import Client
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
 
 from .background import background
+from .client import Client
 from .health import CHECKS
 from .logs import logger
 from .settings import Settings
@@ -162,11 +162,12 @@ class Bus:
 
     async def _connect(self, client: Client) -> None:
         settings = self._settings
+        user, password = self._credentials()
         await client.connect(
             servers=[url.strip() for url in settings.nats_url.split(",")],
             name=self._service,
-            user=settings.nats_user or None,
-            password=settings.nats_password or None,
+            user=user,
+            password=password,
             inbox_prefix=f"_INBOX_{self._service}",
             connect_timeout=2,
             max_reconnect_attempts=-1,
@@ -180,6 +181,18 @@ class Bus:
             reconnected_cb=self._on_connected,
             closed_cb=self._on_closed,
         )
+
+    def _credentials(self) -> tuple[str, str] | tuple[None, None]:
+        """The user and the password: those of the settings, or the URL's, or else what
+        deploy/nats.conf takes on a laptop, the service's own name for both.
+
+        A server without users takes any.
+        """
+        settings = self._settings
+        if "@" in settings.nats_url and not settings.nats_user:
+            return None, None
+        user = settings.nats_user or self._service
+        return user, settings.nats_password or user
 
     async def _on_connected(self) -> None:
         self._reason = ""
