@@ -68,6 +68,7 @@ lock: ## Pin requirements*.txt anew from requirements*.in; needs uv
 		--no-emit-index-url --no-emit-find-links requirements-dev.in -o requirements-dev.txt
 
 schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from their types
+	$(BIN)/python -m protocol.schema > docs/schema.json
 
 # Quality
 

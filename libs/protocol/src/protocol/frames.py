@@ -131,7 +131,8 @@ class FrameError(ValueError):
 
 
 _encoder = msgspec.json.Encoder()
-_pings = msgspec.json.Decoder(Ping)
+# As one of two types, since a single type would not have to be named in the payload.
+_pings = msgspec.json.Decoder(Ping | Pong)
 
 
 def encode(frame: Struct) -> bytes:
@@ -142,9 +143,12 @@ def encode(frame: Struct) -> bytes:
 def decode_ping(payload: bytes) -> Ping:
     """Read what a viewer sent; raises FrameError where it is no ping."""
     try:
-        return _pings.decode(payload)
+        ping = _pings.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(str(error)) from None
+    if not isinstance(ping, Ping):
+        raise FrameError("a viewer may send pings only")
+    return ping
 
 
 def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFrame:

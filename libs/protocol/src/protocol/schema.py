@@ -1,0 +1,47 @@
+"""The JSON Schema of everything that is said, from the types: `python -m protocol.schema`."""
+
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from . import events, frames, messages, requests
+
+
+def document() -> dict[str, Any]:
+    """One JSON Schema document (draft 2020-12) whose `$defs` are all types by name."""
+    types = [
+        events.Started,
+        events.Tick,
+        events.Cancelled,
+        messages.Message,
+        requests.Start,
+        requests.Cancel,
+        requests.ReadRoom,
+        frames.RoomReply,
+        frames.Hello,
+        frames.StartedFrame,
+        frames.TickFrame,
+        frames.CancelledFrame,
+        frames.MessageFrame,
+        frames.Viewers,
+        frames.Pong,
+        frames.Bye,
+        frames.Ping,
+    ]
+    _, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What tminus says on the bus and to viewers",
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def text() -> str:
+    """The document as it stands in `docs/schema.json`."""
+    return json.dumps(document(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

@@ -1,0 +1,98 @@
+"""What a coordinator keeps of a room, and what a viewer that comes or comes back is told."""
+
+from coordinator.allowance import BURST_BYTES, Allowance
+from coordinator.history import MAX_EVENTS, MAX_FIRST, MAX_MESSAGES, History
+from protocol import rules
+from protocol.frames import MessageFrame
+from protocol.requests import Start
+from protocol.rules import Room
+
+
+def run(history: History, seq: int, name: str, count: int = 10) -> int:
+    room = Room()
+    event = rules.start(room, Start(from_=count), 1000, name, "scheduler-1")
+    history.add_event(seq, event, "e")
+    room = rules.apply(room, seq, event)
+    while (tick := rules.decide(room, 10_000_000_000, "scheduler-1")) is not None:
+        seq += 1
+        history.add_event(seq, tick, "e")
+        room = rules.apply(room, seq, tick)
+    return seq
+
+
+def say(history: History, seq: int) -> None:
+    history.add_message(seq, MessageFrame(seq=seq, room="main", text=f"m{seq}", at=seq), "e")
+
+
+def seqs(history: History) -> list[int | None]:
+    return [wire.seq for wire in history.first()]
+
+
+def test_a_new_viewer_gets_the_last_run_and_the_latest_messages() -> None:
+    history = History(floor=0)
+    say(history, 1)
+    last = run(history, 2, "run-1")
+    last = run(history, last + 1, "run-2")
+    say(history, last + 1)
+    assert seqs(history) == [1, *range(14, 27)]
+
+
+def test_a_new_viewer_gets_no_more_than_the_bound_and_the_run_goes_first() -> None:
+    history = History(floor=0)
+    for seq in range(1, 101):
+        say(history, seq)
+    run(history, 101, "run-1")
+    first = seqs(history)
+    assert len(first) == MAX_FIRST
+    assert first[-12:] == list(range(101, 113))
+    assert first == sorted(first, key=lambda seq: seq or 0)
+
+
+def test_a_viewer_that_comes_back_gets_all_that_it_missed() -> None:
+    history = History(floor=0)
+    last = run(history, 1, "run-1")
+    say(history, last + 1)
+    replayed, is_complete = history.since(5)
+    assert [wire.seq for wire in replayed] == list(range(6, last + 2))
+    assert is_complete
+
+
+def test_a_viewer_is_told_where_not_all_is_held_any_more() -> None:
+    history = History(floor=0)
+    last = run(history, 1, "run-1", count=MAX_EVENTS + 10)
+    assert not history.since(3)[1]
+    assert history.since(last - 100)[1]
+    for seq in range(last + 1, last + MAX_MESSAGES + 3):
+        say(history, seq)
+    replayed, is_complete = history.since(last)
+    assert not is_complete
+    assert len(replayed) == MAX_MESSAGES
+
+
+def test_what_lies_before_the_look_back_is_not_held() -> None:
+    history = History(floor=100)
+    run(history, 101, "run-1")
+    assert not history.since(99)[1]
+    assert history.since(100)[1]
+
+
+def test_many_messages_push_no_tick_out() -> None:
+    history = History(floor=0)
+    last = run(history, 1, "run-1")
+    for seq in range(last + 1, last + 1000):
+        say(history, seq)
+    replayed, _ = history.since(0)
+    assert [wire.seq for wire in replayed if wire.kind == "tick"] == list(range(2, 13))
+
+
+def test_a_room_s_messages_are_bounded_in_bytes_a_second() -> None:
+    allowance = Allowance()
+    shown = sum(allowance.take(4096, at) for at in range(10_000) for _ in range(10))
+    assert BURST_BYTES // 5000 < shown < 1000
+    assert allowance.is_spent
+    assert allowance.take(4096, 20_000)
+
+
+def test_three_hundred_messages_at_once_are_all_shown() -> None:
+    allowance = Allowance()
+    assert all(allowance.take(200, 1_795_420_800_000) for _ in range(300))

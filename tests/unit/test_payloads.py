@@ -1,0 +1,136 @@
+"""What is read from the bus and from viewers: what passes, and what each refusal says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import events, frames, messages, requests, subjects
+from protocol.events import EventError, Tick
+from protocol.frames import FrameError
+from protocol.messages import MessageError
+from protocol.requests import RequestError, Start
+
+TICK = (
+    b'{"type":"tick","room":"main","run":"r","from":10,"interval_ms":1000,'
+    b'"starts_at":1795420800000,"remaining":7,"due":1795420803000,"emitted":1795420803001,'
+    b'"by":"scheduler-1"}'
+)
+
+
+def test_an_event_is_read_as_the_contract_writes_it() -> None:
+    tick = events.decode(TICK, "main")
+    assert isinstance(tick, Tick)
+    assert (tick.remaining, tick.due_at, tick.due(7)) == (7, 1795420803000, 1795420803000)
+
+
+def test_a_field_that_is_not_known_is_ignored() -> None:
+    assert events.decode(TICK[:-1] + b',"colour":"red"}', "main") == events.decode(TICK, "main")
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"\xff\xfe", "malformed"),
+        (b"[]", "object"),
+        (TICK.replace(b'"main"', b'"other"'), "room"),
+        (TICK.replace(b'"remaining":7', b'"remaining":11'), "remaining"),
+        (TICK.replace(b'"interval_ms":1000', b'"interval_ms":1'), "interval_ms"),
+        (TICK.replace(b'"tick"', b'"tock"'), "tock"),
+        (b"[" * 100_000, "object"),
+    ],
+)
+def test_what_is_no_event_is_refused_with_the_reason(payload: bytes, words: str) -> None:
+    with pytest.raises(EventError, match=words):
+        events.decode(payload, "main")
+
+
+def test_an_empty_request_asks_for_ten_seconds_in_main() -> None:
+    assert requests.decode(b"", Start) == Start(room="main", from_=10, interval_ms=1000)
+
+
+@pytest.mark.parametrize(
+    ("payload", "field"),
+    [
+        (b'{"from":"ten"}', "from"),
+        (b'{"from":0}', "from"),
+        (b'{"from":86401}', "from"),
+        (b'{"from":1e3}', "from"),
+        (b'{"interval_ms":99}', "interval_ms"),
+        (b'{"interval_ms":60001}', "interval_ms"),
+        (b'{"starts_at":"soon"}', "starts_at"),
+        (b'{"room":"../x"}', "room"),
+        (b'{"room":"main\\n"}', "room"),
+        (b'{"room":null}', "room"),
+    ],
+)
+def test_a_request_that_is_not_valid_names_the_field(payload: bytes, field: str) -> None:
+    with pytest.raises(RequestError, match=f"^{field}: "):
+        requests.decode(payload, Start)
+
+
+@pytest.mark.parametrize("name", ["main", "a", "0", "a-b", "a" * 64, "quiz-2026"])
+def test_a_room_s_name_is_lower_case_digits_and_inner_hyphens(name: str) -> None:
+    assert subjects.is_room(name)
+    assert subjects.parse(subjects.events(name)) == (name, "events")
+
+
+@pytest.mark.parametrize("name", ["", "A", "-a", "a-", "a" * 65, "a.b", "a b", "*", ">", "a\n"])
+def test_no_other_name_is_a_room_s(name: str) -> None:
+    assert not subjects.is_room(name)
+    assert subjects.parse(subjects.messages(name)) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b"hello", "hello"),
+        (b'{"text":"hello"}', "hello"),
+        (b'{"text":"hello","colour":"red"}', "hello"),
+        (b'{"text":3}', '{"text":3}'),
+        (b'"hello"', '"hello"'),
+        ("grüße 🎈".encode(), "grüße 🎈"),
+    ],
+)
+def test_a_message_is_a_json_text_or_the_payload_itself(payload: bytes, text: str) -> None:
+    assert messages.decode(payload) == text
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [(b"\xff\xfe", "UTF-8"), (b" \n", "blank"), (b'{"text":" "}', "blank"), (b"x" * 4097, "4096")],
+)
+def test_what_is_no_message_is_refused_with_the_reason(payload: bytes, words: str) -> None:
+    with pytest.raises(MessageError, match=words):
+        messages.decode(payload)
+
+
+@given(st.text(min_size=1, max_size=500))
+def test_a_message_survives_its_way_over_the_bus(text: str) -> None:
+    try:
+        payload = messages.encode(text)
+    except (MessageError, UnicodeEncodeError):
+        return
+    assert messages.decode(payload) == text
+
+
+@given(st.binary(max_size=2000))
+def test_random_bytes_are_read_or_refused_and_nothing_else(payload: bytes) -> None:
+    for read, refusal in (
+        (lambda: events.decode(payload, "main"), EventError),
+        (lambda: requests.decode(payload, Start), RequestError),
+        (lambda: messages.decode(payload), MessageError),
+        (lambda: frames.decode_ping(payload), FrameError),
+    ):
+        try:
+            read()
+        except refusal:
+            pass
+
+
+def test_a_ping_may_tell_what_is_shown_and_how_well_the_time_is_known() -> None:
+    assert frames.decode_ping(b'{"type":"ping","id":1}').seq is None
+    ping = frames.decode_ping(b'{"type":"ping","id":1,"seq":417,"error_ms":3}')
+    assert (ping.seq, ping.error_ms) == (417, 3)
+    for payload in (b'{"type":"pong","id":1}', b'{"id":1}', b'{"type":"ping"}', b"hello"):
+        with pytest.raises(FrameError):
+            frames.decode_ping(payload)

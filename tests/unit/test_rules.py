@@ -1,0 +1,111 @@
+"""The rules of one room, by example."""
+
+import pytest
+
+from protocol import rules
+from protocol.events import Cancelled, Event, Started, Tick
+from protocol.requests import MAX_LEAD_MS, RequestError, Start
+from protocol.rules import NothingToCancel, Room, RunUnderWay
+
+NOW = 1_795_420_800_000
+
+
+def started(**terms: int) -> Room:
+    event = rules.start(Room(), Start(**terms), NOW, "run-1", "scheduler-1")  # type: ignore[arg-type]
+    return rules.apply(Room(), 1, event)
+
+
+def count_down(room: Room, now: int) -> tuple[Room, list[Tick]]:
+    ticks: list[Tick] = []
+    while (tick := rules.decide(room, now, "scheduler-1")) is not None:
+        room = rules.apply(room, room.seq + 1, tick)
+        ticks.append(tick)
+    return room, ticks
+
+
+def test_a_run_is_eleven_ticks_a_second_apart() -> None:
+    _, ticks = count_down(started(), NOW + 60_000)
+    assert [tick.remaining for tick in ticks] == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert [tick.due_at - NOW for tick in ticks] == [k * 1000 for k in range(11)]
+
+
+def test_no_tick_is_decided_before_it_is_due() -> None:
+    room = started()
+    assert rules.decide(room, NOW - 1, "scheduler-1") is None
+    room, ticks = count_down(room, NOW)
+    assert len(ticks) == 1
+    assert rules.decide(room, NOW + 999, "scheduler-1") is None
+    assert rules.next_due(room) == NOW + 1000
+
+
+def test_missed_ticks_keep_their_due_times_and_tell_when_they_were_emitted() -> None:
+    room, _ = count_down(started(), NOW + 3000)
+    _, ticks = count_down(room, NOW + 6500)
+    assert [(t.remaining, t.due_at - NOW, t.emitted - NOW) for t in ticks] == [
+        (6, 4000, 6500),
+        (5, 5000, 6500),
+        (4, 6000, 6500),
+    ]
+
+
+def test_a_second_start_is_refused_with_the_run_under_way() -> None:
+    room, _ = count_down(started(), NOW + 2000)
+    with pytest.raises(RunUnderWay) as refusal:
+        rules.start(room, Start(), NOW, "run-2", "scheduler-2")
+    assert refusal.value.last == room.last
+
+
+@pytest.mark.parametrize("end", ["zero", "cancel"])
+def test_a_room_starts_again_once_its_run_has_ended(end: str) -> None:
+    room, _ = count_down(started(), NOW + (10_000 if end == "zero" else 4_000))
+    if end == "cancel":
+        room = rules.apply(room, room.seq + 1, rules.cancel(room, "scheduler-2"))
+    assert not room.is_counting
+    assert rules.next_due(room) is None
+    again = rules.start(room, Start(from_=3), NOW + 20_000, "run-2", "scheduler-1")
+    assert (again.run, again.from_, again.starts_at) == ("run-2", 3, NOW + 20_000)
+
+
+def test_a_cancel_tells_the_last_tick_or_null_before_the_first() -> None:
+    room = started()
+    assert rules.cancel(room, "scheduler-2").remaining is None
+    room, _ = count_down(room, NOW + 3000)
+    cancelled = rules.cancel(room, "scheduler-2")
+    assert (cancelled.remaining, cancelled.run, cancelled.by) == (7, "run-1", "scheduler-2")
+
+
+def test_there_is_nothing_to_cancel_where_nothing_counts() -> None:
+    with pytest.raises(NothingToCancel):
+        rules.cancel(Room(), "scheduler-1")
+    finished, _ = count_down(started(), NOW + 10_000)
+    with pytest.raises(NothingToCancel):
+        rules.cancel(finished, "scheduler-1")
+
+
+def test_a_start_may_lie_a_day_ahead_and_no_further() -> None:
+    ahead = rules.start(Room(), Start(starts_at=NOW + MAX_LEAD_MS), NOW, "r", "s")
+    assert rules.decide(rules.apply(Room(), 1, ahead), NOW + 5000, "s") is None
+    with pytest.raises(RequestError, match=r"^starts_at: .* more than 24 hours ahead"):
+        rules.start(Room(), Start(starts_at=NOW + MAX_LEAD_MS + 1), NOW, "r", "s")
+    with pytest.raises(RequestError, match=r"^starts_at: .* has passed"):
+        rules.start(Room(), Start(starts_at=NOW - 60_000), NOW, "r", "s")
+
+
+def test_an_entry_that_is_known_changes_nothing() -> None:
+    room = started()
+    assert rules.apply(room, 1, None) is room
+
+
+def test_an_entry_that_is_no_event_counts_for_the_sequence_only() -> None:
+    room = started()
+    after = rules.apply(room, 9, None)
+    assert (after.seq, after.last) == (9, room.last)
+
+
+def test_the_last_event_alone_is_the_whole_state() -> None:
+    room, _ = count_down(started(from_=5, interval_ms=200), NOW + 500)
+    last: Event | None = room.last
+    restarted = rules.apply(Room(), room.seq, last)
+    assert restarted == room
+    assert rules.next_due(restarted) == NOW + 600
+    assert isinstance(last, Tick | Started | Cancelled)
