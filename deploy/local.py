@@ -14,8 +14,8 @@ from processes import ROOT, Process, environment, nats, on_the_bus, ports, servi
 
 READY_SECONDS = 60.0
 
-# A process that somebody kills outright comes back, as under any supervisor; one that ends by itself
-# ends the stack. The trap makes the shell wait for a service that is told to stop.
+# A process that somebody kills outright comes back, as under any supervisor; one that ends by
+# itself ends the stack. The trap makes the shell wait for a service that is told to stop.
 SUPERVISED = (
     "trap : TERM; while :; do {command}; status=$?; "
     '[ "$status" = 137 ] || exit "$status"; echo "killed: starting it again"; done'

