@@ -1,10 +1,11 @@
 """What it costs a server to deliver: processor a frame, latency, bursts, memory a viewer, joins."""
 
+from collections.abc import Sequence
 from statistics import median
 
 import msgspec
 
-from bench.bus import Bus, Voice, connected, nats_server
+from bench.bus import Voice, connected, nats_server
 from bench.load import Incomplete, Load, load
 from bench.machine import LOAD_CORE, SERVER_CORE, core_seconds, cpu_seconds, resident_bytes
 from bench.servers import Server, serving
@@ -63,7 +64,7 @@ async def measure(server: Server, viewers: int, *, seconds: float, bursts: int) 
         connected(bus) as client,
     ):
         voice = Voice(client, server.subject, makes_frames=server.makes_frames)
-        await warm_up(server, port, voice)
+        await warm_up(port, server.load_options, voice)
         empty = resident_bytes(program.pid)
         async with load(port, server.load_options) as crowd:
             joined = await crowd.join(viewers, seconds=120)
@@ -80,9 +81,9 @@ async def measure(server: Server, viewers: int, *, seconds: float, bursts: int) 
             )
 
 
-async def warm_up(server: Server, port: int, voice: Voice) -> None:
+async def warm_up(port: int, options: Sequence[str], voice: Voice) -> None:
     """A few viewers and messages first, so that nothing is measured that happens once in a life."""
-    async with load(port, server.load_options) as few:
+    async with load(port, options) as few:
         await few.join(WARMING_VIEWERS)
         await settle(few, voice, WARMING_VIEWERS)
         for _ in range(20):
@@ -166,5 +167,3 @@ def middle(crowds: list[Crowd]) -> Crowd:
         bursts=[burst for crowd in crowds for burst in crowd.bursts],
     )
 
-
-__all__ = ["BURST_VIEWERS", "Bus", "Crowd", "measure", "middle"]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import CACHE, LOAD_CORE
+from bench.machine import CACHE
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -96,5 +96,3 @@ def python(module: str) -> list[str]:
     """The command that runs a module with this interpreter."""
     return [sys.executable, "-m", module]
 
-
-__all__ = ["LOAD_CORE", "Program", "free_port", "python", "running"]

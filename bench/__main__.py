@@ -1,0 +1,135 @@
+"""Run the benchmark: `python -m bench [--quick] [PART...]`; without parts all of them, and the report anew."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import build, crowds, edges, fanout, lateness, machine, report, results
+from bench.fanout import Crowd
+from bench.results import Results
+from bench.servers import SERVERS
+
+
+async def fan_out(found: Results, quick: bool) -> None:
+    """Every server in turn, and all of them several times, so that a slow minute hits none alone."""
+    rounds = {1000: 1} if quick else {100: 3, 1000: 3, 10_000: 3}
+    for viewers, repeats in rounds.items():
+        crowds: dict[str, list[Crowd]] = {}
+        for turn in range(repeats):
+            for server in SERVERS:
+                if server.name in found.left_out:
+                    continue
+                say(f"{viewers} viewers, round {turn + 1}: {server.name}")
+                try:
+                    crowd = await fanout.measure(
+                        server,
+                        viewers,
+                        seconds=2 if quick else 5,
+                        bursts=0 if viewers != fanout.BURST_VIEWERS else 2 if quick else 3,
+                    )
+                except (fanout.Incomplete, TimeoutError, RuntimeError) as error:
+                    say(f"  failed: {error}")
+                    continue
+                crowds.setdefault(server.name, []).append(crowd)
+        found.crowds[viewers] = [fanout.middle(rounds) for rounds in crowds.values()]
+
+
+async def crowd(found: Results, quick: bool) -> None:
+    """Joining, idling and pinging crowds of ten thousand."""
+    found.joins = [await crowds.joins(10_000) for _ in range(1 if quick else 3)]
+    found.idle = [await crowds.idle(10_000, seconds=10 if quick else 40)]
+    found.pings = [await crowds.pings(10_000, seconds=3 if quick else 10)]
+
+
+async def rooms(found: Results, quick: bool) -> None:
+    """The same number of viewers in more and more rooms."""
+    counts = (1, 1000) if quick else (1, 100, 1000)
+    found.rooms = [await crowds.rooms(count, 10_000, seconds=3 if quick else 10) for count in counts]
+
+
+async def ticks(found: Results, quick: bool) -> None:
+    """A real scheduler's ticks, from due to received."""
+    found.ticks = [await crowds.ticks(1000, from_=20 if quick else 100, interval_ms=100)]
+    if not quick:
+        found.ticks.append(await crowds.ticks(10_000, from_=20, interval_ms=1000))
+
+
+async def late(found: Results, quick: bool) -> None:
+    """Schedulers with one room and with a thousand."""
+    plans = [
+        (schedulers, count, spread, sync)
+        for count, spread in ((1, True), (1000, True), (1000, False))
+        for schedulers in (1, 3)
+        for sync in (True, False)
+        if not quick or (schedulers == 1 and sync and spread)
+    ]
+    found.lateness = []
+    for schedulers, count, spread, sync in plans:
+        say(f"{schedulers} schedulers, {count} rooms, {'spread' if spread else 'one instant'}, sync {sync}")
+        found.lateness.append(
+            await lateness.lateness(schedulers=schedulers, rooms=count, spread=spread, sync_always=sync)
+        )
+
+
+async def ways(found: Results, quick: bool) -> None:
+    """What stands between the viewers and the coordinator."""
+    found.ways = [
+        await edges.measure(name, 1000, seconds=2 if quick else 5)
+        for name in ("straight", "tls", "caddy")
+        if name not in found.left_out
+    ]
+
+
+PARTS: dict[str, Callable[[Results, bool], Awaitable[None]]] = {
+    "fanout": fan_out,
+    "crowd": crowd,
+    "rooms": rooms,
+    "ticks": ticks,
+    "late": late,
+    "ways": ways,
+}
+
+
+async def measure(parts: Sequence[str], quick: bool) -> Results:
+    """Measure the parts; those that are not asked for keep the figures of the run before."""
+    found = Results() if set(parts) == set(PARTS) else results.read()
+    found.is_quick, found.machine = quick, machine.describe()
+    found.left_out = build.build_all()
+    for part in parts:
+        say(f"{part}:")
+        await PARTS[part](found, quick)
+        found.save()
+    return found
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
+
+
+def main() -> None:
+    """Measure, draw, and write docs/performance.md."""
+    arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    arguments.add_argument("--quick", action="store_true", default=bool(os.environ.get("QUICK")))
+    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}, or just report")
+    chosen = arguments.parse_args()
+    if unknown := set(chosen.parts) - {*PARTS, "report"}:
+        arguments.error(f"no such part: {', '.join(sorted(unknown))}")
+    machine.raise_file_limit()
+    parts = [part for part in (chosen.parts or PARTS) if part != "report"]
+    found = asyncio.run(measure(parts, chosen.quick)) if parts else results.read()
+    python = machine.CACHE / "venv" / "bin" / "python"
+    docs: Path = machine.ROOT / "docs"
+    docs.mkdir(exist_ok=True)
+    if python.exists():
+        subprocess.run([python, machine.ROOT / "bench" / "plots.py", results.FILE, docs], check=True)
+    (docs / "performance.md").write_text(report.write(found, has_plots=python.exists()))
+    say("docs/performance.md is written")
+
+
+if __name__ == "__main__":
+    main()

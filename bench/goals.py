@@ -1,0 +1,116 @@
+"""What the coordinator and the schedulers have to reach, and whether a run reached it."""
+
+from collections.abc import Iterator
+from statistics import median
+
+import msgspec
+
+from bench.fanout import Crowd
+from bench.lateness import Lateness
+from bench.results import Results
+
+
+class Goal(msgspec.Struct, frozen=True):
+    """One figure, what is asked of it, and what it was."""
+
+    figure: str
+    asked: str
+    measured: str
+    is_reached: bool
+
+
+CPU_RATIOS = {"limit": 1.3, "bun": 1.1, "node": 0.75, "nats": 0.6, "centrifuge": 0.55, "workerd": 0.35}
+BURST_RATIOS = {"bun": 2.0, "nats": 3.0, "node": 40.0}
+
+
+def goals(found: Results) -> list[Goal]:
+    """Every goal that the run has the figures for."""
+    return [*_fan_out(found), *_crowds(found), *_latency(found), *_lateness(found)]
+
+
+def _fan_out(found: Results) -> Iterator[Goal]:
+    ours = found.crowd("tminus", 1000)
+    if ours is None:
+        return
+    for name, most in CPU_RATIOS.items():
+        if peer := found.crowd(name, 1000):
+            ratio = ours.steady.cpu_us_a_frame / peer.steady.cpu_us_a_frame
+            yield Goal(
+                f"CPU a frame, 1,000 viewers, against {_called(name)}", f"≤ {most:g}", f"{ratio:.2f}", ratio <= most
+            )
+    burst = _burst(ours)
+    yield Goal("burst, frames a second", "≥ 3 M", f"{burst / 1e6:.1f} M", burst >= 3e6)
+    for name, least in BURST_RATIOS.items():
+        if peer := found.crowd(name, 1000):
+            ratio = burst / _burst(peer)
+            yield Goal(f"burst against {_called(name)}", f"≥ {least:g}", f"{ratio:.1f}", ratio >= least)
+
+
+def _crowds(found: Results) -> Iterator[Goal]:
+    if large := found.crowd("tminus", 10_000):
+        size = large.bytes_a_viewer / 1000
+        yield Goal("memory a viewer, 10,000", "≤ 2.5 KB", f"{size:.1f} KB", size <= 2.5)
+    for pings in found.pings:
+        size = pings.bytes_a_viewer / 1000
+        yield Goal("memory a viewer that pings, 10,000", "≤ 3 KB", f"{size:.1f} KB", size <= 3)
+    if found.joins:
+        seconds = median(joins.seconds for joins in found.joins)
+        worst = median(joins.stayed_worst_ms for joins in found.joins)
+        yield Goal("10,000 join, with `hello` and replay", "≤ 4 s", f"{seconds:.1f} s", seconds <= 4)
+        if (node := found.crowd("node", 10_000)) and large:
+            ratio = large.join_seconds / node.join_seconds
+            yield Goal("joins against Node `ws`, bare", "≤ 1", f"{ratio:.2f}", ratio <= 1)
+        yield Goal("worst tick of those who stayed, meanwhile", "≤ 50 ms", f"{worst:.0f} ms", worst <= 50)
+    rooms = {rooms.rooms: rooms.steady.cpu_us_a_frame for rooms in found.rooms}
+    if {1, 1000} <= rooms.keys():
+        ratio = rooms[1000] / rooms[1]
+        yield Goal("CPU a frame, 1,000 rooms of 10 against one of 10,000", "≤ 2", f"{ratio:.2f}", ratio <= 2)
+    for idle in found.idle:
+        yield Goal("10,000 idle viewers", "< 3 % of a core", f"{idle.core_share:.1%}", idle.core_share < 0.03)
+
+
+def _latency(found: Results) -> Iterator[Goal]:
+    for ticks in found.ticks:
+        figure = f"due to received, p99, {ticks.viewers:,} viewers"
+        if ticks.viewers == 1000:
+            yield Goal(figure, "≤ 15 ms", f"{ticks.p99_ms:.1f} ms", ticks.p99_ms <= 15)
+        elif limit := found.crowd("limit", ticks.viewers):
+            most = 1.5 * limit.steady.cpu_us_a_frame * ticks.viewers / 1000
+            yield Goal(figure, f"≤ 1.5 C loops: {most:.0f} ms", f"{ticks.p99_ms:.0f} ms", ticks.p99_ms <= most)
+
+
+def _lateness(found: Results) -> Iterator[Goal]:
+    for late in found.lateness:
+        who = f"{late.schedulers} scheduler{'s' if late.schedulers > 1 else ''}, {_synced(late)}"
+        if late.rooms == 1:
+            yield _late(f"one room, {who}: emitted p99", 2, late.emitted_p99_ms)
+            yield _late(f"one room, {who}: stored p99", 5, late.stored_p99_ms)
+        elif late.spread:
+            yield _late(f"{late.rooms:,} rooms spread, {who}: emitted p99", 10, late.emitted_p99_ms)
+            yield _late(f"{late.rooms:,} rooms spread, {who}: stored p99", 25, late.stored_p99_ms)
+        else:
+            most = 500 if late.sync_always else 150
+            yield _late(f"{late.rooms:,} rooms in one instant, {who}: all stored", most, late.stored_worst_ms)
+
+
+def _late(figure: str, most: float, measured: float) -> Goal:
+    return Goal(figure, f"≤ {most:g} ms", f"{measured:.1f} ms", measured <= most)
+
+
+def _synced(late: Lateness) -> str:
+    return "a sync per append" if late.sync_always else "no sync"
+
+
+def _burst(crowd: Crowd) -> float:
+    return median(burst.frames_a_second for burst in crowd.bursts)
+
+
+def _called(name: str) -> str:
+    return {
+        "limit": "a C loop of `send()`",
+        "bun": "Bun",
+        "node": "Node `ws`",
+        "nats": "nats-server",
+        "centrifuge": "Centrifuge",
+        "workerd": "workerd",
+    }[name]

@@ -1,0 +1,121 @@
+"""Draws the plots of docs/performance.md: `plots.py RESULTS FOLDER`, run where matplotlib is installed."""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+COLOURS = {
+    "limit": "#555555",
+    "tminus": "#d6336c",
+    "bun": "#e8870e",
+    "node": "#2b8a3e",
+    "websockets": "#1971c2",
+    "nats": "#0b7285",
+    "centrifuge": "#7048e8",
+    "workerd": "#846358",
+}
+NAMES = {
+    "limit": "C loop of send()",
+    "tminus": "tminus",
+    "bun": "Bun",
+    "node": "Node ws",
+    "websockets": "websockets (Python)",
+    "nats": "nats-server",
+    "centrifuge": "Centrifuge (Go)",
+    "workerd": "workerd",
+}
+
+
+def main(results: Path, folder: Path) -> None:
+    """Draw all three."""
+    found = json.loads(results.read_text())
+    crowds = [crowd for crowds in found["crowds"].values() for crowd in crowds]
+    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "tminus"})
+    by_viewers(
+        crowds,
+        lambda crowd: crowd["steady"]["cpu_us_a_frame"],
+        "Processor time a delivered frame",
+        "µs",
+        folder / "performance-cpu.png",
+    )
+    by_viewers(
+        [crowd for crowd in crowds if crowd["server"] != "limit"],
+        lambda crowd: crowd["bytes_a_viewer"] / 1000,
+        "Resident memory a viewer",
+        "KB, logarithmic",
+        folder / "performance-memory.png",
+        log=True,
+    )
+    latency([crowd for crowd in crowds if crowd["viewers"] == 1000], folder / "performance-latency.png")
+
+
+def by_viewers(crowds, value, title, unit, file, log=False):
+    """A line for each server; ours on top of the others, and thicker."""
+    figure, axes = plt.subplots(figsize=(9, 5))
+    for server, colour in COLOURS.items():
+        points = sorted((crowd["viewers"], value(crowd)) for crowd in crowds if crowd["server"] == server)
+        if points:
+            is_ours = server == "tminus"
+            axes.plot(
+                *zip(*points, strict=True),
+                color=colour,
+                label=NAMES[server],
+                marker="o",
+                linewidth=3 if is_ours else 1.6,
+                linestyle="--" if server == "limit" else "-",
+                zorder=3 if is_ours else 2,
+            )
+    axes.set_xscale("log")
+    axes.set_xticks(sorted({crowd["viewers"] for crowd in crowds}))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.minorticks_off()
+    if log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel("viewers")
+    axes.set_ylabel(unit)
+    finish(figure, axes, title, file)
+
+
+def latency(crowds, file):
+    """How many of the frames have come after so many milliseconds."""
+    figure, axes = plt.subplots(figsize=(9, 5))
+    for server, colour in COLOURS.items():
+        for crowd in crowds:
+            if crowd["server"] == server:
+                steps = crowd["steady"]["late_ms"][:200]
+                axes.plot(
+                    steps,
+                    [index / 2 for index in range(len(steps))],
+                    color=colour,
+                    label=NAMES[server],
+                    linewidth=3 if server == "tminus" else 1.6,
+                    linestyle="--" if server == "limit" else "-",
+                    zorder=3 if server == "tminus" else 2,
+                )
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("ms from publishing to receiving")
+    axes.set_ylabel("% of the frames received")
+    finish(figure, axes, "Latency, 1,000 viewers, 20 messages a second", file)
+
+
+def finish(figure, axes, title, file):
+    """What all plots have in common."""
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.tight_layout()
+    figure.savefig(file, dpi=130, metadata={"Software": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
