@@ -1,0 +1,187 @@
+"""The stack as strangers without Docker start it: processes of this machine on free ports."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+import nats
+import pytest
+
+from protocol.frames import Frame, MessageFrame, TickFrame
+
+ROOT = Path(__file__).parent.parent.parent
+READY_SECONDS = 60.0
+STOP_SECONDS = 15.0
+FRAME_SECONDS = 20.0
+
+F = TypeVar("F", TickFrame, MessageFrame)
+
+_frames = msgspec.json.Decoder(Frame)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the stack under test listens: all of it on ports that were free."""
+
+    bus: int
+    schedulers: tuple[int, int]
+    coordinators: tuple[int, int]
+    page: int
+
+    def settings(self, stream: Path) -> dict[str, str]:
+        """The environment that moves the stack there."""
+        return {
+            "BUS_PORT": str(self.bus),
+            "SCHEDULER_PORTS": ",".join(map(str, self.schedulers)),
+            "COORDINATOR_PORTS": ",".join(map(str, self.coordinators)),
+            "PAGE_PORT": str(self.page),
+            "STREAM_DIR": str(stream),
+        }
+
+
+@pytest.fixture
+def ports() -> Ports:
+    """Six free ports."""
+    with ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(6)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        free = [one.getsockname()[1] for one in sockets]
+    return Ports(free[0], (free[1], free[2]), (free[3], free[4]), free[5])
+
+
+class Stack:
+    """`deploy/local.py` as a process, and what it has printed so far."""
+
+    def __init__(self, ports: Ports, stream: Path) -> None:
+        self.printed = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "deploy/local.py"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **ports.settings(stream)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def read_until(self, words: str) -> str:
+        """Read up to a line with `words`, and give that line."""
+        assert self._process.stdout is not None
+        timer = threading.Timer(READY_SECONDS, self._process.terminate)
+        timer.start()
+        try:
+            for line in self._process.stdout:
+                self.printed += line
+                if words in line:
+                    return line
+        finally:
+            timer.cancel()
+        pytest.fail(f"{words!r} was never printed:\n{self.printed}")
+
+    def pid(self, name: str) -> int:
+        """The process id of the service `name`, whose supervising shell is what was announced."""
+        [shell] = re.findall(rf"{name} started \(pid=(\d+)\)", self.printed)
+        return int(subprocess.check_output(["pgrep", "-P", shell], text=True))
+
+    def stop(self) -> int:
+        """Tell it to stop where it still runs; gives its exit status."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; gives its exit status."""
+        self.printed += self._process.communicate(timeout=STOP_SECONDS)[0]
+        return self._process.returncode
+
+
+@pytest.fixture
+def stack(ports: Ports, tmp_path: Path) -> Iterator[Stack]:
+    """The running stack, ready."""
+    stack = Stack(ports, tmp_path)
+    try:
+        stack.read_until(f"http://localhost:{ports.page}")
+        yield stack
+    finally:
+        stack.stop()
+
+
+async def test_viewers_of_both_coordinators_count_the_same_ticks_and_see_a_message(
+    ports: Ports, stack: Stack
+) -> None:
+    addresses = [f"ws://127.0.0.1:{port}/ws/connect?room=main" for port in ports.coordinators]
+    bus = await nats.connect(f"nats://127.0.0.1:{ports.bus}")
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(addresses[0]) as one,
+        http.ws_connect(addresses[1]) as other,
+    ):
+        terms = {"from": 3, "interval_ms": 200}
+        address = f"http://127.0.0.1:{ports.page}/api/rooms/main/countdown"
+        async with http.post(address, json=terms) as started:
+            assert started.status == 201
+        ticks = [await _next(one, TickFrame) for _ in range(4)]
+        assert [tick.remaining for tick in ticks] == [3, 2, 1, 0]
+        assert [await _next(other, TickFrame) for _ in range(4)] == ticks
+        await bus.publish("countdown.main.message", b"hello")
+        assert (await _next(one, MessageFrame)).text == "hello"
+    await bus.close()
+
+
+async def test_nobody_without_a_password_can_forge_a_tick(ports: Ports, stack: Stack) -> None:
+    violation: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def report(error: Exception) -> None:
+        violation.set_result(str(error))
+
+    bus = await nats.connect(f"nats://127.0.0.1:{ports.bus}", error_cb=report)
+    await bus.publish("countdown.main.events", b"{}")
+    words = await asyncio.wait_for(violation, 5)
+    assert "permissions violation" in words
+    assert "countdown.main.events" in words
+    await bus.close()
+
+
+def test_a_service_that_is_killed_comes_back(stack: Stack) -> None:
+    killed = stack.pid("scheduler-1")
+    os.kill(killed, signal.SIGKILL)
+    stack.read_until("killed: starting it again")
+    assert "scheduler-1" in stack.read_until("following")
+    assert stack.pid("scheduler-1") != killed
+
+
+def test_told_to_stop_it_stops_everything(ports: Ports, stack: Stack) -> None:
+    assert stack.stop() == 0
+    for port in (ports.bus, *ports.schedulers, *ports.coordinators, ports.page):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(ports: Ports, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", ports.coordinators[1])):
+        stack = Stack(ports, tmp_path)
+        assert stack.wait() == 1
+    [line] = stack.printed.splitlines()
+    assert str(ports.coordinators[1]) in line
+    assert "COORDINATOR_PORTS" in line
+
+
+async def _next(viewer: aiohttp.ClientWebSocketResponse, kind: type[F]) -> F:
+    """The viewer's next frame of a kind; others are passed over."""
+    while True:
+        frame = _frames.decode(await viewer.receive_str(timeout=FRAME_SECONDS))
+        if isinstance(frame, kind):
+            return frame
