@@ -1,0 +1,104 @@
+"""The same stream of frames as Server-Sent Events."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp.test_utils import TestServer
+from nats.aio.client import Client
+
+from harness import WAIT_SECONDS, Serve, ask, viewing
+
+Event = dict[str, str]
+
+
+@asynccontextmanager
+async def listening(server: TestServer, **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
+    timeout = aiohttp.ClientTimeout(total=WAIT_SECONDS)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(server.make_url("/sse/connect"), headers=headers) as response,
+    ):
+        assert response.content_type == "text/event-stream"
+        yield events(response)
+
+
+async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+    event: Event = {}
+    async for line in response.content:
+        text = line.decode().rstrip("\n")
+        if not text and event:
+            yield event
+            event = {}
+        elif text and not text.startswith(":"):
+            name, _, value = text.partition(": ")
+            event[name] = value
+
+
+async def test_a_countdown_can_be_read_as_server_sent_events(
+    serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    async with listening(await serve_coordinator()) as stream:
+        hello = await anext(stream)
+        assert hello["event"] == json.loads(hello["data"])["type"] == "hello"
+        await ask(bus, "scheduler.start", interval_ms=100)
+        ticks = []
+        async for event in stream:
+            frame = json.loads(event["data"])
+            assert event["event"] == frame["type"]
+            if frame["type"] == "tick":
+                assert event["id"] == f"{json.loads(hello['data'])['epoch']}:{frame['seq']}"
+                ticks.append(frame["remaining"])
+                if not frame["remaining"]:
+                    break
+    assert ticks == list(range(10, -1, -1))
+
+
+async def test_a_stream_resumes_behind_its_last_event_id(
+    serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    server = await serve_coordinator()
+    ticks = []
+    last_id = ""
+    async with listening(server) as stream, viewing(server) as watching:
+        await ask(bus, "scheduler.start", interval_ms=100)
+        async for event in stream:
+            last_id = event.get("id", last_id)
+            if event["event"] == "tick":
+                ticks.append(json.loads(event["data"])["remaining"])
+                if ticks[-1] == 7:
+                    break
+        await watching.until(lambda f: f["type"] == "tick" and f["remaining"] == 5)
+    async with listening(server, **{"Last-Event-ID": last_id}) as stream:
+        async for event in stream:
+            frame = json.loads(event["data"])
+            if frame["type"] == "hello":
+                assert frame["complete"]
+            if frame["type"] == "tick":
+                ticks.append(frame["remaining"])
+                if not frame["remaining"]:
+                    break
+    assert ticks == list(range(10, -1, -1))
+
+
+async def test_a_page_of_a_site_that_may_connect_may_also_read(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(
+            server.make_url("/sse/connect"), headers={"Origin": "http://localhost:8080"}
+        ) as response,
+    ):
+        assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
+
+
+async def test_a_stream_ends_with_bye_when_its_coordinator_stops(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    async with listening(server) as stream:
+        assert (await anext(stream))["event"] == "hello"
+        await server.close()
+        names = [event["event"] async for event in stream]
+    assert names[-1] == "bye"
