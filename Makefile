@@ -99,3 +99,4 @@ bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	QUICK=$(QUICK) $(BIN)/python -m bench
 
 screenshots: $(INSTALLED) ## The pictures in docs/screenshots
+	@$(BIN)/python -m tests.browser.screenshots

@@ -1,0 +1,1 @@
+"""Serves the page of a room, its forms and the JSON API."""

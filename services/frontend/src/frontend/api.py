@@ -1,0 +1,76 @@
+"""The JSON API: what a person can do on the page, a program can do here."""
+
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw, Struct
+
+from protocol import requests
+from protocol.events import EpochMs, From, IntervalMs
+
+from . import asking, guard
+from .refusals import Refused, not_valid
+
+T = TypeVar("T")
+
+
+class _Message(Struct):
+    text: str
+
+
+class _Terms(Struct, rename={"from_": "from"}):
+    """A start without its room, which the address names."""
+
+    from_: From = 10
+    interval_ms: IntervalMs = 1000
+    starts_at: EpochMs | None = None
+
+
+async def read(request: web.Request) -> web.Response:
+    """`GET /api/rooms/<room>`: 200 with the room's state."""
+    reply = await asking.state(request.app, asking.room_name(request))
+    return _json(msgspec.json.encode(reply))
+
+
+async def start(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/countdown`: 201 with the `started` event."""
+    room = asking.room_name(request)
+    guard.check_token(request, guard.bearer(request))
+    terms = _decode(await request.read() or b"{}", _Terms)
+    asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
+    return _json(await asking.start(request.app, asked), status=201)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """`DELETE /api/rooms/<room>/countdown`: 200 with the `cancelled` event."""
+    room = asking.room_name(request)
+    guard.check_token(request, guard.bearer(request))
+    return _json(await asking.cancel(request.app, room))
+
+
+async def send(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/messages`: 202 once the message is stored."""
+    room = asking.room_name(request)
+    guard.check_token(request, guard.bearer(request))
+    message = _decode(await request.read(), _Message)
+    await asking.send(request.app, room, message.text)
+    return _json(b'{"stored":true}', status=202)
+
+
+def _decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise not_valid(requests.describe(error)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"The body is not JSON: {requests.describe(error)}") from None
+
+
+def _json(body: bytes | Raw, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=bytes(body),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

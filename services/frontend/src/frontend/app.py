@@ -1,0 +1,41 @@
+"""The frontend as an application: the page of a room, its forms, and the JSON API."""
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from runtime import health
+from runtime.bus import bus
+
+from . import api, assets, forms, guard, headers, pages, problems, qr
+from .settings import SETTINGS, Settings
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The map of the service."""
+    app = web.Application(
+        # The first is the outermost: whatever the others answer gets its headers.
+        middlewares=[headers.secure, problems.explained, guard.same_site],
+        client_max_size=64 * 1024,
+    )
+    app[SETTINGS] = settings
+    app[assets.ASSETS] = assets.load()
+    aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
+    app.add_routes(health.routes(app))
+    app.cleanup_ctx.append(bus(settings, "frontend"))
+    app.add_routes(
+        [
+            web.get("/", pages.main_room),
+            web.get("/r/{room}", pages.room, name="room"),
+            web.get("/r/{room}/qr.svg", qr.code),
+            web.post("/r/{room}/start", forms.start),
+            web.post("/r/{room}/cancel", forms.cancel),
+            web.post("/r/{room}/messages", forms.send),
+            web.get("/api/rooms/{room}", api.read),
+            web.post("/api/rooms/{room}/countdown", api.start),
+            web.delete("/api/rooms/{room}/countdown", api.cancel),
+            web.post("/api/rooms/{room}/messages", api.send),
+            web.get("/static/{version}/{name}", assets.serve),
+        ]
+    )
+    return app

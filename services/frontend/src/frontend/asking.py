@@ -1,0 +1,105 @@
+"""What the frontend asks of the other services, and what their answers mean to people."""
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw, Struct
+
+from protocol import messages, requests, subjects
+from protocol.frames import RoomReply
+from runtime.bus import BUS, BusError, BusTimeout, NoResponders, ServiceError
+
+from .refusals import Refused, not_valid
+
+TIME_LIMIT_SECONDS = 0.9
+"""Of one try; with the second one, nobody waits for two seconds."""
+
+
+class _Stored(Struct):
+    """JetStream's acknowledgement of a message."""
+
+    stream: str
+    seq: int
+
+
+def room_name(request: web.Request) -> str:
+    """The room that the address names; refuses what can't name one."""
+    name = request.match_info["room"]
+    if not subjects.is_room(name):
+        raise Refused(
+            422,
+            "A room's name is 1 to 64 lower-case letters, digits and inner hyphens.",
+            field="room",
+        )
+    return name
+
+
+async def state(app: web.Application, room: str) -> RoomReply:
+    """What the room shows now, as a coordinator tells it."""
+    reply = await _ask(app, subjects.ROOM, requests.ReadRoom(room=room), "coordinator")
+    return msgspec.json.decode(reply, type=RoomReply)
+
+
+async def start(app: web.Application, request: requests.Start) -> Raw:
+    """Start a run; returns its `started` event as JSON."""
+    return Raw(await _ask(app, subjects.START, request, "scheduler"))
+
+
+async def cancel(app: web.Application, room: str) -> Raw:
+    """Cancel the run under way; returns its `cancelled` event as JSON."""
+    return Raw(await _ask(app, subjects.CANCEL, requests.Cancel(room=room), "scheduler"))
+
+
+async def send(app: web.Application, room: str, text: str) -> None:
+    """Send a message into the room; it is stored when this returns."""
+    if not text.strip():
+        raise Refused(422, "A message needs some text.", field="text")
+    try:
+        payload = messages.encode(text)
+    except messages.MessageError:
+        raise Refused(
+            413, f"A message has {messages.MAX_BYTES} bytes at most.", field="text"
+        ) from None
+    try:
+        # Asked once only: a message that timed out may be stored, and twice is worse than an error.
+        reply = await app[BUS].request(subjects.messages(room), payload, TIME_LIMIT_SECONDS)
+        msgspec.json.decode(reply, type=_Stored)
+    except (BusError, msgspec.MsgspecError):
+        raise Refused(503, "The message could not be stored: try again in a moment.") from None
+
+
+async def _ask(app: web.Application, subject: str, request: Struct, service: str) -> bytes:
+    payload = msgspec.json.encode(request)
+    try:
+        try:
+            return await app[BUS].request(subject, payload, TIME_LIMIT_SECONDS)
+        except BusTimeout:
+            return await app[BUS].request(subject, payload, TIME_LIMIT_SECONDS)
+    except ServiceError as error:
+        raise _refusal(error) from None
+    except NoResponders:
+        raise Refused(503, f"No {service} is running at the moment.") from None
+    except BusTimeout:
+        raise Refused(503, f"The {service} did not answer in time.") from None
+    except BusError:
+        raise Refused(503, "The message bus can't be reached at the moment.") from None
+
+
+def _refusal(error: ServiceError) -> Refused:
+    match error.code:
+        case 400:
+            return not_valid(error.description)
+        case 404:
+            return Refused(404, "There is nothing to cancel: no countdown is under way.")
+        case 409:
+            return Refused(
+                409, "A countdown is already under way in this room.", event=_event(error.body)
+            )
+        case _:
+            return Refused(503, error.description or "The service could not do it.")
+
+
+def _event(body: bytes) -> Raw | None:
+    try:
+        return msgspec.json.decode(body, type=Raw)
+    except msgspec.MsgspecError:
+        return None

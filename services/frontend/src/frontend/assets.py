@@ -1,0 +1,55 @@
+"""The page's files, under an address that changes with their content, so they cache for ever."""
+
+import hashlib
+import mimetypes
+from importlib import resources
+
+from aiohttp import web
+from msgspec import Struct
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class Assets(Struct, frozen=True):
+    """All files of `static/` in memory: `version` is a digest of them all."""
+
+    version: str
+    files: dict[str, bytes]
+
+    @property
+    def modules(self) -> list[str]:
+        """The names of the ES modules, for the browser to fetch at once."""
+        return sorted(name for name in self.files if name.endswith(".js") and name != "plain.js")
+
+
+ASSETS = web.AppKey("assets", Assets)
+
+
+def load() -> Assets:
+    """Read the files that the package carries."""
+    files = {
+        entry.name: entry.read_bytes()
+        for entry in resources.files("frontend").joinpath("static").iterdir()
+        if entry.is_file()
+    }
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + files[name] + b"\0")
+    return Assets(digest.hexdigest()[:12], files)
+
+
+async def serve(request: web.Request) -> web.Response:
+    """One of the files; of another version only while replicas are being replaced, so uncached."""
+    assets, name = request.app[ASSETS], request.match_info["name"]
+    if name not in assets.files:
+        raise web.HTTPNotFound
+    is_current = request.match_info["version"] == assets.version
+    kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
+    response = web.Response(
+        body=assets.files[name],
+        content_type=kind or "application/octet-stream",
+        charset="utf-8",
+        headers={"Cache-Control": _FOR_EVER if is_current else "no-store"},
+    )
+    response.enable_compression()
+    return response

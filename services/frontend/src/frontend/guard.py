@@ -1,0 +1,41 @@
+"""Who may change a room: pages of this site, programs, and, where one is set, who has the token."""
+
+import hmac
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from runtime import origins
+
+from .refusals import Refused
+from .settings import SETTINGS
+
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+@web.middleware
+async def same_site(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a page of another site sends in the name of who looks at it."""
+    if request.method not in _SAFE and not _is_welcome(request):
+        raise Refused(403, "Pages of other sites may not control this one.")
+    return await handler(request)
+
+
+def check_token(request: web.Request, given: str) -> None:
+    """Refuse who lacks the control token, where one is set."""
+    token = request.app[SETTINGS].control_token
+    if token and not hmac.compare_digest(token.encode(), given.encode()):
+        raise Refused(401, "Controlling this room needs the control token.", field="token")
+
+
+def bearer(request: web.Request) -> str:
+    """The token of the Authorization header; empty where there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_welcome(request: web.Request) -> bool:
+    if "Origin" not in request.headers:
+        # Every browser of today names the origin of a POST; this is for those that name only this.
+        return request.headers.get("Sec-Fetch-Site") != "cross-site"
+    return origins.is_allowed(request, request.app[SETTINGS])

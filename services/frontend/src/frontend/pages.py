@@ -1,0 +1,104 @@
+"""The page of a room, rendered with the room's state already in it."""
+
+from http import HTTPStatus
+
+import aiohttp_jinja2
+import msgspec
+from aiohttp import web
+
+from protocol import subjects
+from protocol.frames import RoomReply
+from runtime.clock import now_ms
+
+from . import asking, showing, views
+from .assets import ASSETS
+from .headers import NONCE
+from .refusals import Refused
+from .settings import SETTINGS
+
+
+async def main_room(request: web.Request) -> web.Response:
+    """`GET /`: the room `main`, or the room that the form 'another room' names."""
+    if name := request.query.get("room", "").strip().lower():
+        raise web.HTTPSeeOther(location=request.app.router["room"].url_for(room=name))
+    return await render(request, subjects.DEFAULT_ROOM)
+
+
+async def room(request: web.Request) -> web.Response:
+    """`GET /r/<room>`."""
+    name = request.match_info["room"]
+    if not subjects.is_room(name) and subjects.is_room(name.lower()):
+        raise web.HTTPSeeOther(location=request.app.router["room"].url_for(room=name.lower()))
+    try:
+        return await render(request, asking.room_name(request))
+    except Refused as refused:
+        raise Refused(404, refused.detail, field=refused.field) from None
+
+
+async def render(
+    request: web.Request,
+    room: str,
+    refused: Refused | None = None,
+    control: str = "",
+    given: dict[str, str] | None = None,
+) -> web.Response:
+    """The page of `room`; with `refused`, its words stand beside `control`, and what was `given`
+    in the form is kept there."""
+    status, reply, extra = 200, None, {}
+    try:
+        reply = await asking.state(request.app, room)
+    except Refused as nobody:
+        status, extra = nobody.status, dict(nobody.headers)
+    if refused is not None:
+        status, extra = refused.status, dict(refused.headers)
+    settings, view = request.app[SETTINGS], views.of_query(request.query)
+    state = reply.state if reply else None
+    response = aiohttp_jinja2.render_template(
+        "room.html",
+        request,
+        {
+            "room": room,
+            "view": view,
+            "reply": reply,
+            "status": state.status if state else "unknown",
+            "showing": showing.first(state, now_ms(), view.format == "clock"),
+            "refused": refused,
+            "control": control,
+            "given": given or {},
+            "needs_token": bool(settings.control_token),
+            "data": _data(settings.socket_hosts, settings.socket_path, room, reply),
+            **_frame(request),
+        },
+        status=status,
+    )
+    response.headers.update(extra)
+    response.headers["Cache-Control"] = "no-store"
+    response.enable_compression()
+    return response
+
+
+def refusal(request: web.Request, refused: Refused) -> web.Response:
+    """A page that says why there is nothing else to see."""
+    return aiohttp_jinja2.render_template(
+        "refusal.html",
+        request,
+        {
+            "refused": refused,
+            "title": HTTPStatus(refused.status).phrase,
+            **_frame(request),
+        },
+        status=refused.status,
+    )
+
+
+def _frame(request: web.Request) -> dict[str, object]:
+    assets = request.app[ASSETS]
+    return {
+        "static": f"/static/{assets.version}",
+        "modules": assets.modules,
+        "nonce": request[NONCE],
+    }
+
+
+def _data(hosts: list[str], path: str, room: str, reply: RoomReply | None) -> dict[str, object]:
+    return {"hosts": hosts, "path": path, "room": room, "reply": msgspec.to_builtins(reply)}

@@ -1,0 +1,25 @@
+"""A room's link as a QR code, for the phones in the hall."""
+
+import io
+
+import segno
+from aiohttp import web
+
+from . import asking
+
+
+async def code(request: web.Request) -> web.Response:
+    """`GET /r/<room>/qr.svg`."""
+    room = asking.room_name(request)
+    picture = io.BytesIO()
+    segno.make(link(request, room), error="m", micro=False).save(
+        picture, kind="svg", scale=8, border=2, light="#fff", svgclass=None, lineclass=None
+    )
+    return web.Response(body=picture.getvalue(), content_type="image/svg+xml")
+
+
+def link(request: web.Request, room: str) -> str:
+    """The room's address as who asks reaches it: the edge says whether that is by TLS."""
+    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    path = request.app.router["room"].url_for(room=room)
+    return f"{'https' if scheme == 'https' else 'http'}://{request.host}{path}"

@@ -1,0 +1,51 @@
+"""Why something that was asked can't be had: one error, told as a page or as a problem in JSON."""
+
+from collections.abc import Mapping
+
+from msgspec import Raw
+
+_WANTED = {
+    "from": "a whole number from 1 to 86,400",
+    "interval_ms": "whole milliseconds from 100 to 60,000",
+    "starts_at": "a time from now to 24 hours ahead, in milliseconds since 1970",
+    "minutes": "minutes from now, 1,440 at most",
+    "text": "some text",
+}
+
+
+class Refused(Exception):
+    """A request that is not granted.
+
+    `status` is the HTTP status; `detail` is for people; `field` names what is not valid; `event` is
+    the event, as JSON, of the run that is in the way.
+    """
+
+    def __init__(
+        self, status: int, detail: str, field: str | None = None, event: Raw | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.field = field
+        self.event = event
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields that belong to the status."""
+        match self.status:
+            case 401:
+                return {"WWW-Authenticate": "Bearer"}
+            case 503:
+                return {"Retry-After": "1"}
+            case _:
+                return {}
+
+
+def not_valid(reason: str) -> Refused:
+    """The refusal of a field; `reason` is `field: what is wrong`, as a program would put it."""
+    field, separator, _ = reason.partition(":")
+    if not separator:
+        return Refused(422, reason)
+    if wanted := _WANTED.get(field):
+        return Refused(422, f"{field}: should be {wanted}.", field=field)
+    return Refused(422, reason, field=field)

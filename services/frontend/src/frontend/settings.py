@@ -1,0 +1,40 @@
+"""What the frontend can be told, besides what every service can."""
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta
+
+from runtime.settings import Port, PublicSettings
+
+_HOST = r"[A-Za-z0-9._-]+(:\d{1,5})?"
+Hosts = Annotated[str, Meta(pattern=rf"^({_HOST}(\s*,\s*{_HOST})*)?$")]
+Path = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")]
+
+
+class Settings(PublicSettings, frozen=True, kw_only=True):
+    """Where the page's sockets go, and who may control a room."""
+
+    port: Port = 8080
+    ws_host: Hosts = ""
+    """Hosts of the coordinators, separated by commas: the page tries them in turn."""
+    ws_path: Path = ""
+    control_token: str = ""
+    """Asked of whoever starts, cancels or sends; empty lets anyone."""
+
+    @property
+    def socket_hosts(self) -> list[str]:
+        """The hosts that the page's socket tries in turn; none means the page's own."""
+        if self.ws_host:
+            return [host.strip() for host in self.ws_host.split(",")]
+        return ["localhost:8787"] if self.app_env == "development" else []
+
+    @property
+    def socket_path(self) -> str:
+        """The path of the coordinators' WebSocket as browsers reach it."""
+        if self.ws_path:
+            return self.ws_path
+        return "/ws/connect" if self.app_env == "development" else "/api/ws/connect"
+
+
+SETTINGS = web.AppKey("settings", Settings)

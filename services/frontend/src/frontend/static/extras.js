@@ -1,0 +1,61 @@
+/** What is folded away: the link, the time format, the sound, and how well all screens agree. */
+
+/** @import {RoomReply} from "../../../types/protocol" */
+
+import { find, say } from "./page-parts.js";
+import { milliseconds } from "./status.js";
+
+const REFRESH_MS = 2000;
+
+/**
+ * @param {string} room
+ * @param {import("./finale.js").Finale} finale
+ * @param {() => void} draw
+ */
+export function extras(room, finale, draw) {
+  const root = document.documentElement;
+
+  find("copy")?.addEventListener("click", async () => {
+    const link = `${location.origin}/r/${room}`;
+    const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
+    say("copy", isCopied ? "Copied" : link);
+  });
+
+  const clock = find("clock");
+  if (clock instanceof HTMLInputElement) {
+    clock.checked = root.dataset.format === "clock";
+    clock.addEventListener("change", () => {
+      root.dataset.format = clock.checked ? "clock" : "number";
+      const address = new URL(location.href);
+      if (clock.checked) address.searchParams.set("format", "clock");
+      else address.searchParams.delete("format");
+      history.replaceState(null, "", address);
+      draw();
+    });
+  }
+
+  const sound = find("sound");
+  if (sound instanceof HTMLInputElement) {
+    sound.checked = false;
+    sound.addEventListener("change", () => finale.listen(sound.checked));
+  }
+
+  const details = find("details");
+  const ask = async () => {
+    if (!(details instanceof HTMLDetailsElement) || !details.open) return;
+    try {
+      const response = await fetch(`/api/rooms/${room}`);
+      if (response.ok) say("screens", agreement(await response.json()));
+    } catch {
+      say("screens", "not known at the moment");
+    }
+  };
+  details?.addEventListener("toggle", ask);
+  setInterval(ask, REFRESH_MS);
+}
+
+/** @param {RoomReply} reply */
+export function agreement({ screens }) {
+  const worst = screens.worst_error_ms === null ? "" : `, worst ± ${milliseconds(screens.worst_error_ms)}`;
+  return `${screens.in_step} of ${screens.reporting} in step${worst}`;
+}

@@ -1,0 +1,46 @@
+/** Draws what is to be seen: the number, the ring that runs down, a word below, the tab's title. */
+
+/** @import {Showing} from "./countdown.js" */
+
+import { text } from "./countdown.js";
+import { find, say } from "./page-parts.js";
+
+/** The last numbers, which the ring's colour tells apart. */
+const LAST = 3;
+
+export class Face {
+  #root = document.documentElement;
+  #number = find("number");
+  #arc = find("arc");
+  #room;
+
+  /** @param {string} room */
+  constructor(room) {
+    this.#room = room;
+  }
+
+  get isClock() {
+    return this.#root.dataset.format === "clock";
+  }
+
+  /** @param {Showing} shown @param {string} caption */
+  draw(shown, caption) {
+    const digits = shown.number === null ? "" : text(shown.number, this.isClock);
+    // The number goes first: what else is drawn must not make it late.
+    if (this.#number && this.#number.textContent !== digits) {
+      this.#number.textContent = digits;
+      this.#number.dataset.size = `${Math.min(8, Math.max(2, digits.length))}`;
+      document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`;
+    }
+    say("caption", caption);
+    if (this.#root.dataset.status !== shown.status) this.#root.dataset.status = shown.status;
+    const isLast = shown.number !== null && shown.number <= LAST && shown.status !== "cancelled";
+    this.#root.toggleAttribute("data-last", isLast);
+    this.ring(shown.left);
+  }
+
+  /** @param {number} left from 1 to 0 */
+  ring(left) {
+    this.#arc?.setAttribute("stroke-dashoffset", `${Math.round(10_000 - 10_000 * left) / 10}`);
+  }
+}

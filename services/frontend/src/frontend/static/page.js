@@ -1,0 +1,193 @@
+/** The page of a room: puts the parts together and passes word between them. */
+
+/** @import {Frame, RoomReply} from "../../../types/protocol" */
+
+import { announce } from "./announcer.js";
+import { Beat } from "./beat.js";
+import { caption } from "./caption.js";
+import { Connection } from "./connection.js";
+import { controls } from "./controls.js";
+import { DELAY_MS, showing } from "./countdown.js";
+import { Face } from "./face.js";
+import { Finale } from "./finale.js";
+import { extras } from "./extras.js";
+import { messages, shouting } from "./messages.js";
+import { find, say } from "./page-parts.js";
+import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
+import { Screen } from "./screen.js";
+import { milliseconds, status } from "./status.js";
+import { Timekeeper } from "./timekeeper.js";
+
+/** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null}} */
+const given = JSON.parse(find("data")?.textContent ?? "");
+const root = document.documentElement;
+const surroundings = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  later: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
+  forget: (/** @type {number} */ timer) => clearTimeout(timer),
+  isHidden: () => document.visibilityState === "hidden",
+};
+const scheme = location.protocol === "https:" ? "wss" : "ws";
+const hosts = given.hosts.length ? given.hosts : [location.host];
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+let room = unknown;
+/** What was shown last, so that no number of a run is shown again. */
+let last = { run: "", number: Infinity };
+let isShown = false;
+
+const face = new Face(given.room);
+const finale = new Finale();
+const screen = new Screen();
+const list = messages(given.room);
+const shout = shouting();
+const keeper = new Timekeeper(surroundings, ping, () => connection.wake());
+const beat = new Beat(surroundings, () => keeper.time());
+const connection = new Connection(
+  { ...surroundings, random: Math.random, open: (address) => new WebSocket(address) },
+  hosts.map((host) => `${scheme}://${host}${given.path}?room=${given.room}`),
+  () => resume(room),
+  heard,
+  () => {
+    keeper.pause();
+    light();
+  },
+);
+
+/** @param {number} id */
+function ping(id) {
+  // A hidden page shows nothing on time, so it claims nothing.
+  const claims = keeper.isKnown && !surroundings.isHidden();
+  const error = Math.ceil(keeper.bound() * 10) / 10;
+  return connection.send({ type: "ping", id, ...(claims && { seq: room.stateSeq, error_ms: error }) });
+}
+
+/** @param {Frame} frame */
+function heard(frame) {
+  switch (frame.type) {
+    case "hello":
+      if (frame.protocol !== 1) return connection.refuse("this page is out of date: load it again");
+      room = greeted(room, frame);
+      keeper.begin(frame.instance, connection.askedAt, frame.server_time);
+      say("viewers", `${frame.viewers}`);
+      draw();
+      break;
+    case "started":
+    case "tick":
+    case "cancelled":
+      if (!isNew(room, frame)) return;
+      room = happened(room, frame);
+      draw();
+      break;
+    case "message": {
+      if (!isNew(room, frame)) return;
+      room = read(room, frame);
+      const { epoch } = room;
+      if (list.isCleared(epoch, frame.seq)) return;
+      const ms = frame.at + DELAY_MS - keeper.time();
+      const isFresh = ms > -2000;
+      setTimeout(() => {
+        list.add(epoch, frame);
+        if (isFresh && (isCounting() || root.dataset.view !== "room")) shout(frame.text);
+      }, Math.max(0, isFresh ? ms : 0));
+      break;
+    }
+    case "viewers":
+      say("viewers", `${frame.count}`);
+      break;
+    case "pong":
+      keeper.pong(frame.id, frame.server_time);
+      break;
+  }
+  light();
+}
+
+/** Show what is to be seen now, and be back in time for the next. */
+function draw() {
+  if (!keeper.isSet && !isShown) return;
+  const time = keeper.time();
+  const shown = showing(room.state, time);
+  const run = room.state.run ?? "";
+  if (shown.number !== null) {
+    if (run === last.run) shown.number = Math.min(shown.number, last.number);
+    const isZero = shown.number === 0 && last.number === 1 && run === last.run;
+    if (shown.number !== last.number) announce(shown.number);
+    last = { run, number: shown.number };
+    face.draw(shown, caption(shown, room.state, time));
+    if (isZero) finale.play();
+    else if (shown.number > 0) finale.stop();
+  } else {
+    if (run !== last.run) last = { run, number: Infinity };
+    face.draw(shown, caption(shown, room.state, time));
+  }
+  isShown = true;
+  screen.counting(isCounting());
+  beat.at(shown.nextAt, draw);
+}
+
+function isCounting() {
+  return room.state.status === "running" || room.state.status === "scheduled";
+}
+
+/** Between two numbers only the ring moves. */
+function glide() {
+  if (isShown && isCounting() && !calm.matches) face.ring(showing(room.state, keeper.time()).left);
+  requestAnimationFrame(glide);
+}
+
+/** Say how much of this is sure. */
+function light() {
+  const now = surroundings.now();
+  const counting = isCounting();
+  const shown = status({
+    phase: connection.phase,
+    reason: connection.reason,
+    failures: connection.failures,
+    isOnline: navigator.onLine,
+    retryIn: connection.retryAt - now,
+    silentFor: connection.heardAt === null ? null : now - connection.heardAt,
+    isKnown: keeper.isKnown,
+    bound: keeper.bound(now),
+    isCounting: counting,
+    isLate: counting && showing(room.state, keeper.time(now)).isLate,
+  });
+  root.dataset.light = shown.light;
+  root.toggleAttribute("data-doubt", shown.light === "estimating" || shown.light === "red" || (shown.light === "amber" && connection.phase !== "open"));
+  const box = find("status");
+  if (box) box.dataset.light = shown.light;
+  find("now")?.toggleAttribute("hidden", !shown.canTry);
+  say("status-words", shown.words);
+  say("certain", `± ${milliseconds(keeper.bound(now))}`);
+  say("likely", `± ${milliseconds(keeper.likely())}`);
+  find("bar")?.toggleAttribute("data-calm", shown.light === "green");
+}
+
+/** Somebody looks again, or the network is back: be right at once, then find out. */
+function wake() {
+  keeper.check();
+  draw();
+  if (connection.phase === "open") keeper.again();
+  connection.wake();
+  light();
+}
+
+controls(given.room, () => keeper.time(), isCounting, () => screen.toggleFull());
+extras(given.room, finale, draw);
+find("now")?.addEventListener("click", () => connection.connect());
+addEventListener("online", wake);
+addEventListener("offline", light);
+addEventListener("pageshow", (event) => event.persisted && connection.connect());
+// A page with an open socket is not kept for the way back.
+addEventListener("pagehide", () => connection.rest());
+document.addEventListener("visibilitychange", () => (surroundings.isHidden() ? keeper.again() : wake()));
+
+root.dataset.live = "";
+if (given.reply) room = { ...unknown, state: given.reply.state };
+screen.counting(isCounting());
+connection.connect();
+setInterval(() => {
+  light();
+  if (isShown && room.state.status === "scheduled") draw();
+}, 250);
+requestAnimationFrame(glide);

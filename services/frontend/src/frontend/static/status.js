@@ -1,0 +1,63 @@
+/** What the light says: whether the room's state is fresh, and how well the time is known. */
+
+/** @import {Phase} from "./connection.js" */
+
+/** A heartbeat comes every second. */
+const FRESH_MS = 2500;
+/** A bound above this is no step to be in. */
+const IN_STEP_MS = 1000;
+
+/**
+ * @typedef {{
+ *   phase: Phase,
+ *   reason: string,
+ *   failures: number,
+ *   isOnline: boolean,
+ *   retryIn: number,
+ *   silentFor: number | null,
+ *   isKnown: boolean,
+ *   bound: number,
+ *   isCounting: boolean,
+ *   isLate: boolean,
+ * }} Facts times in ms
+ */
+/** @typedef {{light: "green" | "amber" | "estimating" | "red", words: string, canTry: boolean}} Status */
+
+/** @param {Facts} facts @returns {Status} */
+export function status(facts) {
+  if (facts.phase === "refused") return { light: "red", words: facts.reason, canTry: true };
+  const isFresh = facts.silentFor !== null && facts.silentFor < FRESH_MS;
+  if (facts.phase === "open" && isFresh) {
+    if (facts.isLate) return { light: "estimating", words: "estimating, a tick is late", canTry: false };
+    if (!facts.isKnown || facts.bound > IN_STEP_MS) return { light: "amber", words: "finding the time", canTry: false };
+    return { light: "green", words: `in step, ± ${milliseconds(facts.bound)}`, canTry: false };
+  }
+  const next = facts.phase === "waiting" ? trying(facts) : facts.phase === "connecting" ? "connecting" : "";
+  const canTry = facts.phase === "waiting";
+  if (facts.silentFor === null) return { light: "amber", words: next || "connecting", canTry };
+  const heard = `last heard ${seconds(facts.silentFor)} ago`;
+  if (facts.isCounting) return { light: "estimating", words: join("estimating", heard, next), canTry };
+  return { light: "amber", words: join(next, heard), canTry };
+}
+
+/** A bound as it is read, never less than it is. @param {number} ms */
+export function milliseconds(ms) {
+  if (!Number.isFinite(ms)) return "–";
+  return ms < 1000 ? `${Math.ceil(ms)} ms` : `${Math.ceil(ms / 100) / 10} s`;
+}
+
+/** @param {Facts} facts */
+function trying({ isOnline, retryIn, failures }) {
+  if (!isOnline) return "this device is offline";
+  return join(failures > 8 ? "no coordinator answers" : "", `next try in ${seconds(Math.max(0, retryIn))}`);
+}
+
+/** @param {number} ms */
+function seconds(ms) {
+  return `${Math.ceil(ms / 1000)} s`;
+}
+
+/** @param {...string} parts */
+function join(...parts) {
+  return parts.filter(Boolean).join(", ");
+}

@@ -1,0 +1,38 @@
+"""The ways to look at a room, as the address asks: the page, a stage, an overlay."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """How the room is shown."""
+
+    name: Literal["room", "stage", "overlay"] = "room"
+    stale: Literal["keep", "dim", "hide"] = "keep"
+    """What an overlay does with a number that is only an estimate."""
+    mirror: Literal["none", "h", "v"] = "none"
+    scale: float = 1.0
+    format: Literal["number", "clock"] = "number"
+    """Whether numbers above 59 are shown as minutes and seconds."""
+
+
+def of_query(query: Mapping[str, str]) -> View:
+    """The view that an address asks for; what is not known there is ignored.
+
+    A typing error on a projector must not cost the hall its countdown.
+    """
+    asked = {"name" if key == "view" else key: value for key, value in query.items()}
+    known: dict[str, object] = {}
+    for field in msgspec.structs.fields(View):
+        if field.name in asked:
+            try:
+                known[field.name] = msgspec.convert(asked[field.name], field.type, strict=False)
+            except msgspec.ValidationError:
+                continue
+    scale = known.get("scale")
+    if isinstance(scale, float) and not 0.1 <= scale <= 10:
+        del known["scale"]
+    return msgspec.convert(known, View)

@@ -1,0 +1,118 @@
+"""Real browsers and the real services. Synchronous: Playwright runs a loop of its own."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+
+from .stack import Stack, running
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SYSTEM_BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+ACTION_MS = 15_000
+
+# Keeps every number that the page shows, with the moment it did.
+RECORD = """
+window.shown = [];
+addEventListener("DOMContentLoaded", () => {
+  const number = document.getElementById("number");
+  if (!number) return;
+  const record = () => window.shown.push([number.textContent, Date.now()]);
+  record();
+  new MutationObserver(record).observe(number, {childList: true, subtree: true});
+});
+"""
+
+Opening = Callable[..., Page]
+
+
+def missing(what: str) -> None:
+    """Skip, with the reason; but where CI says that it has everything, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, and CI skips nothing")
+    pytest.skip(what)
+
+
+def executable(playwright: Playwright) -> str:
+    for name in SYSTEM_BROWSERS:
+        if path := shutil.which(name):
+            return path
+    downloaded = playwright.chromium.executable_path
+    if not Path(downloaded).exists():
+        missing("no Chromium: install your system's, or run `playwright install chromium`")
+    return downloaded
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests that leave it whole; each has a room of its own."""
+    with running(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack for a test that breaks it."""
+    with running(tmp_path) as stack:
+        yield stack
+
+
+@pytest.fixture
+def room() -> str:
+    return f"room-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Opening]:
+    """Opens an address in a browser of its own; an error in the page fails the test."""
+    contexts = []
+    errors: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        # Whether an address answers is what a test is about; that the page is sound, never.
+        about_network = ("Failed to load resource", "WebSocket connection to")
+        if message.type == "error" and not message.text.startswith(about_network):
+            errors.append(message.text)
+
+    def open_page(address: str, script: str = "", **options: object) -> Page:
+        size = {"viewport": {"width": 1280, "height": 800}}
+        context = browser.new_context(**(size | options))  # type: ignore[arg-type]
+        contexts.append(context)
+        context.set_default_timeout(ACTION_MS)
+        if options.get("java_script_enabled", True):
+            context.add_init_script(RECORD + script)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", on_console)
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors

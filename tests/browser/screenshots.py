@@ -1,0 +1,76 @@
+"""Takes the pictures in docs/screenshots: `make screenshots`."""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from .conftest import FLAGS, executable
+from .stack import Stack, running
+from .watching import wait_for, wait_green
+
+FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
+DESKTOP, PHONE, HALL = (1280, 800), (390, 844), (1920, 1080)
+ROOM = "keynote"
+MESSAGES = ["Doors are open, welcome", "Please find your seats", "Lights down"]
+
+
+def main() -> None:
+    """Take every picture of one run, and those of a room before it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder)) as stack,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+        take(stack, browser)
+        browser.close()
+
+
+def take(stack: Stack, browser: Browser) -> None:
+    def opened(size: tuple[int, int], scheme: str, query: str = "") -> Page:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if scheme == "dark" else "light",
+            device_scale_factor=1,
+            locale="en-GB",
+        )
+        page = context.new_page()
+        page.goto(stack.page(ROOM, query))
+        wait_green(page)
+        return page
+
+    pages = {
+        "desktop-light": opened(DESKTOP, "light"),
+        "desktop-dark": opened(DESKTOP, "dark"),
+        "phone-light": opened(PHONE, "light"),
+        "phone-dark": opened(PHONE, "dark"),
+        "stage-light": opened(HALL, "light", "?view=stage"),
+        "stage-dark": opened(HALL, "dark", "?view=stage"),
+    }
+
+    def pictures(moment: str, names: list[str]) -> None:
+        for name in names:
+            pages[name].screenshot(path=FOLDER / f"{name}-{moment}.png")
+
+    rooms = ["desktop-light", "desktop-dark", "phone-light", "phone-dark"]
+    for text in MESSAGES:
+        stack.send(ROOM, text)
+    for name in rooms:
+        expect(pages[name].locator("#messages li")).to_have_count(3)
+    pictures("ready", rooms)
+    stack.start(ROOM)
+    wait_for(pages["desktop-light"], "8")
+    pictures("counting", list(pages))
+    stack.send(ROOM, "Please silence your phones")
+    for page in pages.values():
+        expect(page.locator("#shout")).to_be_visible()
+    pictures("message", ["desktop-dark", "phone-light", "stage-light"])
+    wait_for(pages["stage-dark"], "0")
+    pages["stage-dark"].wait_for_timeout(600)
+    pictures("zero", ["stage-dark", "stage-light", "phone-dark"])
+
+
+if __name__ == "__main__":
+    main()

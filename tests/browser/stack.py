@@ -1,0 +1,149 @@
+"""The real services as processes on free ports, for a browser to meet."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+READY_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """One process, which can be killed and started again on its port."""
+
+    def __init__(self, command: list[str], port: int, environ: dict[str, str], log: Path) -> None:
+        self.port = port
+        self._command = command
+        self._environ = os.environ | environ
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environ, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(15)
+            self._process = None
+
+    def wait_ready(self) -> None:
+        until = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):
+                    return
+            except OSError:
+                if time.monotonic() > until:
+                    pytest.fail(f"{self._command[-1]} is not ready:\n{self._log.read_text()}")
+                time.sleep(0.02)
+
+
+class Stack:
+    """NATS, a scheduler, two coordinators and a frontend."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        bus = free_port()
+        self.nats_url = f"nats://127.0.0.1:{bus}"
+        ports = [free_port(), free_port()]
+        environ = {
+            "NATS_URL": self.nats_url,
+            "WS_HOST": ",".join(f"localhost:{port}" for port in ports),
+            "LOG_LEVEL": "INFO",
+        } | settings
+        nats_server = Path(sys.executable).with_name("nats-server")
+        self.nats = Service(
+            [str(nats_server), "-a", "127.0.0.1", "-p", f"{bus}", "-js", "-sd", str(folder / "js")],
+            bus,
+            {},
+            folder / "nats.log",
+        )
+
+        def service(name: str, port: int, **more: str) -> Service:
+            return Service(
+                [sys.executable, "-m", name],
+                port,
+                environ | more | {"PORT": f"{port}"},
+                folder / f"{name}-{port}.log",
+            )
+
+        self.scheduler = service("scheduler", free_port(), INSTANCE="scheduler-1")
+        self.coordinators = [service("coordinator", port) for port in ports]
+        self.frontend = service("frontend", free_port())
+
+    @property
+    def services(self) -> list[Service]:
+        return [self.scheduler, *self.coordinators, self.frontend]
+
+    @property
+    def address(self) -> str:
+        return f"http://localhost:{self.frontend.port}"
+
+    def page(self, room: str, query: str = "") -> str:
+        return f"{self.address}/r/{room}{query}"
+
+    def ask(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Ask the JSON API; the status, and the body read as JSON."""
+        request = urllib.request.Request(
+            self.address + path,
+            method=method,
+            data=body
+            if isinstance(body, bytes)
+            else b""
+            if body is None
+            else json.dumps(body).encode(),
+            headers=headers or {},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def start(self, room: str, **terms: float) -> dict[str, Any]:
+        status, event = self.ask("POST", f"/api/rooms/{room}/countdown", terms)
+        assert status == 201, event
+        return dict(event)
+
+    def send(self, room: str, text: str) -> None:
+        status, reply = self.ask("POST", f"/api/rooms/{room}/messages", {"text": text})
+        assert status == 202, reply
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[Stack]:
+    stack = Stack(folder, settings)
+    with ExitStack() as cleanup:
+        for service in [stack.nats, *stack.services]:
+            service.start()
+            cleanup.callback(service.kill)
+        for service in stack.services:
+            service.wait_ready()
+        yield stack

@@ -1,0 +1,138 @@
+"""The JSON API and the forms, as programs and as browsers without a script use them."""
+
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import Opening
+from .stack import Stack, running
+
+
+def test_a_start_is_answered_with_its_event(stack: Stack, room: str) -> None:
+    path = f"/api/rooms/{room}/countdown"
+    status, event = stack.ask("POST", path, {"from": 3, "interval_ms": 500})
+    assert status == 201
+    assert (event["type"], event["room"], event["from"]) == ("started", room, 3)
+
+
+def test_a_second_start_is_told_of_the_run_under_way(stack: Stack, room: str) -> None:
+    event = stack.start(room, **{"from": 100})
+    status, problem = stack.ask("POST", f"/api/rooms/{room}/countdown")
+    assert status == 409
+    assert problem["run"] == problem["event"]["run"] == event["run"]
+    assert problem["title"] == "Conflict"
+
+
+def test_what_is_not_valid_is_named(stack: Stack, room: str) -> None:
+    path = f"/api/rooms/{room}/countdown"
+    for body, field in [
+        ({"from": 0}, "from"),
+        ({"from": "ten"}, "from"),
+        ({"interval_ms": 1}, "interval_ms"),
+        ({"starts_at": 5}, "starts_at"),
+    ]:
+        status, problem = stack.ask("POST", path, body)
+        assert (status, problem["field"]) == (422, field)
+    assert stack.ask("POST", path, b"{")[0] == 400
+    status, problem = stack.ask("POST", "/api/rooms/..%2Fx/countdown")
+    assert (status, problem["field"]) == (422, "room")
+
+
+def test_nothing_to_cancel_is_404(stack: Stack, room: str) -> None:
+    assert stack.ask("DELETE", f"/api/rooms/{room}/countdown")[0] == 404
+
+
+def test_a_cancel_is_answered_with_its_event(stack: Stack, room: str) -> None:
+    stack.start(room, **{"from": 100})
+    status, event = stack.ask("DELETE", f"/api/rooms/{room}/countdown")
+    assert (status, event["type"]) == (200, "cancelled")
+
+
+def test_messages_have_limits(stack: Stack, room: str) -> None:
+    path = f"/api/rooms/{room}/messages"
+    assert stack.ask("POST", path, {"text": "x" * 4000})[0] == 202
+    assert stack.ask("POST", path, {"text": "x" * 4096})[0] == 413
+    assert stack.ask("POST", path, {"text": "x" * 100_000})[0] == 413
+    assert stack.ask("POST", path, {"text": "  "})[0] == 422
+    assert stack.ask("POST", path, {"text": 5})[0] == 422
+    assert stack.ask("POST", path, {})[0] == 422
+
+
+def test_pages_of_other_sites_may_not_control(stack: Stack, room: str) -> None:
+    path = f"/api/rooms/{room}/countdown"
+    assert stack.ask("POST", path, headers={"Origin": "https://evil.example"})[0] == 403
+    assert stack.ask("POST", path, headers={"Origin": stack.address})[0] == 201
+
+
+def test_every_response_is_careful(stack: Stack, room: str) -> None:
+    with urllib.request.urlopen(stack.page(room)) as response:
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "script-src 'self';" in response.headers["Content-Security-Policy"]
+
+
+def test_without_a_bus_it_takes_less_than_two_seconds_to_say_so(
+    own_stack: Stack, room: str
+) -> None:
+    own_stack.nats.kill()
+    for method, path in [
+        ("POST", f"/api/rooms/{room}/countdown"),
+        ("DELETE", f"/api/rooms/{room}/countdown"),
+        ("GET", f"/api/rooms/{room}"),
+    ]:
+        began = time.monotonic()
+        assert own_stack.ask(method, path)[0] == 503
+        assert time.monotonic() - began < 2
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(own_stack.page(room))
+    assert caught.value.code == 503
+    assert caught.value.headers["Retry-After"]
+    assert b"no word from the coordinator" in caught.value.read()
+
+
+def test_without_a_scheduler_it_is_503_at_once(own_stack: Stack, room: str) -> None:
+    own_stack.scheduler.stop()
+    began = time.monotonic()
+    status, problem = own_stack.ask("POST", f"/api/rooms/{room}/countdown")
+    assert (status, problem["detail"]) == (503, "No scheduler is running at the moment.")
+    assert time.monotonic() - began < 2
+
+
+def test_the_control_token_is_asked_for(room: str, tmp_path: Path) -> None:
+    path = f"/api/rooms/{room}/countdown"
+    with running(tmp_path, CONTROL_TOKEN="open sesame") as stack:
+        assert stack.ask("POST", path)[0] == 401
+        assert stack.ask("POST", path, headers={"Authorization": "Bearer guess"})[0] == 401
+        assert stack.ask("GET", f"/api/rooms/{room}")[0] == 200
+        assert stack.ask("POST", path, headers={"Authorization": "Bearer open sesame"})[0] == 201
+
+
+def test_forms_work_without_a_script(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page(stack.page(room), java_script_enabled=False)
+    page.get_by_role("button", name="Start").click()
+    assert page.url == stack.page(room)
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    # The page's own refresh shows how it goes on.
+    expect(page.locator("#number")).to_have_text(re.compile("^[78]$"))
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#caption")).to_have_text("cancelled")
+    page.get_by_label("Message", exact=True).fill("hello")
+    page.get_by_role("button", name="Send").click()
+    assert page.url == stack.page(room)
+
+
+def test_a_form_that_is_not_valid_comes_back_as_it_was(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page(stack.page(room), java_script_enabled=False)
+    page.get_by_text("Options").click()
+    page.get_by_label("From").fill("0")
+    with page.expect_response(f"**/r/{room}/start") as response:
+        page.get_by_role("button", name="Start").click()
+    assert response.value.status == 422
+    expect(page.get_by_label("From")).to_have_value("0")
+    expect(page.locator("#start-words")).to_contain_text("from: should be")
