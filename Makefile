@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help dev local compose down logs install nats scheduler coordinator frontend \
-        test check format lock schema chaos bench screenshots
+        test check page format lock schema chaos bench screenshots
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,6 +69,7 @@ lock: ## Pin requirements*.txt anew from requirements*.in; needs uv
 
 schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from their types
 	$(BIN)/python -m protocol.schema > docs/schema.json
+	$(BIN)/python services/frontend/types/generate.py
 
 # Quality
 
@@ -76,7 +77,13 @@ check: $(INSTALLED) ## What CI runs: format, lint, types and every test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory page test
+
+page: $(INSTALLED) ## Types and unit tests of the page's script, where node is
+	$(BIN)/python services/frontend/types/generate.py --check
+	@if command -v npm >/dev/null; then \
+		cd services/frontend && npm ci --silent --no-audit --no-fund && npm run types && npm test; \
+	else echo "no node here: the page's script is not checked"; fi
 
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format

@@ -1,6 +1,6 @@
 /** The socket to a coordinator: opened, watched, and opened again for as long as the page lives. */
 
-/** @import {Frame, Bye} from "../../../types/protocol" */
+/** @import {Frame} from "../../../types/protocol" */
 /** @import {Surroundings} from "./timekeeper.js" */
 
 const FIRST_WAIT_MS = 500;
@@ -141,14 +141,13 @@ export class Connection {
     this.#onframe(frame);
   }
 
-  /** @param {number} ms */
+  /** Whatever is heard within so long puts this off. @param {number} ms */
   #expect(ms) {
     this.#network.forget(this.#watch ?? 0);
-    const since = this.#network.now();
     this.#watch = this.#network.later(() => {
       // Hidden pages ask so seldom that silence means nothing there.
       if (this.#network.isHidden()) this.#expect(SILENCE_MS);
-      else if ((this.heardAt ?? 0) < since || ms === SILENCE_MS) this.#lost("silence");
+      else this.#lost("silence");
     }, ms);
   }
 

@@ -55,7 +55,7 @@ const connection = new Connection(
   },
 );
 
-/** @param {number} id */
+/** @param {number} id @returns {boolean} */
 function ping(id) {
   // A hidden page shows nothing on time, so it claims nothing.
   const claims = keeper.isKnown && !surroundings.isHidden();

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Connection, wait } from "../src/frontend/static/connection.js";
+import { World } from "./world.js";
+
+const HELLO = JSON.stringify({ type: "hello" });
+
+/** A connection whose sockets the test plays. */
+function connected({ random = () => 0.5, addresses = ["ws://one", "ws://two"] } = {}) {
+  const world = new World();
+  const sockets = [];
+  const open = (address) => {
+    const socket = { address, readyState: 1, isClosed: false, sent: [], close: () => (socket.isClosed = true), send: (text) => socket.sent.push(text) };
+    sockets.push(socket);
+    return socket;
+  };
+  const frames = [];
+  const connection = new Connection({ ...world.surroundings, random, open }, addresses, () => "", (frame) => frames.push(frame), () => {});
+  connection.connect();
+  return { world, sockets, connection, frames };
+}
+
+test("the wait doubles, has a limit, and is a random part of it", () => {
+  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => wait(failures, () => 1));
+  assert.deepEqual(most, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+  assert.equal(wait(3, () => 0.25), 500);
+});
+
+test("a socket that closes is opened again, at the next address", () => {
+  const { world, sockets, connection } = connected();
+  sockets[0].onclose({ code: 1006, reason: "" });
+  assert.equal(connection.phase, "waiting");
+  assert.equal(connection.retryAt, 250);
+  world.pass(250);
+  assert.deepEqual(sockets.map((socket) => socket.address), ["ws://one", "ws://two"]);
+});
+
+test("the wait starts small again after a connection", () => {
+  const { world, sockets, connection } = connected();
+  for (let turn = 0; turn < 6; turn += 1) {
+    sockets.at(-1).onclose({ code: 1006, reason: "" });
+    world.pass(20_000);
+  }
+  sockets.at(-1).onmessage({ data: HELLO });
+  assert.equal(connection.phase, "open");
+  sockets.at(-1).onclose({ code: 1006, reason: "" });
+  assert.equal(connection.retryAt - world.truth, 250);
+});
+
+test("a farewell says how long to stay away", () => {
+  const { world, sockets, connection } = connected();
+  sockets[0].onmessage({ data: HELLO });
+  sockets[0].onmessage({ data: JSON.stringify({ type: "bye", reason: "restarting", reconnect_ms: 8000 }) });
+  sockets[0].onclose({ code: 1001, reason: "" });
+  assert.equal(connection.retryAt - world.truth, 4000);
+});
+
+test("a refusal is final", () => {
+  const { world, sockets, connection } = connected();
+  sockets[0].onclose({ code: 1008, reason: "origin" });
+  world.pass(100_000);
+  assert.equal(connection.phase, "refused");
+  assert.match(connection.reason, /does not let this page.*origin/);
+  assert.equal(sockets.length, 1);
+});
+
+test("an address that does not answer is left", () => {
+  const { world, sockets } = connected();
+  world.pass(6000);
+  assert.ok(sockets[0].isClosed);
+  assert.equal(sockets[1].address, "ws://two");
+});
+
+test("a connection that falls silent is left", () => {
+  const { world, sockets, connection } = connected();
+  sockets[0].onmessage({ data: HELLO });
+  world.pass(5900);
+  assert.equal(connection.phase, "open");
+  world.pass(200);
+  assert.ok(sockets[0].isClosed);
+});
+
+test("who looks again does not wait for a connection that died meanwhile", () => {
+  const { world, sockets, connection } = connected();
+  sockets[0].onmessage({ data: HELLO });
+  connection.wake();
+  world.pass(1200);
+  assert.equal(sockets.length, 2);
+});
+
+test("who looks again keeps a connection that answers", () => {
+  const { world, sockets, connection } = connected();
+  sockets[0].onmessage({ data: HELLO });
+  world.pass(10);
+  connection.wake();
+  world.pass(100);
+  sockets[0].onmessage({ data: JSON.stringify({ type: "pong" }) });
+  world.pass(1200);
+  assert.equal(sockets.length, 1);
+});
+
+test("who looks again does not sit out a wait", () => {
+  const { sockets, connection } = connected({ random: () => 1 });
+  sockets[0].onclose({ code: 1006, reason: "" });
+  connection.wake();
+  assert.equal(sockets.length, 2);
+});
+
+test("what an old socket says is not heard", () => {
+  const { sockets, connection, frames } = connected();
+  connection.connect();
+  sockets[0].onmessage({ data: HELLO });
+  sockets[0].onclose({ code: 1008, reason: "" });
+  assert.equal(frames.length, 0);
+  assert.equal(connection.phase, "connecting");
+});

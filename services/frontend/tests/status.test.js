@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { status } from "../src/frontend/static/status.js";
+
+const WELL = {
+  phase: "open", reason: "", failures: 0, isOnline: true, retryIn: 0, silentFor: 300,
+  isKnown: true, bound: 2.4, isCounting: true, isLate: false,
+};
+const told = (facts) => {
+  const { light, words } = status({ ...WELL, ...facts });
+  return [light, words];
+};
+
+test("green says by how much, never by less", () => {
+  assert.deepEqual(told({}), ["green", "in step, ± 3 ms"]);
+});
+
+test("a clock that is not known is amber", () => {
+  assert.deepEqual(told({ isKnown: false }), ["amber", "finding the time"]);
+});
+
+test("a lost connection during a run is an estimate, with how old it is and when it goes on", () => {
+  assert.deepEqual(told({ phase: "waiting", silentFor: 3200, retryIn: 1500 }), [
+    "estimating",
+    "estimating, last heard 4 s ago, next try in 2 s",
+  ]);
+  assert.deepEqual(told({ silentFor: 3200 }), ["estimating", "estimating, last heard 4 s ago"]);
+});
+
+test("a late tick is an estimate though the connection is well", () => {
+  assert.deepEqual(told({ isLate: true }), ["estimating", "estimating, a tick is late"]);
+});
+
+test("waiting without a run is amber, with a button", () => {
+  const waiting = status({ ...WELL, phase: "waiting", silentFor: null, retryIn: 900, isCounting: false });
+  assert.deepEqual(waiting, { light: "amber", words: "next try in 1 s", canTry: true });
+  assert.deepEqual(told({ phase: "connecting", silentFor: null })[0], "amber");
+});
+
+test("an offline device waits for the network", () => {
+  const words = told({ phase: "waiting", silentFor: null, isOnline: false })[1];
+  assert.equal(words, "this device is offline");
+});
+
+test("a refusal is red and says why", () => {
+  assert.deepEqual(told({ phase: "refused", reason: "not you" }), ["red", "not you"]);
+});

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Timekeeper } from "../src/frontend/static/timekeeper.js";
+import { World, randomness } from "./world.js";
+
+const SERVER = 1_795_420_800_000;
+
+/** A page that asks a server over ways of random length; `watch` sees it every 50 ms. */
+function live({ seconds, clock, there, back, watch, seed = 1 }) {
+  const world = new World(clock);
+  const random = randomness(seed);
+  const delay = (way) => way.least - way.jitter * Math.log(1 - random());
+  const { later } = world.surroundings;
+  const keeper = new Timekeeper(world.surroundings, (id) => {
+    later(() => {
+      const server = SERVER + world.truth;
+      later(() => keeper.pong(id, server), delay(back));
+    }, delay(there));
+    return true;
+  }, () => {});
+  const asked = world.surroundings.now();
+  world.pass(delay(there));
+  const server = Math.floor(SERVER + world.truth);
+  world.pass(delay(back));
+  keeper.begin("coordinator-1", asked, server);
+  for (let step = 0; step < seconds * 20; step += 1) {
+    world.pass(50);
+    const error = keeper.time() - (SERVER + world.truth);
+    watch({ error, bound: keeper.bound(), likely: keeper.likely(), keeper, world, at: step / 20 });
+  }
+}
+
+const FAR = { least: 100, jitter: 30 };
+const NEAR = { least: 0.2, jitter: 0.3 };
+const FAST = { offset: 300_000, rate: 140e-6 };
+const SLOW = { offset: -300_000, rate: -140e-6 };
+
+for (const [name, clock, there, back] of [
+  ["near", FAST, NEAR, NEAR],
+  ["far", SLOW, FAR, FAR],
+  ["asymmetric", FAST, { least: 150, jitter: 30 }, { least: 50, jitter: 30 }],
+]) {
+  test(`the bound holds the true error at every moment, ${name}`, () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      live({ seconds: 120, clock, there, back, seed, watch: ({ error, bound }) => {
+        assert.ok(Math.abs(error) <= bound, `${error} is not within ${bound}`);
+      } });
+    }
+  });
+}
+
+test("over a far and symmetric way it is within 5 ms once it has asked often enough", () => {
+  let worst = 0;
+  for (let seed = 1; seed <= 20; seed += 1) {
+    live({ seconds: 180, clock: FAST, there: FAR, back: FAR, seed, watch: ({ error, at }) => {
+      if (at > 20) worst = Math.max(worst, Math.abs(error));
+    } });
+  }
+  assert.ok(worst < 5, `${worst}`);
+});
+
+test("the likely error of a symmetric way is much less than the certain one", () => {
+  live({ seconds: 30, clock: FAST, there: FAR, back: FAR, watch: ({ likely, bound, at }) => {
+    if (at > 15) assert.ok(likely < bound / 5);
+  } });
+});
+
+test("once settled it never jerks, so a second stays a second", () => {
+  let last = null;
+  live({ seconds: 120, clock: FAST, there: FAR, back: FAR, watch: ({ keeper, at }) => {
+    const time = keeper.time();
+    if (at > 15 && last !== null) assert.ok(Math.abs(time - last - 50) < 0.05, `${time - last}`);
+    last = time;
+  } });
+});
+
+test("it is an estimate until eight pongs have come", () => {
+  const known = [];
+  live({ seconds: 5, clock: FAST, there: FAR, back: FAR, watch: ({ keeper }) => known.push(keeper.isKnown) });
+  assert.equal(known[0], false);
+  assert.equal(known.at(-1), true);
+});
+
+test("a wall clock that jumps makes it ask anew, and the time stays right", () => {
+  let jumped = false;
+  live({ seconds: 30, clock: FAST, there: NEAR, back: NEAR, watch: ({ keeper, world, error, bound, at }) => {
+    if (at === 15) {
+      world.jump(600_000);
+      keeper.check();
+      assert.equal(keeper.isKnown, false);
+      jumped = true;
+      return;
+    }
+    if (at > 1) assert.ok(Math.abs(error) < 2, `${error}`);
+    assert.ok(Math.abs(error) <= bound);
+  } });
+  assert.ok(jumped);
+});
+
+test("it asks at most eight times a second, and once a second in the end", () => {
+  const world = new World();
+  const asked = [];
+  const keeper = new Timekeeper(world.surroundings, (id) => {
+    asked.push(world.truth);
+    world.surroundings.later(() => keeper.pong(id, SERVER + world.truth), 1);
+    return true;
+  }, () => {});
+  keeper.begin("coordinator-1", 0, SERVER);
+  world.pass(1000);
+  assert.ok(asked.length <= 9, `${asked.length}`);
+  world.pass(10_000);
+  const before = asked.length;
+  world.pass(10_000);
+  assert.equal(asked.length - before, 10);
+});

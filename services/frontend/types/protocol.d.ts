@@ -1,0 +1,111 @@
+// What coordinators and pages say to each other. Made by generate.py, not by hand.
+
+export interface Bye {
+  type: "bye";
+  reason: string;
+  reconnect_ms: number;
+}
+
+export interface CancelledFrame {
+  type: "cancelled";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  remaining: number | null;
+  seq: number;
+}
+
+export interface Hello {
+  type: "hello";
+  protocol: number;
+  room: string;
+  epoch: string;
+  seq: number;
+  server_time: number;
+  instance: string;
+  viewers: number;
+  replayed: number;
+  complete: boolean;
+  state: State;
+}
+
+export interface MessageFrame {
+  type: "message";
+  seq: number;
+  room: string;
+  text: string;
+  at: number;
+}
+
+export interface Ping {
+  type: "ping";
+  id: number;
+  seq?: number | null;
+  error_ms?: number | null;
+}
+
+export interface Pong {
+  type: "pong";
+  id: number;
+  server_time: number;
+}
+
+export interface RoomReply {
+  room: string;
+  epoch: string;
+  seq: number;
+  viewers: number;
+  screens: Screens;
+  state: State;
+}
+
+export interface Screens {
+  reporting: number;
+  in_step: number;
+  worst_error_ms: number | null;
+}
+
+export interface StartedFrame {
+  type: "started";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  seq: number;
+}
+
+export interface State {
+  status: "cancelled" | "finished" | "idle" | "running" | "scheduled";
+  run: string | null;
+  from: number | null;
+  interval_ms: number | null;
+  starts_at: number | null;
+  remaining: number | null;
+}
+
+export interface TickFrame {
+  type: "tick";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  remaining: number;
+  due: number;
+  emitted: number;
+  seq: number;
+}
+
+export interface Viewers {
+  type: "viewers";
+  room: string;
+  count: number;
+}
+
+export type Frame = Hello | StartedFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;
