@@ -99,8 +99,8 @@ test: $(INSTALLED) ## Every test: rules, services, browser, Compose
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
-chaos: $(INSTALLED) ## The failure table: kill every part, count the ticks
-	$(BIN)/pytest tests/chaos
+chaos: $(INSTALLED) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s ROW=name SOAK=1
+	@$(BIN)/python -m tests.chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	QUICK=$(QUICK) $(BIN)/python -m bench

@@ -1,0 +1,78 @@
+"""Commands that race: two starts at the same instant, a cancel between ticks."""
+
+import asyncio
+import json
+
+from nats.aio.client import Client
+
+from . import truth
+from .countdowns import Reply, settled, start
+from .row import Row, Trial
+
+AT_ONCE = 25
+
+
+async def two_starts(trial: Trial) -> None:
+    rooms = [f"room-{trial.random.randrange(16**8):08x}" for _ in range(AT_ONCE)]
+    names = []
+    async with trial.stack.client() as one, trial.stack.client() as other:
+        for room in rooms:
+            terms = json.dumps({"room": room, "from": 2, "interval_ms": 200}).encode()
+            replies = await asyncio.gather(_request(one, terms), _request(other, terms))
+            codes = sorted(reply.code for reply in replies)
+            trial.outcome.demand(codes == [200, 409], f"two starts were answered {codes}")
+            runs = {str(reply.body.get("run")) for reply in replies}
+            trial.outcome.demand(len(runs) == 1, "the loser was told of another run")
+            names.append(str(min(replies, key=lambda reply: reply.code).body.get("run")))
+    facts = await settled(trial.stack, names)
+    trial.outcome.judge_stream(facts, names)
+    in_these = {fact.run for fact in facts if fact.room in rooms}
+    trial.outcome.demand(in_these == set(names), "the stream holds another run too")
+
+
+async def _request(client: Client, payload: bytes) -> Reply:
+    reply = await client.request("scheduler.start", payload, timeout=5.0)
+    code = int((reply.headers or {}).get("Nats-Service-Error-Code", "200"))
+    return Reply(code, json.loads(reply.data) if reply.data else {})
+
+
+async def cancel_anytime(trial: Trial) -> None:
+    rooms = [f"room-{trial.random.randrange(16**8):08x}" for _ in range(trial.either(50, 20))]
+    async with trial.stack.client() as client:
+
+        async def start_and_cancel(room: str) -> tuple[str, int]:
+            # Spread out, so that what is cancelled is a run and not a crowd.
+            await asyncio.sleep(trial.random.random())
+            name = await start(trial.stack, room, interval_ms=100)
+            await asyncio.sleep(trial.random.uniform(0.0, 1.0))
+            payload = json.dumps({"room": room}).encode()
+            reply = await client.request("scheduler.cancel", payload, timeout=5.0)
+            return name, int((reply.headers or {}).get("Nats-Service-Error-Code", "200"))
+
+        results = await asyncio.gather(*map(start_and_cancel, rooms))
+    names = [name for name, _ in results]
+    facts = await settled(trial.stack, names)
+    trial.outcome.judge_stream(facts, names)
+    by_run = truth.runs(facts)
+    for name, code in results:
+        trial.outcome.demand(code in (200, 404), f"a cancel was answered {code}")
+        was_cancelled = by_run[name][-1].type == "cancelled"
+        trial.outcome.demand(was_cancelled == (code == 200), f"run {name}: cancel said {code}")
+
+
+ROWS = [
+    Row(
+        "two-starts",
+        "two starts at the same instant, 100 times",
+        "one run each time; the loser gets 409 and the winner's run",
+        two_starts,
+        rounds=4,
+    ),
+    Row(
+        "cancel",
+        "a cancel at a random instant, 200 times, with two schedulers",
+        "no tick after the cancel in the stream",
+        cancel_anytime,
+        rounds=4,
+    ),
+]

@@ -1,0 +1,150 @@
+"""Countdowns that are disturbed while viewers watch: what nearly every row has in common."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import nats.errors
+
+from . import truth
+from .row import Trial
+from .stack import Stack
+from .viewers import until, watching
+
+LEAD_MS = 300
+"""How far ahead runs are set, so that all of them are known before the first is due."""
+
+
+AFTERWARDS = "right again after the harm ended, s"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a service answered: 0 is nothing at all."""
+
+    code: int
+    body: dict[str, object]
+    words: str = ""
+
+
+async def ask(stack: Stack, subject: str, **fields: object) -> Reply:
+    """Ask a service once, as one of the people."""
+    async with stack.client() as client:
+        try:
+            reply = await client.request(subject, json.dumps(fields).encode(), timeout=4.0)
+        except (nats.errors.Error, TimeoutError):
+            return Reply(0, {})
+    headers = reply.headers or {}
+    code = int(headers.get("Nats-Service-Error-Code", "200"))
+    body = json.loads(reply.data) if reply.data else {}
+    return Reply(code, body, headers.get("Nats-Service-Error", ""))
+
+
+async def start(stack: Stack, room: str, **terms: object) -> str:
+    """Start a run; gives its name."""
+    for _ in range(5):  # a replica that is frozen does not answer
+        reply = await ask(stack, "scheduler.start", room=room, **terms)
+        if reply.code == 200:
+            return str(reply.body["run"])
+        if reply.code == 409 and terms.get("starts_at") == reply.body["starts_at"]:
+            return str(reply.body["run"])  # the first try was stored, and its answer lost
+    raise RuntimeError(f"no run could be started in {room}: {reply}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What counts while something happens."""
+
+    rooms: int = 4
+    viewers: int = 8
+    first: int = 10
+    interval_ms: int = 250
+    patience: float = 20.0
+    """Seconds after the last deadline until everything has to be over."""
+
+    @property
+    def seconds(self) -> float:
+        """How long a run takes."""
+        return self.first * self.interval_ms / 1000
+
+
+@dataclass(frozen=True)
+class Harm:
+    """When harm was done, in milliseconds since the Unix epoch; a kill has no end."""
+
+    began: float
+    ended: float | None = None
+
+
+Fault = Callable[[], Awaitable[Harm]]
+
+
+async def disturb(
+    trial: Trial,
+    plan: Plan,
+    fault: Fault,
+    *,
+    within: float = 0.9,
+    keeps_sockets: bool = False,
+) -> list[truth.Fact]:
+    """Count in several rooms, do harm at a random instant of the first part `within`, judge all.
+
+    `keeps_sockets` demands that no viewer had to connect again. Gives what the stream holds of
+    these runs.
+    """
+    stack, random, outcome = trial.stack, trial.random, trial.outcome
+    rooms = [f"room-{random.randrange(16**8):08x}" for _ in range(plan.rooms)]
+    async with watching(stack, rooms, plan.viewers, random) as viewers:
+        starts_at = [int(now()) + LEAD_MS + random.randrange(plan.interval_ms) for _ in rooms]
+        terms = {"from": plan.first, "interval_ms": plan.interval_ms}
+        names = await asyncio.gather(
+            *(
+                start(stack, room, starts_at=at, **terms)
+                for room, at in zip(rooms, starts_at, strict=True)
+            )
+        )
+        await asyncio.sleep(max(0.0, min(starts_at) / 1000 - time.time()))
+        await asyncio.sleep(random.random() * within * plan.seconds)
+        harm = await fault()
+        in_room = [(viewer, names[rooms.index(viewer.room)]) for viewer in viewers]
+        await until(
+            lambda: all(name in viewer.finished for viewer, name in in_room),
+            max(0.0, max(starts_at) / 1000 + plan.seconds - time.time()) + plan.patience,
+        )
+        facts = await settled(stack, names)
+        outcome.judge_stream(facts, names)
+        outcome.judge_viewers(facts, names, viewers, harm.began)
+        if harm.ended is not None:
+            outage = (harm.ended - harm.began) / 1000
+            outcome.worst(AFTERWARDS, max(0.0, outcome.last_right_again - outage))
+        if keeps_sockets:
+            outcome.demand(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
+    outcome.judge_services(stack)
+    return [fact for fact in facts if fact.run in names]
+
+
+async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> list[truth.Fact]:
+    """The stream's facts once these runs are over, or else as they are."""
+    deadline = time.monotonic() + seconds
+    while True:
+        facts: list[truth.Fact] = []
+        with suppress(nats.errors.Error, TimeoutError):
+            facts = await truth.read(stack)
+        by_run = truth.runs(facts)
+        if all(name in by_run and _is_over(by_run[name][-1]) for name in names):
+            return facts
+        if time.monotonic() > deadline:
+            return facts
+        await asyncio.sleep(0.1)
+
+
+def _is_over(last: truth.Fact) -> bool:
+    return last.type == "cancelled" or last.remaining == 0
+
+
+def now() -> float:
+    """Milliseconds since the Unix epoch."""
+    return time.time() * 1000

@@ -1,0 +1,98 @@
+"""The network between a coordinator and NATS is cut, so that neither side is told.
+
+The coordinator reaches the bus by a loopback address of its own, which the kernel translates; every
+packet of these connections is then dropped, both ways, without a reset.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from .countdowns import Harm, Plan, disturb, now
+from .outcome import CannotRunError
+from .row import Row, Trial
+from .stack import Stack, running
+
+DETOUR = "127.0.0.77"
+TRANSLATE = ["-d", DETOUR, "-p", "tcp", "-j", "DNAT", "--to-destination"]
+NOTICED_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def with_a_detour(folder: Path) -> AsyncIterator[Stack]:
+    """A stack whose second coordinator has a way to the bus that can be cut."""
+    if os.geteuid() or not shutil.which("iptables"):
+        raise CannotRunError("cutting a network takes root and iptables")
+    async with running(folder, coordinators=1) as stack:
+        rule = [*TRANSLATE, f"127.0.0.1:{stack.bus_port}"]
+        await _iptables("-t", "nat", "-I", "OUTPUT", *rule)
+        try:
+            url = f"nats://{DETOUR}:{stack.bus_port}"
+            await stack.ready(await stack.add("coordinator-2", NATS_URL=url))
+            yield stack
+        finally:
+            await _iptables("-t", "nat", "-D", "OUTPUT", *rule)
+
+
+async def cut(trial: Trial) -> None:
+    cut_off = trial.stack.services["coordinator-2"]
+    seconds = trial.either(5.0, 3.0)
+
+    async def cut_and_mend() -> Harm:
+        at, begun = now(), time.monotonic()
+        async with _dropping():
+            noticed = await _noticed(trial.stack, begun + seconds)
+            await asyncio.sleep(max(0.0, begun + seconds - time.monotonic()))
+        harm = Harm(at, now())
+        noticed = noticed or await _noticed(trial.stack, time.monotonic() + NOTICED_SECONDS)
+        if noticed:
+            trial.outcome.worst("noticed after, s", noticed - begun)
+        await trial.stack.ready(cut_off)
+        return harm
+
+    plan = Plan(interval_ms=trial.either(900, 500))
+    await disturb(trial, plan, cut_and_mend, within=0.3, keeps_sockets=True)
+
+
+async def _noticed(stack: Stack, until: float) -> float | None:
+    """When the coordinator said that it is not ready."""
+    while time.monotonic() < until:
+        if await stack.why_not_ready(stack.services["coordinator-2"]) is not None:
+            return time.monotonic()
+        await asyncio.sleep(0.05)
+    return None
+
+
+@asynccontextmanager
+async def _dropping() -> AsyncIterator[None]:
+    rule = ["-m", "conntrack", "--ctorigdst", DETOUR, "-j", "DROP"]
+    await _iptables("-I", "INPUT", *rule)
+    try:
+        yield
+    finally:
+        await _iptables("-D", "INPUT", *rule)
+
+
+async def _iptables(*arguments: str) -> None:
+    child = await asyncio.create_subprocess_exec(
+        "iptables", "-w", *arguments, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await child.communicate()
+    if child.returncode:
+        raise CannotRunError(errors.decode().strip())
+
+
+ROWS = [
+    Row(
+        "network-cut",
+        "the network between a coordinator and NATS is cut for 5 s, half-open, no reset",
+        "noticed within 10 s; nothing lost for its viewers",
+        cut,
+        rounds=3,
+        setting=with_a_detour,
+    )
+]

