@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Never
 
+CANCEL_AGAIN_SECONDS = 3.0
+"""Longer than any loop takes to end well."""
+
 
 @asynccontextmanager
 async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
@@ -18,5 +21,13 @@ async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            await _end(tasks)
+
+
+async def _end(tasks: list[asyncio.Task[Never]]) -> None:
+    # Once is not always enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses, loses a
+    # cancellation that comes in the same turn as its result.
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)

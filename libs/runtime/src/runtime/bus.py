@@ -246,7 +246,8 @@ def bus(
 async def _close(client: Client) -> None:
     # Closing flushes first, which can fail in many ways or never end where the server is gone.
     with suppress(BusError), bus_errors("closing"):
-        await asyncio.wait_for(client.close(), 1.0)
+        async with asyncio.timeout(1.0):
+            await client.close()
 
 
 def _words(error: Exception) -> str:

@@ -142,7 +142,8 @@ class Follower:
                 self._say("nothing heard from the consumer")
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), SILENCE_SECONDS + 0.1 - silent_for)
+                async with asyncio.timeout(SILENCE_SECONDS + 0.1 - silent_for):
+                    await self._broken.wait()
 
     @asynccontextmanager
     async def _open(self, client: Client) -> AsyncIterator[None]:
@@ -194,7 +195,8 @@ class Follower:
         async with asyncio.timeout(SNAPSHOT_SECONDS):
             async with self._consume(client, subject, policy, collect=True) as (owed, entries):
                 while len(entries) < owed:
-                    await asyncio.wait_for(self._moved.wait(), SILENCE_SECONDS)
+                    async with asyncio.timeout(SILENCE_SECONDS):
+                        await self._moved.wait()
                     self._moved.clear()
                     if self._broken.is_set():
                         raise BusError("the consumer was lost while reading")
