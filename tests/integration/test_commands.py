@@ -1,0 +1,68 @@
+"""Commands decided by a scheduler whose knowledge of the room lags behind the stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from nats.aio.client import Client
+
+from harness import NatsServer, Serve, ask, history, until
+from runtime.background import background
+from runtime.bus import Bus
+from runtime.responder import Refused
+from scheduler.commands import Commands
+from scheduler.history import History
+from scheduler.settings import Settings
+
+
+@pytest.fixture
+async def deaf(nats_server: NatsServer) -> AsyncIterator[Commands]:
+    """Commands of a scheduler that hears nothing of what the others store."""
+    bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
+    async with background(bus.run()):
+        await bus.connected()
+        yield Commands(History(bus, lambda name: None), "deaf")
+
+
+async def test_a_start_is_not_refused_for_a_run_that_has_ended(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    first = json.loads(await deaf.start(b'{"from":1,"interval_ms":100}'))
+
+    async def is_finished() -> bool:
+        return [e["remaining"] for e in await history(bus) if e["type"] == "tick"] == [1, 0]
+
+    await until(is_finished)
+    second = json.loads(await deaf.start(b'{"from":1,"interval_ms":100}'))
+    assert first["run"] != second["run"]
+
+
+async def test_a_start_is_refused_for_a_run_that_was_not_heard_of(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    _, started = await ask(bus, "scheduler.start")
+    with pytest.raises(Refused) as refusal:
+        await deaf.start(b"")
+    assert refusal.value.code == 409
+    assert json.loads(refusal.value.body)["run"] == started["run"]
+
+
+async def test_a_run_that_was_not_heard_of_can_be_cancelled(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    _, started = await ask(bus, "scheduler.start")
+    cancelled = json.loads(await deaf.cancel(b""))
+    assert (cancelled["run"], cancelled["by"]) == (started["run"], "deaf")
+
+
+async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: Commands) -> None:
+    nats_server.kill()
+    async with asyncio.timeout(5):
+        with pytest.raises(Refused) as refusal:
+            await deaf.start(b"")
+    assert refusal.value.code == 503
+    assert "can't be reached" in refusal.value.description

@@ -1,0 +1,125 @@
+"""A room's viewers within one turn of the event loop, where nothing may be missed or doubled."""
+
+import asyncio
+import json
+
+from coordinator.hub import Hub
+from coordinator.viewer import EventStreamViewer
+from protocol import events, rules
+from protocol.requests import Start
+from protocol.rules import Room
+from runtime.follower import Entry
+
+
+class Wire(asyncio.Transport):
+    """A transport that remembers what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    @property
+    def frames(self) -> list[dict[str, object]]:
+        return [
+            json.loads(line.removeprefix(b"data: "))
+            for line in self.written.splitlines()
+            if line.startswith(b"data: ")
+        ]
+
+    @property
+    def seqs(self) -> list[object]:
+        return [frame["seq"] for frame in self.frames if frame["type"] not in ("hello", "viewers")]
+
+
+def entries(count: int) -> list[Entry]:
+    room, stored = Room(), []
+    event: events.Event | None = rules.start(room, Start(), 1000, "run-1", "scheduler-1")
+    for seq in range(1, count + 1):
+        assert event is not None
+        stored.append(Entry(seq, "countdown.main.events", events.encode(event), 1000))
+        room = rules.apply(room, seq, event)
+        event = rules.decide(room, 10_000_000, "scheduler-1")
+    return stored
+
+
+def join(hub: Hub, after: int | None = None) -> tuple[EventStreamViewer, Wire]:
+    wire = Wire()
+    viewer = EventStreamViewer(hub.room("main"))
+    hub.welcome(viewer)
+    viewer.room.join(viewer, wire, hub.epoch, after)
+    return viewer, wire
+
+
+async def new_hub() -> Hub:
+    hub = Hub("coordinator-1")
+    hub.begin("epoch-1", 0)
+    hub.caught_up()
+    return hub
+
+
+async def test_who_joins_in_the_turn_of_an_event_gets_it_once() -> None:
+    hub = await new_hub()
+    _, early = join(hub)
+    for n, entry in enumerate(entries(6)):
+        hub.take_in(entry)
+        if n == 2:
+            _, late = join(hub)
+            _, back = join(hub, after=1)
+    await asyncio.sleep(0)
+    assert early.seqs == [1, 2, 3, 4, 5, 6]
+    assert late.seqs == [1, 2, 3, 4, 5, 6]
+    assert back.seqs == [2, 3, 4, 5, 6]
+
+
+async def test_what_comes_in_one_turn_is_written_once() -> None:
+    hub = await new_hub()
+    _, wire = join(hub)
+    before = len(wire.written)
+    for entry in entries(6):
+        hub.take_in(entry)
+    assert len(wire.written) == before
+    await asyncio.sleep(0)
+    assert wire.seqs == [1, 2, 3, 4, 5, 6]
+
+
+async def test_who_lags_is_skipped_and_then_told_what_it_missed() -> None:
+    hub = await new_hub()
+    viewer, wire = join(hub)
+    stored = entries(6)
+    for entry in stored[:2]:
+        hub.take_in(entry)
+    await asyncio.sleep(0)
+    viewer.pause_writing()
+    for entry in stored[2:4]:
+        hub.take_in(entry)
+    await asyncio.sleep(0)
+    assert wire.seqs == [1, 2]
+    hub.take_in(stored[4])
+    viewer.resume_writing()
+    hub.take_in(stored[5])
+    await asyncio.sleep(0)
+    assert wire.seqs == [1, 2, 3, 4, 5, 6]
+    assert [frame["type"] for frame in wire.frames].count("hello") == 2
+
+
+async def test_another_stream_is_told_in_one_piece_once_it_is_known() -> None:
+    hub = await new_hub()
+    _, wire = join(hub)
+    for entry in entries(3):
+        hub.take_in(entry)
+    await asyncio.sleep(0)
+    hub.begin("epoch-2", 0)
+    for entry in entries(4):
+        hub.take_in(entry)
+    await asyncio.sleep(0)
+    assert wire.seqs == [1, 2, 3]
+    hub.caught_up()
+    hello = [frame for frame in wire.frames if frame["type"] == "hello"][-1]
+    assert (hello["epoch"], hello["complete"], hello["replayed"]) == ("epoch-2", False, 4)
+    assert wire.seqs == [1, 2, 3, 1, 2, 3, 4]
