@@ -134,11 +134,17 @@ class Hub:
         self._ending[viewer] = self.loop.time() + CLOSING_SECONDS
 
     def tell_viewers(self, room: Room) -> None:
-        """Tell a room how many viewers it has, where that has changed."""
+        """Tell a room how many viewers it has, where that has changed; called once a second.
+
+        It goes with the room's next frame, or alone a second later.
+        """
+        has_waited = room.has_aside
         count = self.total(room)
         if count != room.told_viewers:
             room.told_viewers = count
-            room.publish(Wire(Viewers(room=room.name, count=count)))
+            room.mention(Wire(Viewers(room=room.name, count=count)))
+        if has_waited:
+            room.send_aside()
 
     async def sweep(self) -> Never:
         """Once a second: ask a part of the viewers whether they live, end who lags or is dead."""

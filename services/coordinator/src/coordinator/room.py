@@ -17,12 +17,16 @@ REPORT_SECONDS = 10.0
 """A viewer's report of itself is out of date after this long."""
 SETTLING_SECONDS = 0.5
 """A viewer that shows the entry before the last one is in step for this long after the last."""
+ASIDE_SECONDS = 1.0
+"""Frames that can wait are never sent more often than this."""
 
 
 class Room:
     """The viewers of one room on this coordinator."""
 
     __slots__ = (
+        "_aside",
+        "_aside_at",
         "_changed_at",
         "_flushed_seq",
         "_pending",
@@ -38,13 +42,16 @@ class Room:
         self.hub = hub
         self.name = name
         self.history = History(floor)
-        self.audiences: dict[type[Viewer], set[Viewer]] = {}
-        """The viewers by kind: what they are sent is encoded once for each."""
+        self.audiences: dict[type[Viewer], dict[Viewer, None]] = {}
+        """The viewers by kind, since what they are sent is encoded once for each, and in the order
+        in which they came: a crowd that joins does not make those wait who were there before."""
         self.told_viewers = 0
         self._pending: list[Wire] = []
         self._flushed_seq = 0
         self._previous_seq = 0
         self._changed_at = 0.0
+        self._aside: Wire | None = None
+        self._aside_at = 0.0
 
     def __len__(self) -> int:
         return sum(map(len, self.audiences.values()))
@@ -60,12 +67,35 @@ class Room:
             self.hub.loop.call_soon(self.flush)
         self._pending.append(wire)
 
+    def mention(self, wire: Wire) -> None:
+        """Send a frame that can wait, and replaces one that waits, along with the next that can't.
+
+        Beside another frame it costs nothing. Alone it would keep the loop busy for as long as a
+        tick does, a tenth of a second for ten thousand viewers, and a tick would come late for it.
+        """
+        self._aside = wire
+
+    @property
+    def has_aside(self) -> bool:
+        """Whether a frame still waits for another to go with."""
+        return self._aside is not None
+
+    def send_aside(self) -> None:
+        """Send the frame that waits alone, since no other has come."""
+        wire, self._aside = self._aside, None
+        if wire is not None:
+            self._aside_at = self.hub.loop.time()
+            self.publish(wire)
+
     def flush(self) -> None:
         """Write what is pending, to each viewer once."""
         self._flushed_seq = self.history.seq
         if not self._pending:
             return
         batch, self._pending = self._pending, []
+        if self._aside is not None and self.hub.loop.time() - self._aside_at >= ASIDE_SECONDS:
+            batch.append(self._aside)
+            self._aside, self._aside_at = None, self.hub.loop.time()
         for kind, viewers in self.audiences.items():
             data = kind.encode(batch)
             for viewer in viewers:
@@ -78,7 +108,7 @@ class Room:
         """Tell a new viewer all it needs, then count it in: in one turn, so nothing is missed."""
         self.flush()
         viewer.transport = transport
-        self.audiences.setdefault(type(viewer), set()).add(viewer)
+        self.audiences.setdefault(type(viewer), {})[viewer] = None
         if after is not None and epoch == self.hub.epoch and after <= self.hub.position:
             self._tell(viewer, *self.history.since(after))
         else:
@@ -87,7 +117,7 @@ class Room:
     def leave(self, viewer: Viewer) -> None:
         """The viewer's connection has ended."""
         viewers = self.audiences[type(viewer)]
-        viewers.discard(viewer)
+        viewers.pop(viewer, None)
         if not viewers:
             del self.audiences[type(viewer)]
         self.hub.forget(viewer)
