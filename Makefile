@@ -8,6 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := libs/protocol libs/runtime services/scheduler services/coordinator services/frontend
 INSTALLED := .venv/.installed
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,7 +77,7 @@ schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from 
 check: $(INSTALLED) ## What CI runs: format, lint, types and every test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
+	$(BIN)/mypy libs services deploy tests bench
 	@$(MAKE) --no-print-directory page test
 
 page: $(INSTALLED) ## Types and unit tests of the page's script, where node is
@@ -92,6 +93,7 @@ format: $(INSTALLED) ## Format the code
 # Browser tests are synchronous and the Compose tests own a Docker engine, so each kind is a pytest
 # run of its own. All of them run, and one that fails fails the whole.
 test: $(INSTALLED) ## Every test: rules, services, browser, Compose
+	@for browser in $(BROWSERS); do command -v $$browser; done | grep -q . || $(BIN)/playwright install chromium || true
 	@failed=; \
 	for suite in "tests/unit tests/integration" tests/browser tests/compose; do \
 		echo "pytest $$suite"; \
