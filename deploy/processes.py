@@ -25,6 +25,7 @@ DEFAULTS = {
     "SCHEDULER_PASSWORD": "scheduler",
     "COORDINATOR_PASSWORD": "coordinator",
     "FRONTEND_PASSWORD": "frontend",
+    "OPERATOR_PASSWORD": "operator",
 }
 
 
