@@ -92,6 +92,7 @@ class Stack:
                 folder / f"{name}-{port}.log",
             )
 
+        self._service = service
         self.scheduler = service("scheduler", free_port(), INSTANCE="scheduler-1")
         self.coordinators = [service("coordinator", port) for port in ports]
         self.frontend = service("frontend", free_port())
@@ -103,6 +104,17 @@ class Stack:
     @property
     def address(self) -> str:
         return f"http://localhost:{self.frontend.port}"
+
+    @contextmanager
+    def another_frontend(self, hosts: str) -> Iterator[str]:
+        """The address of a frontend whose pages find their coordinators at `hosts`."""
+        frontend = self._service("frontend", free_port(), WS_HOST=hosts)
+        frontend.start()
+        try:
+            frontend.wait_ready()
+            yield f"http://localhost:{frontend.port}"
+        finally:
+            frontend.kill()
 
     def page(self, room: str, query: str = "") -> str:
         return f"{self.address}/r/{room}{query}"

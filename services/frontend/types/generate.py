@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+
 from protocol import frames
 
 Schema: TypeAlias = dict[str, object]

@@ -42,7 +42,7 @@ const finale = new Finale();
 const screen = new Screen();
 const list = messages(given.room);
 const shout = shouting();
-const keeper = new Timekeeper(surroundings, ping, () => connection.wake());
+export const keeper = new Timekeeper(surroundings, ping, () => connection.wake());
 const beat = new Beat(surroundings, () => keeper.time());
 const connection = new Connection(
   { ...surroundings, random: Math.random, open: (address) => new WebSocket(address) },
