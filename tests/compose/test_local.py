@@ -9,26 +9,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
-import msgspec
 import nats
 import pytest
 
-from protocol.frames import Frame, MessageFrame, TickFrame
+from protocol.frames import MessageFrame, TickFrame
 
-ROOT = Path(__file__).parent.parent.parent
+from .stack import ROOT, free_ports, next_frame
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
-FRAME_SECONDS = 20.0
-
-F = TypeVar("F", TickFrame, MessageFrame)
-
-_frames = msgspec.json.Decoder(Frame)
 
 
 @dataclass(frozen=True)
@@ -54,11 +47,7 @@ class Ports:
 @pytest.fixture
 def ports() -> Ports:
     """Six free ports."""
-    with ExitStack() as probes:
-        sockets = [probes.enter_context(socket.socket()) for _ in range(6)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        free = [one.getsockname()[1] for one in sockets]
+    free = free_ports(6)
     return Ports(free[0], (free[1], free[2]), (free[3], free[4]), free[5])
 
 
@@ -133,11 +122,11 @@ async def test_viewers_of_both_coordinators_count_the_same_ticks_and_see_a_messa
         address = f"http://127.0.0.1:{ports.page}/api/rooms/main/countdown"
         async with http.post(address, json=terms) as started:
             assert started.status == 201
-        ticks = [await _next(one, TickFrame) for _ in range(4)]
+        ticks = [await next_frame(one, TickFrame) for _ in range(4)]
         assert [tick.remaining for tick in ticks] == [3, 2, 1, 0]
-        assert [await _next(other, TickFrame) for _ in range(4)] == ticks
+        assert [await next_frame(other, TickFrame) for _ in range(4)] == ticks
         await bus.publish("countdown.main.message", b"hello")
-        assert (await _next(one, MessageFrame)).text == "hello"
+        assert (await next_frame(one, MessageFrame)).text == "hello"
     await bus.close()
 
 
@@ -177,11 +166,3 @@ def test_a_port_that_is_taken_is_told_in_one_line(ports: Ports, tmp_path: Path) 
     [line] = stack.printed.splitlines()
     assert str(ports.coordinators[1]) in line
     assert "COORDINATOR_PORTS" in line
-
-
-async def _next(viewer: aiohttp.ClientWebSocketResponse, kind: type[F]) -> F:
-    """The viewer's next frame of a kind; others are passed over."""
-    while True:
-        frame = _frames.decode(await viewer.receive_str(timeout=FRAME_SECONDS))
-        if isinstance(frame, kind):
-            return frame

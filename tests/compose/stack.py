@@ -1,0 +1,155 @@
+"""A Compose stack of one's own: its project, its ports, its volume; and what is done with it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+import pytest
+
+from protocol.frames import Frame, Hello, MessageFrame, TickFrame
+
+ROOT = Path(__file__).parent.parent.parent
+UP_SECONDS = 600.0
+FRAME_SECONDS = 20.0
+
+F = TypeVar("F", Hello, TickFrame, MessageFrame)
+
+_frames = msgspec.json.Decoder(Frame)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack, of `files` on top of each other."""
+
+    files: tuple[str, ...]
+    settings: dict[str, str]
+    page_port: int
+    bus_port: int
+    project: str = field(default_factory=lambda: f"tminus-test-{uuid.uuid4().hex[:8]}")
+
+    def compose(self, *arguments: str, timeout: float = 120.0) -> str:
+        """Run `docker compose` on this stack; gives what it prints, fails where it fails."""
+        files = [option for file in self.files for option in ("--file", file)]
+        # Neither the environment nor a .env of whoever runs the tests may change what is tested.
+        names = ["--project-name", self.project, "--env-file", os.devnull]
+        kept = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        return run(
+            ["docker", "compose", *names, *files, *arguments],
+            timeout=timeout,
+            env={
+                **kept,
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ.get("HOME", "/"),
+                "PAGE_PORT": str(self.page_port),
+                "BUS_PORT": str(self.bus_port),
+                **self.settings,
+            },
+        )
+
+    def containers(self, service: str) -> list[str]:
+        """The ids of the service's running containers."""
+        return self.compose("ps", "--quiet", service).split()
+
+    def heal(self) -> None:
+        """Start again what a test has stopped or killed."""
+        self.compose("up", "--detach", "--wait", "--no-recreate", timeout=UP_SECONDS)
+
+    def nats(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the `nats` CLI against this stack, as anybody may: no user, no password.
+
+        This machine's program through the open port where there is one, else the one of its image.
+        """
+        if shutil.which("nats"):
+            command = ["nats", "--server", f"nats://127.0.0.1:{self.bus_port}", *arguments]
+        else:
+            network = f"{self.project}_bus"
+            box = ["docker", "run", "--rm", "--network", network, "natsio/nats-box:latest"]
+            command = [*box, "nats", "--server", "nats://nats:4222", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    @property
+    def origin(self) -> str:
+        """The edge's address."""
+        return f"http://127.0.0.1:{self.page_port}"
+
+    def viewer(self, room: str, **resume: str | int) -> str:
+        """The address of the room's WebSocket, through the edge."""
+        query = "&".join(f"{name}={value}" for name, value in {"room": room, **resume}.items())
+        return f"{self.origin}/api/ws/connect?{query}"
+
+    def countdown(self, room: str) -> str:
+        """The address at which the room's countdown is started, through the edge."""
+        return f"{self.origin}/api/rooms/{room}/countdown"
+
+
+@contextmanager
+def running(*files: str, **settings: str) -> Iterator[Stack]:
+    """Build and start a stack; take it down with everything that it made."""
+    if (reason := _why_no_engine()) is not None:
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    page_port, bus_port = free_ports(2)
+    stack = Stack(("docker-compose.yml", *files), settings, page_port, bus_port)
+    try:
+        stack.compose("up", "--build", "--detach", "--wait", timeout=UP_SECONDS)
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--rmi", "local", "--remove-orphans")
+
+
+def run(command: list[str], timeout: float = 60.0, env: dict[str, str] | None = None) -> str:
+    """Run a program of Docker; gives what it prints, fails where it fails."""
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+async def next_frame(viewer: aiohttp.ClientWebSocketResponse, kind: type[F]) -> F:
+    """The viewer's next frame of a kind; others are passed over."""
+    while True:
+        frame = _frames.decode(await viewer.receive_str(timeout=FRAME_SECONDS))
+        if isinstance(frame, kind):
+            return frame
+
+
+async def ticks_until_closed(viewer: aiohttp.ClientWebSocketResponse) -> list[TickFrame]:
+    """The ticks that come until the connection is gone."""
+    ticks = []
+    while not viewer.closed:
+        message = await viewer.receive(FRAME_SECONDS)
+        if message.type is aiohttp.WSMsgType.TEXT:
+            frame = _frames.decode(message.data)
+            ticks += [frame] if isinstance(frame, TickFrame) else []
+    return ticks
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on."""
+    with ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _why_no_engine() -> str | None:
+    try:
+        run(["docker", "compose", "version"])
+        run(["docker", "info"])
+    except (OSError, AssertionError, subprocess.TimeoutExpired) as error:
+        return f"no Docker engine answers: {str(error).strip().splitlines()[-1]}"
+    return None

@@ -1,0 +1,63 @@
+"""The stack with deploy/direct.yml: the page through the edge, its sockets past it."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+import aiohttp
+import pytest
+
+from protocol.frames import Hello, TickFrame
+
+from .stack import Stack, next_frame, running
+
+
+@pytest.fixture(scope="module")
+def sockets() -> str:
+    """The coordinators' two published ports: a range, so they have to be neighbours."""
+    for port in range(28_787, 30_000, 2):
+        with socket.socket() as one, socket.socket() as other, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 1))
+            return f"{port}-{port + 1}"
+    pytest.fail("no two free ports side by side")
+
+
+@pytest.fixture(scope="module")
+def hosts(sockets: str) -> list[str]:
+    return [f"localhost:{port}" for port in sockets.split("-")]
+
+
+@pytest.fixture(scope="module")
+def stack(sockets: str, hosts: list[str]) -> Iterator[Stack]:
+    files = ("deploy/direct.yml",)
+    with running(*files, SOCKET_PORTS=sockets, WS_HOST=",".join(hosts)) as stack:
+        yield stack
+
+
+async def test_the_page_names_the_coordinators_and_each_shows_the_countdown(
+    stack: Stack, http: aiohttp.ClientSession, hosts: list[str], room: str
+) -> None:
+    async with http.get(f"{stack.origin}/r/{room}") as page:
+        text = await page.text()
+    origin = f"http://localhost:{stack.page_port}"
+    seen: list[list[int]] = []
+    for host in hosts:
+        assert host in text
+        address = f"ws://{host}/ws/connect?room={room}"
+        async with http.ws_connect(address, origin=origin) as viewer:
+            await next_frame(viewer, Hello)
+            if not seen:
+                await http.post(stack.countdown(room), json={"from": 1, "interval_ms": 100})
+            seen.append([(await next_frame(viewer, TickFrame)).seq for _ in range(2)])
+    assert seen[0] == seen[1]
+
+
+async def test_a_page_of_another_site_gets_no_socket(
+    stack: Stack, http: aiohttp.ClientSession, hosts: list[str], room: str
+) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(
+            f"ws://{hosts[0]}/ws/connect?room={room}", origin="https://other.example"
+        )
+    assert refused.value.status == 403
