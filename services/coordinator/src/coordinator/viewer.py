@@ -83,6 +83,7 @@ class WebSocketViewer(Viewer):
 
     __slots__ = (
         "_frames",
+        "_is_deaf",
         "_parser",
         "_partial",
         "_reader",
@@ -100,6 +101,7 @@ class WebSocketViewer(Viewer):
         self._reader: StreamReader | None = None
         self._parser: Generator[None, None, Frame] | None = None
         self._partial: bytes | None = None
+        self._is_deaf = False
         self._since = 0.0
         self._frames = 0
         self.reported_at = 0.0
@@ -118,6 +120,8 @@ class WebSocketViewer(Viewer):
 
     def data_received(self, data: bytes) -> None:
         self.is_heard = True
+        if self._is_deaf:
+            return
         # A reader and a parser stay only for as long as a frame is incomplete.
         reader = self._reader or StreamReader()
         reader.feed_data(data)
@@ -135,10 +139,18 @@ class WebSocketViewer(Viewer):
                 else:
                     break
         except PayloadTooBig:
-            self.close(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
+            self._refuse(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
+            return
         except ProtocolError as error:
-            self.close(1002, str(error)[:100])
+            self._refuse(1002, str(error)[:100])
+            return
         self._parser, self._reader = parser, reader if parser is not None else None
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """Close, and read nothing more: where the next frame begins is not known."""
+        self._is_deaf = True
+        self._parser = self._reader = None
+        self.close(code, reason)
 
     def eof_received(self) -> None:
         """The default: the transport closes."""
