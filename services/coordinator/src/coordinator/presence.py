@@ -13,6 +13,7 @@ from protocol import subjects
 from protocol.frames import Screens
 from runtime.bus import Bus, BusError, bus_errors
 from runtime.logs import logger
+from runtime.rooms import dropped
 
 from .hub import Hub
 
@@ -115,7 +116,8 @@ class Peers:
     async def _hear(self, message: Msg) -> None:
         try:
             presence = msgspec.json.decode(message.data, type=Presence)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            dropped.labels("presence").inc()
             log.warning("dropped", subject=message.subject, reason="not a presence")
             return
         if presence.id != self._id:
