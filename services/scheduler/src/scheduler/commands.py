@@ -1,5 +1,6 @@
 """What people may ask of the scheduler: start a run, cancel it."""
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,6 +22,8 @@ log = logger(__name__)
 
 ATTEMPTS = 8
 """How often a command is decided anew because the room's history had gone on."""
+ANSWER_SECONDS = 0.8
+"""Who asks is told by then that the stream takes nothing: nobody waits for longer than a second."""
 
 
 class Commands:
@@ -73,25 +76,31 @@ class Commands:
         A refusal is never given on what was folded alone, which may lag behind the stream: before
         that, the room is read again. An append without an answer may have been stored: then, too.
         """
-        is_fresh, unsure = False, None
         try:
-            for _ in range(ATTEMPTS):
-                room = self._history[name]
-                if unsure is not None and _was_stored(unsure, room.last):
-                    return unsure
-                try:
-                    unsure = event = decide(room)
-                    await self._history.append(event, room)
-                    return event
-                except (RunUnderWay, NothingToCancel):
-                    if is_fresh:
-                        raise
-                except (Conflict, BusTimeout):
-                    pass
-                await self._history.refresh(name)
-                is_fresh = True
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._try(name, decide)
         except BusError as error:
             raise Refused(503, f"the stream can't be reached: {error}") from None
+        except TimeoutError:
+            raise Refused(503, "the stream does not say in time that it has stored it") from None
+
+    async def _try(self, name: str, decide: Callable[[Room], E]) -> E:
+        is_fresh, unsure = False, None
+        for _ in range(ATTEMPTS):
+            room = self._history[name]
+            if unsure is not None and _was_stored(unsure, room.last):
+                return unsure
+            try:
+                unsure = event = decide(room)
+                await self._history.append(event, room)
+                return event
+            except (RunUnderWay, NothingToCancel):
+                if is_fresh:
+                    raise
+            except (Conflict, BusTimeout):
+                pass
+            await self._history.refresh(name)
+            is_fresh = True
         raise Refused(503, f"room {name!r} is too busy")
 
 
