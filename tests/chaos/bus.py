@@ -2,7 +2,7 @@
 
 import asyncio
 
-from .countdowns import LEAD_MS, Harm, Plan, disturb, now, settled, start
+from .countdowns import LEAD_MS, Harm, Plan, disturb, new_rooms, now, settled, start
 from .row import Row, Trial
 from .viewers import Viewer, until, watching
 
@@ -35,7 +35,7 @@ async def frozen(trial: Trial) -> None:
 
 async def wiped(trial: Trial) -> None:
     stack, outcome = trial.stack, trial.outcome
-    room = f"room-{trial.random.randrange(16**8):08x}"
+    [room] = new_rooms(trial)
     async with watching(stack, [room], 8, trial.random) as viewers:
         await start(stack, room, interval_ms=200)
         await asyncio.sleep(trial.random.uniform(0.1, 1.5))

@@ -6,14 +6,14 @@ import json
 from nats.aio.client import Client
 
 from . import truth
-from .countdowns import Reply, settled, start
+from .countdowns import Reply, new_rooms, settled, start
 from .row import Row, Trial
 
 AT_ONCE = 25
 
 
 async def two_starts(trial: Trial) -> None:
-    rooms = [f"room-{trial.random.randrange(16**8):08x}" for _ in range(AT_ONCE)]
+    rooms = new_rooms(trial, AT_ONCE)
     names = []
     async with trial.stack.client() as one, trial.stack.client() as other:
         for room in rooms:
@@ -37,7 +37,7 @@ async def _request(client: Client, payload: bytes) -> Reply:
 
 
 async def cancel_anytime(trial: Trial) -> None:
-    rooms = [f"room-{trial.random.randrange(16**8):08x}" for _ in range(trial.either(50, 20))]
+    rooms = new_rooms(trial, trial.either(50, 20))
     async with trial.stack.client() as client:
 
         async def start_and_cancel(room: str) -> tuple[str, int]:

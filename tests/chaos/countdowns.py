@@ -89,6 +89,7 @@ async def disturb(
     *,
     within: float = 0.9,
     keeps_sockets: bool = False,
+    rooms: Sequence[str] = (),
 ) -> list[truth.Fact]:
     """Count in several rooms, do harm at a random instant of the first part `within`, judge all.
 
@@ -96,7 +97,7 @@ async def disturb(
     these runs.
     """
     stack, random, outcome = trial.stack, trial.random, trial.outcome
-    rooms = [f"room-{random.randrange(16**8):08x}" for _ in range(plan.rooms)]
+    rooms = rooms or new_rooms(trial, plan.rooms)
     async with watching(stack, rooms, plan.viewers, random) as viewers:
         starts_at = [int(now()) + LEAD_MS + random.randrange(plan.interval_ms) for _ in rooms]
         terms = {"from": plan.first, "interval_ms": plan.interval_ms}
@@ -124,6 +125,11 @@ async def disturb(
             outcome.demand(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
     outcome.judge_services(stack)
     return [fact for fact in facts if fact.run in names]
+
+
+def new_rooms(trial: Trial, count: int = 1) -> list[str]:
+    """Names of rooms in which nothing has happened yet."""
+    return [f"room-{trial.random.randrange(16**8):08x}" for _ in range(count)]
 
 
 async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> list[truth.Fact]:

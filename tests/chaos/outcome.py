@@ -33,6 +33,8 @@ class Outcome:
     """Seconds from the fault until the last outdated number on any viewer."""
     last_right_again: float = 0.0
     """The same, of the last round."""
+    last_seen_late_ms: float = 0.0
+    """In the last round, the worst lateness of a tick at a viewer."""
     broken: list[str] = field(default_factory=list)
     """What must hold and did not."""
     exceeded: list[str] = field(default_factory=list)
@@ -100,6 +102,9 @@ class Outcome:
                 self.doubled += sum(seen.values()) - len(seen)
         self.demand(
             not any(viewer.order_faults for viewer in viewers), "frames out of order at a viewer"
+        )
+        self.last_seen_late_ms = max(
+            (tick.at - tick.due for viewer in viewers for tick in viewer.ticks), default=0.0
         )
         if fault_at is not None:
             self.last_right_again = _right_again(viewers, set(names), fault_at)

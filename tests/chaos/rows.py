@@ -1,6 +1,6 @@
 """All rows of the table, in its order."""
 
-from . import bus, clocks, commands, coordinators, network, schedulers
+from . import bus, clocks, commands, coordinators, crowds, disk, flood, garbage, network, schedulers
 from .row import Row
 
 ROWS: list[Row] = [
@@ -10,4 +10,8 @@ ROWS: list[Row] = [
     *coordinators.ROWS,
     *bus.ROWS,
     *network.ROWS,
+    *crowds.ROWS,
+    *flood.ROWS,
+    *garbage.ROWS,
+    *disk.ROWS,
 ]

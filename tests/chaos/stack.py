@@ -18,7 +18,8 @@ from .processes import Process, free_port
 
 ROOT = Path(__file__).parent.parent.parent
 READY_SECONDS = 30.0
-SERVICES = ("scheduler", "coordinator", "frontend")
+USERS = ("scheduler", "coordinator", "frontend", "operator")
+"""The users of nats.conf that have a password: here, their own names."""
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Stack:
 
     def _environment(self) -> dict[str, str]:
         # What this terminal happens to have set must not change what is tried.
-        passwords = {f"{name.upper()}_PASSWORD": f'"{name}"' for name in SERVICES}
+        passwords = {f"{name.upper()}_PASSWORD": f'"{name}"' for name in USERS}
         return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **passwords}
 
     async def add(

@@ -51,7 +51,7 @@ def describe(outcome: Outcome) -> str:
     parts = [
         f"{outcome.runs} runs, {outcome.lost} lost, {outcome.doubled} doubled",
         f"worst late {_milliseconds(outcome.late_ms)}, right again {_seconds(outcome.right_again)}",
-        *(f"{name} {value:.0f}" for name, value in outcome.figures.items()),
+        *(f"{name}: {value:.4g}" for name, value in outcome.figures.items()),
         *(f"OVER: {text}" for text in outcome.exceeded),
         *(f"BROKEN: {text}" for text in dict.fromkeys(outcome.broken)),
     ]

@@ -1,0 +1,95 @@
+"""The disk that NATS writes to is full, and later it is not."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from .countdowns import Harm, Plan, ask, disturb, new_rooms, now
+from .outcome import CannotRunError
+from .row import Row, Trial
+from .stack import Stack, running
+
+SIZE_MB = 24
+FULL_SECONDS = 2.0
+RECOVERY_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def on_a_small_disk(folder: Path) -> AsyncIterator[Stack]:
+    """A stack whose stream is kept on a file system of its own."""
+    if os.geteuid() or not shutil.which("mount"):
+        raise CannotRunError("a file system of its own takes root and mount")
+    disk = folder / "disk"
+    disk.mkdir(parents=True)
+    await _run("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(disk))
+    try:
+        async with running(folder, store=disk / "stream") as stack:
+            yield stack
+    finally:
+        await _run("umount", str(disk))
+
+
+async def full(trial: Trial) -> None:
+    stack, outcome = trial.stack, trial.outcome
+    ballast = stack.store.parent / "ballast"
+    [elsewhere] = new_rooms(trial)
+
+    async def fill_and_empty() -> Harm:
+        at = now()
+        await asyncio.to_thread(_fill, ballast)
+        await asyncio.sleep(FULL_SECONDS)
+        begun = time.monotonic()
+        refused = await ask(stack, "scheduler.start", room=elsewhere)
+        outcome.demand(refused.code == 503, f"a start on a full disk was answered {refused}")
+        outcome.worst("a start is refused within, s", time.monotonic() - begun)
+        ballast.unlink()
+        # nats-server keeps a write error for as long as it lives, so its supervisor ends it.
+        await stack.nats.stop()
+        await stack.start_nats()
+        emptied, emptied_at = time.monotonic(), now()
+        while (await ask(stack, "scheduler.start", room=elsewhere, interval_ms=100)).code != 200:
+            if time.monotonic() - emptied > RECOVERY_SECONDS:
+                outcome.broken.append("no run could be started once there was room again")
+                break
+            await asyncio.sleep(0.1)
+        outcome.worst("a run can be started again after, s", time.monotonic() - emptied)
+        return Harm(at, emptied_at)
+
+    plan = Plan(interval_ms=trial.either(700, 400))
+    await disturb(trial, plan, fill_and_empty, within=0.4, keeps_sockets=True)
+
+
+def _fill(ballast: Path) -> None:
+    """Take all the room that there is."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
+
+
+async def _run(*command: str) -> None:
+    child = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, errors = await child.communicate()
+    if child.returncode:
+        raise CannotRunError(errors.decode().strip())
+
+
+ROWS = [
+    Row(
+        "disk-full",
+        "the disk of NATS is full for 2 s",
+        "a clear error from start, 503; when there is room, recovery without a restart of ours",
+        full,
+        rounds=2,
+        setting=on_a_small_disk,
+        remark="nats-server takes nothing more after a write error until it is started again, "
+        "whether there is room or not; so it is started again here, and our services are not.",
+    )
+]

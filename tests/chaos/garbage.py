@@ -1,0 +1,178 @@
+"""What is neither an event, a message, a request nor a ping, sent wherever something is taken."""
+
+import asyncio
+import json
+from functools import partial
+from random import Random
+
+import aiohttp
+
+from .countdowns import Harm, Plan, disturb, new_rooms, now
+from .row import Row, Trial
+from .stack import Service, Stack, running
+
+COUNTED_SECONDS = 10.0
+
+
+def junk(random: Random) -> list[bytes]:
+    """Payloads that mean nothing to anybody; none is longer than the bus takes."""
+    deep = b"[" * 30_000
+    return [
+        b"\xff\xfe\xfd",
+        random.randbytes(random.randrange(1, 2000)),
+        deep,
+        b'{"room":' + deep,
+        b'{"a":' * 5_000,
+        b'{"type":"tick","room":false}',
+        b'{"type":"tick","room":' + b"9" * 5000 + b"}",
+        b'{"type":"started","room":7,"run":[],"from":1e400}',
+        b"null",
+        b"\x00" * 60_000,
+        json.dumps({"room": "../x", "from": "ten", "interval_ms": -1, "id": None}).encode(),
+        json.dumps({"room": "main\n", "from": 10**30, "rooms": {"main": 1}}).encode(),
+    ]
+
+
+async def everywhere(trial: Trial) -> None:
+    stack = trial.stack
+    rooms = new_rooms(trial, 4)
+    payloads = junk(trial.random)
+
+    async def send_it_all() -> Harm:
+        at = now()
+        await _onto_the_stream(trial, rooms[0], payloads)
+        await _into_requests(trial, payloads)
+        await _into_presence(trial, payloads)
+        for service in stack.coordinators:
+            await _into_web_sockets(trial, service, rooms[0], payloads)
+        for service in stack.services.values():
+            await _into_http(trial, service, payloads)
+        await _too_big_for_the_bus(stack)
+        return Harm(at, now())
+
+    await disturb(trial, Plan(interval_ms=300), send_it_all, within=0.3, rooms=rooms)
+    await stack.ready()
+
+
+async def _onto_the_stream(trial: Trial, room: str, payloads: list[bytes]) -> None:
+    """Everything is counted by every service that reads it."""
+    stack = trial.stack
+    followers = {
+        service.process.name: (service, 2 if service in stack.coordinators else 1)
+        for service in (*stack.schedulers, *stack.coordinators)
+    }
+    before = {name: await _dropped(stack, one) for name, (one, _) in followers.items()}
+    # As messages the payloads are too long or not UTF-8, but for those that are just text.
+    not_messages = [one for one in payloads if len(one) > 4096 or not _is_text(one)]
+    async with stack.client("scheduler") as scheduler, stack.client() as anybody:
+        for payload in payloads:
+            await scheduler.publish(f"countdown.{room}.events", payload)
+        for payload in not_messages:
+            await anybody.publish(f"countdown.{room}.message", payload)
+        await scheduler.flush()
+        await anybody.flush()
+    for name, (service, subjects) in followers.items():
+        owed = len(payloads) + (len(not_messages) if subjects == 2 else 0)
+        async with asyncio.timeout(COUNTED_SECONDS):
+            while (count := await _dropped(stack, service) - before[name]) < owed:
+                await asyncio.sleep(0.05)
+        trial.outcome.demand(count == owed, f"{name} counted {count:.0f} of {owed}")
+
+
+def _is_text(payload: bytes) -> bool:
+    try:
+        return bool(payload.decode().strip())
+    except UnicodeDecodeError:
+        return False
+
+
+async def _dropped(stack: Stack, service: Service) -> float:
+    return await stack.metric(service, "tminus_dropped_total")
+
+
+async def _into_requests(trial: Trial, payloads: list[bytes]) -> None:
+    async with trial.stack.client() as client:
+        for subject in ("scheduler.start", "scheduler.cancel", "coordinator.room"):
+            for payload in payloads:
+                reply = await client.request(subject, payload, timeout=3.0)
+                code = (reply.headers or {}).get("Nats-Service-Error-Code")
+                trial.outcome.demand(code == "400", f"{subject} answered {payload[:40]!r}: {code}")
+
+
+async def _into_presence(trial: Trial, payloads: list[bytes]) -> None:
+    stack = trial.stack
+    counts = [await _dropped(stack, service) for service in stack.coordinators]
+    async with stack.client("coordinator") as client:
+        for payload in payloads:
+            await client.publish("presence.coordinator", payload)
+        await client.flush()
+    for service, before in zip(stack.coordinators, counts, strict=True):
+        async with asyncio.timeout(COUNTED_SECONDS):
+            while await _dropped(stack, service) < before + len(payloads):
+                await asyncio.sleep(0.05)
+
+
+async def _into_web_sockets(
+    trial: Trial, service: Service, room: str, payloads: list[bytes]
+) -> None:
+    """Each ends its connection, and no other, with a code that says why."""
+    for payload in [*payloads, b"z" * (1 << 20)]:
+        async with trial.stack.http.ws_connect(service.url(f"/ws/connect?room={room}")) as socket:
+            text = payload.decode(errors="replace")
+            await (socket.send_str(text) if len(payload) % 2 else socket.send_bytes(payload))
+            async with asyncio.timeout(5.0):
+                while (await socket.receive()).type != aiohttp.WSMsgType.CLOSE:
+                    pass
+            code = socket.close_code
+            trial.outcome.demand(code in (1003, 1007, 1009), f"a socket was closed with {code}")
+
+
+async def _into_http(trial: Trial, service: Service, payloads: list[bytes]) -> None:
+    """No address answers with an error of ours, whatever is sent there."""
+    http = trial.stack.http
+    paths = [
+        *("/", "/ws/connect?room=../x", "/ws/connect?room=main&after=x", "/sse/connect?room=%00"),
+        *("/r/%2e%2e", "/api/rooms/main/countdown", "/api/rooms/main/messages", "/api/rooms/A%20B"),
+        f"/sse/connect?room={'a' * 5000}",
+    ]
+    for path in paths:
+        for method in ("GET", "POST", "DELETE", "PATCH"):
+            for payload in [payloads[trial.random.randrange(len(payloads))], b"q" * (1 << 20)]:
+                try:
+                    limit = aiohttp.ClientTimeout(total=5)
+                    async with http.request(
+                        method, service.url(path), data=payload, timeout=limit
+                    ) as answer:
+                        status = answer.status
+                except aiohttp.ServerDisconnectedError:
+                    continue  # who sends a megabyte where none is taken may be cut off
+                # 503 is the truth where a room's name is fine and nothing counts there.
+                trial.outcome.demand(
+                    status < 500 or status == 503, f"{method} {path[:40]} gave {status}"
+                )
+
+
+async def _too_big_for_the_bus(stack: Stack) -> None:
+    """One MiB is more than the server takes: it ends that connection, and no other."""
+    for subject in ("countdown.main.message", "scheduler.start", "coordinator.room"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.bus_port)
+        await reader.readline()
+        writer.write(b'CONNECT {"verbose":false}\r\n')
+        writer.write(f"PUB {subject} {1 << 20}\r\n".encode() + b"m" * (1 << 20) + b"\r\n")
+        answer = await asyncio.wait_for(reader.readline(), 5.0)
+        assert b"Maximum Payload" in answer, answer
+        writer.close()
+
+
+ROWS = [
+    Row(
+        "garbage",
+        "garbage (random bytes, deep JSON, huge numbers, wrong types, 1 MiB) on every subject and "
+        "every endpoint",
+        "nothing stops; every one counted",
+        everywhere,
+        rounds=2,
+        setting=partial(running, frontends=1),
+        late_limit_ms=100,
+    )
+]
