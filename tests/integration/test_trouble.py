@@ -21,6 +21,11 @@ from harness import (
     until_ready,
     viewing,
 )
+from runtime.background import background
+from runtime.bus import Bus
+from runtime.follower import Follower
+from runtime.stream import Entry
+from scheduler.settings import Settings
 
 
 async def readyz(server: TestServer) -> tuple[int, str]:
@@ -195,3 +200,36 @@ async def test_every_service_tells_operators_how_it_is(
             session.get(server.make_url(path)) as response,
         ):
             assert response.status == 200
+
+
+async def test_a_service_is_ready_only_once_it_answers(
+    serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
+) -> None:
+    for n in range(10):
+        await serve_scheduler(instance=f"scheduler-{n}")
+        assert (await ask(bus, "scheduler.start", room=f"room-{n}"))[0] == 200
+    await serve_coordinator()
+    assert (await ask(bus, "coordinator.room", room="room-9"))[1]["state"]["status"] != "idle"
+
+
+async def test_an_entry_that_can_not_be_taken_in_ends_the_follower(
+    nats_server: NatsServer, bus: Client
+) -> None:
+    the_bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
+
+    def fail(entry: Entry) -> None:
+        raise ZeroDivisionError(entry.seq)
+
+    follower = Follower(
+        the_bus,
+        "countdown.*.*",
+        look_back=10,
+        on_entry=fail,
+        on_epoch=lambda epoch, floor: None,
+    )
+    with pytest.RaisesGroup(ZeroDivisionError):
+        async with background(the_bus.run(), follower.run()):
+            await follower.caught_up()
+            await bus.publish("countdown.main.message", b"hello")
+            async with asyncio.timeout(5):
+                await asyncio.Event().wait()

@@ -8,7 +8,7 @@ from coordinator.viewer import EventStreamViewer
 from protocol import events, rules
 from protocol.requests import Start
 from protocol.rules import Room
-from runtime.follower import Entry
+from runtime.stream import Entry
 
 
 class Wire(asyncio.Transport):

@@ -25,9 +25,14 @@ async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
 
 
 async def _end(tasks: list[asyncio.Task[Never]]) -> None:
-    # Once is not always enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses, loses a
-    # cancellation that comes in the same turn as its result.
+    # When one has failed, the group has cancelled the others already; a second time would break off
+    # what they still have to do.
+    for task in tasks:
+        if not task.cancelling():
+            task.cancel()
+    # But once is not always enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses,
+    # loses a cancellation that comes in the same turn as its result.
     while running := [task for task in tasks if not task.done()]:
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)

@@ -11,12 +11,14 @@ from nats.micro.request import Request
 from prometheus_client import Counter
 
 from .bus import Bus, BusError, bus_errors
+from .client import Client
 from .logs import logger
 
 log = logger(__name__)
 
 Handler = Callable[[bytes], Awaitable[bytes]]
 
+RETRY_SECONDS = 0.25
 LAST_REQUESTS_SECONDS = 2.0
 """How long requests in flight may still take when the service ends."""
 
@@ -33,36 +35,55 @@ class Refused(Exception):
         self.body = body
 
 
-async def respond(
-    bus: Bus,
-    name: str,
-    description: str,
-    endpoints: Mapping[str, Handler],
-    instance: str,
-    ready: Callable[[], Awaitable[object]],
-) -> Never:
-    """Serve `endpoints` (handlers by subject) as the service `name`, for ever, once `ready`."""
-    await ready()
-    while True:
-        client = await bus.connected()
+class Responder:
+    """Serves `endpoints` (handlers by subject) as the service `name`."""
+
+    def __init__(
+        self, bus: Bus, name: str, description: str, endpoints: Mapping[str, Handler], instance: str
+    ) -> None:
+        self._bus = bus
+        self._name = name
+        self._description = description
+        self._endpoints = endpoints
+        self._instance = instance
+        self._is_serving = False
+
+    def check(self) -> str | None:
+        """For `/readyz`."""
+        return None if self._is_serving else "not answering on the bus yet"
+
+    async def run(self, ready: Callable[[], Awaitable[object]]) -> Never:
+        """Serve for ever, once `ready`."""
+        await ready()
+        while True:
+            client = await self._bus.connected()
+            with suppress(BusError), bus_errors(self._name):
+                await self._serve(client)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _serve(self, client: Client) -> None:
+        """Serve until `client` is closed for good."""
         # One request at a time per endpoint: holding all the locks means that none is in flight.
-        locks = {subject: asyncio.Lock() for subject in endpoints}
+        locks = {subject: asyncio.Lock() for subject in self._endpoints}
         service = await add_service(
             client,
-            name=name,
-            version=version(f"tminus-{name}"),
-            description=description,
-            metadata={"instance": instance},
+            name=self._name,
+            version=version(f"tminus-{self._name}"),
+            description=self._description,
+            metadata={"instance": self._instance},
         )
         try:
-            for subject, handler in endpoints.items():
+            for subject, handler in self._endpoints.items():
                 await service.add_endpoint(
                     name=subject.rpartition(".")[2],
                     subject=subject,
                     handler=_answering(subject, handler, locks[subject]),
                 )
-            await bus.closed(client)
+            await client.flush()
+            self._is_serving = True
+            await self._bus.closed(client)
         finally:
+            self._is_serving = False
             with suppress(BusError), bus_errors("stopping"):
                 async with asyncio.timeout(LAST_REQUESTS_SECONDS):
                     for lock in locks.values():

@@ -7,12 +7,12 @@ from prometheus_client import Counter
 from protocol import events, rules, subjects
 from protocol.events import Event
 
-from .follower import Entry
 from .logs import logger
+from .stream import Entry
 
 log = logger(__name__)
 
-dropped = Counter("tminus_dropped_total", "Entries of the stream that were dropped.", ["kind"])
+dropped = Counter("tminus_dropped_total", "What came over the bus and was dropped.", ["kind"])
 
 
 class Rooms:

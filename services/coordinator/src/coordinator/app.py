@@ -13,7 +13,7 @@ from runtime import health
 from runtime.background import background
 from runtime.bus import BUS, bus
 from runtime.follower import Follower
-from runtime.responder import Refused, respond
+from runtime.responder import Refused, Responder
 
 from .history import History
 from .hub import Hub
@@ -62,7 +62,6 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
         on_caught_up=hub.caught_up,
     )
     app[DOOR] = Door(hub, follower, settings, settings.max_viewers or _viewers_by_files())
-    app[health.CHECKS].append(follower.check)
 
     async def tell_room(payload: bytes) -> bytes:
         try:
@@ -71,15 +70,21 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
             raise Refused(400, str(error)) from None
         return frames.encode(room_reply(hub, peers, name))
 
-    answering = respond(
+    responder = Responder(
         the_bus,
         "coordinator",
         "Tells what a room shows",
         {subjects.ROOM: tell_room},
         settings.instance,
-        ready=follower.caught_up,
     )
-    async with background(follower.run(), hub.sweep(), peers.listen(), peers.tell(), answering):
+    app[health.CHECKS].extend([follower.check, responder.check])
+    async with background(
+        follower.run(),
+        hub.sweep(),
+        peers.listen(),
+        peers.tell(),
+        responder.run(ready=follower.caught_up),
+    ):
         yield
 
 

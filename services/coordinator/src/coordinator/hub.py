@@ -8,9 +8,9 @@ from prometheus_client import Counter, Gauge
 
 from protocol import messages
 from protocol.frames import Bye, MessageFrame, Viewers
-from runtime.follower import Entry
 from runtime.logs import logger
 from runtime.rooms import drop, place, read_event
+from runtime.stream import Entry
 
 from .allowance import Allowance
 from .room import Room

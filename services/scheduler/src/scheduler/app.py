@@ -10,7 +10,7 @@ from runtime import health
 from runtime.background import background
 from runtime.bus import BUS, bus
 from runtime.follower import Follower
-from runtime.responder import respond
+from runtime.responder import Responder
 
 from .commands import Commands
 from .deadlines import Deadlines
@@ -41,14 +41,13 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
         on_entry=deadlines.history.fold,
         on_epoch=deadlines.history.begin,
     )
-    app[health.CHECKS].append(follower.check)
-    answering = respond(
+    responder = Responder(
         app[BUS],
         "scheduler",
         "Starts and cancels countdowns",
         {subjects.START: commands.start, subjects.CANCEL: commands.cancel},
         instance,
-        ready=follower.caught_up,
     )
-    async with background(deadlines.run(), follower.run(), answering):
+    app[health.CHECKS].extend([follower.check, responder.check])
+    async with background(deadlines.run(), follower.run(), responder.run(ready=follower.caught_up)):
         yield

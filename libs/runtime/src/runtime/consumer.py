@@ -1,0 +1,158 @@
+"""A push consumer that delivers the stream's entries to us, and shows at once when it is lost.
+
+Its deliveries are numbered, so a gap shows; its heartbeats come every second, so silence shows too.
+nats-py's own ordered consumer answers flow control only four times a second, which holds back a
+replay; here the answer goes out as soon as everything before it has been handed over.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from protocol import subjects
+
+from .bus import Bus, BusError, bus_errors
+from .stream import Entry
+
+HEARTBEAT_SECONDS = 1.0
+SILENCE_SECONDS = 3.0
+"""Without a delivery or a heartbeat for this long, the consumer is taken for lost."""
+READ_SECONDS = 10.0
+TURN_ENTRIES = 100
+"""After so many entries in a row, other work of the event loop gets its turn."""
+
+
+class Consumer:
+    """What comes from one consumer on the server."""
+
+    def __init__(self, on_entry: Callable[[Entry], None], on_current: Callable[[], None]) -> None:
+        self._on_entry = on_entry
+        self._on_current = on_current
+        self._clock = asyncio.get_running_loop().time
+        self._heard = self._clock()
+        self._deliveries = 0
+        self.owed = 0
+        """How many of the entries that the stream held at first are still to come."""
+        self.lost = asyncio.Event()
+
+    async def until_lost(self) -> str:
+        """Wait until nothing more comes from it, or something was missed; gives the reason."""
+        while not self.lost.is_set():
+            silent_for = self._clock() - self._heard
+            if silent_for > SILENCE_SECONDS:
+                return "nothing heard from the consumer"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SILENCE_SECONDS + 0.1 - silent_for):
+                    await self.lost.wait()
+        return ""
+
+    async def receive(self, message: Msg) -> None:
+        """Take in what the server sends: an entry, a heartbeat, or a question of flow control."""
+        self._heard = self._clock()
+        if message.headers and "Status" in message.headers:
+            await self._answer(message, message.headers)
+            return
+        at, seq, delivery = _metadata(message)
+        if delivery != self._deliveries + 1:
+            self.lost.set()
+            return
+        self._deliveries = delivery
+        self._on_entry(Entry(seq, message.subject, message.data, at))
+        self.owed -= 1
+        if self.owed == 0:
+            self._on_current()
+        if delivery % TURN_ENTRIES == 0:
+            await asyncio.sleep(0)
+
+    async def _answer(self, message: Msg, headers: dict[str, str]) -> None:
+        """Answer flow control; see in a heartbeat whether a delivery was lost."""
+        if reply := message.reply or headers.get("Nats-Consumer-Stalled", ""):
+            with suppress(BusError), bus_errors("flow control"):
+                await message._client.publish(reply)
+        last = headers.get("Nats-Last-Consumer")
+        if last is not None and int(last) != self._deliveries:
+            self.lost.set()
+
+
+@asynccontextmanager
+async def consuming(
+    bus: Bus,
+    client: Client,
+    subject: str,
+    policy: DeliverPolicy,
+    on_entry: Callable[[Entry], None],
+    on_current: Callable[[], None],
+    start: int | None = None,
+) -> AsyncIterator[Consumer]:
+    """Have the entries of `subject` delivered, from the sequence `start` on where one is given.
+
+    `on_current` is called when all that the stream held at first has been handed over.
+    """
+    jetstream = bus.jetstream
+    name, inbox = uuid.uuid4().hex, client.new_inbox()
+    config = ConsumerConfig(
+        name=name,
+        deliver_subject=inbox,
+        filter_subject=subject,
+        deliver_policy=policy,
+        opt_start_seq=start,
+        ack_policy=AckPolicy.NONE,
+        max_deliver=1,
+        mem_storage=True,
+        num_replicas=1,
+        flow_control=True,
+        idle_heartbeat=HEARTBEAT_SECONDS,
+        inactive_threshold=30.0,
+    )
+    # A push consumer waits for a subscriber, so what it owes is told before anything comes.
+    info = await jetstream.add_consumer(subjects.STREAM, config)
+    consumer = Consumer(on_entry, on_current)
+    consumer.owed = info.num_pending or 0
+    subscription = await client.subscribe(inbox, cb=consumer.receive)
+    try:
+        if not consumer.owed:
+            on_current()
+        yield consumer
+    finally:
+        with suppress(BusError), bus_errors("unsubscribing"):
+            await subscription.unsubscribe()
+            if client.is_connected and not consumer.lost.is_set():
+                await jetstream.delete_consumer(subjects.STREAM, name)
+
+
+async def read(bus: Bus, client: Client, subject: str, policy: DeliverPolicy) -> list[Entry]:
+    """Read what the stream holds of `subject` now; raises BusError where that can't be had."""
+    entries: list[Entry] = []
+    is_current = asyncio.Event()
+    async with (
+        asyncio.timeout(READ_SECONDS),
+        consuming(bus, client, subject, policy, entries.append, is_current.set) as consumer,
+    ):
+        waits = [
+            asyncio.ensure_future(is_current.wait()),
+            asyncio.ensure_future(consumer.until_lost()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not is_current.is_set():
+            raise BusError("the consumer was lost while reading")
+    return entries
+
+
+def _metadata(message: Msg) -> tuple[int, int, int]:
+    """When it was stored (ms), its stream sequence and its delivery number, from the reply subject.
+
+    `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<delivery>.<ns>.<pending>`, with more
+    before the stream's name, and perhaps one at the end, where the server has a domain (ADR-15).
+    """
+    tokens = message.reply.split(".")
+    first = 5 if len(tokens) == 9 else 7
+    return int(tokens[first + 2]) // 1_000_000, int(tokens[first]), int(tokens[first + 1])
