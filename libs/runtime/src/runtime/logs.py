@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .settings import Settings
 
@@ -34,6 +35,7 @@ def configure(settings: Settings, service: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    logging.getLogger("aiohttp.server").addFilter(_calm)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -51,3 +53,14 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return bound
+
+
+def _calm(record: logging.LogRecord) -> bool:
+    """Tell of bytes that are no HTTP in one line: anybody can send them, so no stack is due."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError) and error.code < 500:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        reason = " ".join(error.message.split())[:100]
+        record.msg, record.args = f"{record.getMessage()}: {reason}", ()
+        record.exc_info = None
+    return True
