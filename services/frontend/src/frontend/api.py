@@ -15,11 +15,19 @@ from .refusals import Refused, not_valid
 T = TypeVar("T")
 
 
-class _Message(Struct):
+class Text(Struct):
+    """A message to send into a room."""
+
     text: str
 
 
-class _Terms(Struct, rename={"from_": "from"}):
+class Stored(Struct):
+    """The answer to a message: the stream holds it."""
+
+    stored: bool = True
+
+
+class Terms(Struct, rename={"from_": "from"}):
     """A start without its room, which the address names."""
 
     from_: From = 10
@@ -37,7 +45,7 @@ async def start(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/countdown`: 201 with the `started` event."""
     room = asking.room_name(request)
     guard.check_token(request, guard.bearer(request))
-    terms = _decode(await request.read() or b"{}", _Terms)
+    terms = _decode(await request.read() or b"{}", Terms)
     asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
     return _json(await asking.start(request.app, asked), status=201)
 
@@ -53,9 +61,9 @@ async def send(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/messages`: 202 once the message is stored."""
     room = asking.room_name(request)
     guard.check_token(request, guard.bearer(request))
-    message = _decode(await request.read(), _Message)
+    message = _decode(await request.read(), Text)
     await asking.send(request.app, room, message.text)
-    return _json(b'{"stored":true}', status=202)
+    return _json(msgspec.json.encode(Stored()), status=202)
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

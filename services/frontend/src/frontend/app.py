@@ -7,7 +7,7 @@ from aiohttp import web
 from runtime import health
 from runtime.bus import bus
 
-from . import api, assets, forms, guard, headers, pages, problems, qr
+from . import api, assets, forms, guard, headers, openapi, pages, problems, qr
 from .settings import SETTINGS, Settings
 
 
@@ -31,6 +31,7 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/start", forms.start),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
+            web.get("/api/openapi.json", openapi.serve),
             web.get("/api/rooms/{room}", api.read),
             web.post("/api/rooms/{room}/countdown", api.start),
             web.delete("/api/rooms/{room}/countdown", api.cancel),
