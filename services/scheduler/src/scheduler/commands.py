@@ -14,7 +14,8 @@ from runtime.clock import now_ms
 from runtime.logs import logger
 from runtime.responder import Refused
 
-from .history import Conflict, History
+from .appends import Conflict
+from .history import History
 
 E = TypeVar("E", Started, Cancelled)
 

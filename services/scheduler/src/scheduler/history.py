@@ -3,23 +3,18 @@
 from collections.abc import Callable
 
 import nats.js.errors
-from nats.js.api import PubAck
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from protocol import events, subjects
 from protocol.events import Event, Tick
 from protocol.rules import Room
-from runtime.bus import Bus, BusError, BusTimeout, BusUnavailable, bus_errors
+from runtime.bus import Bus, bus_errors
 from runtime.clock import now
-from runtime.follower import Entry
 from runtime.rooms import Rooms, place, read_event
+from runtime.stream import Entry
 
-APPEND_SECONDS = 1.5
-EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-WRONG_LAST_SEQUENCE = 10071
-"""The server's error code for an append that expected another last sequence."""
+from .appends import Appends
 
-_appended = Counter("tminus_appends_total", "Appends to rooms' histories.", ["outcome"])
 _late = Histogram(
     "tminus_tick_stored_late_seconds",
     "From when a tick was due to when it was known to be stored.",
@@ -27,15 +22,12 @@ _late = Histogram(
 )
 
 
-class Conflict(Exception):
-    """An append was refused: the room's history has gone on since it was folded."""
-
-
 class History:
     """What has happened in every room, and the one way to add to it."""
 
     def __init__(self, bus: Bus, on_change: Callable[[str], None]) -> None:
         self._bus = bus
+        self._appends = Appends(bus)
         self._rooms = Rooms()
         self._on_change = on_change
 
@@ -51,8 +43,8 @@ class History:
             self._on_change(name)
 
     def fold(self, entry: Entry) -> None:
-        """Take in an entry of the stream."""
-        if (found := place(entry)) is not None:
+        """Take in an entry of the stream; our own appends are known already."""
+        if (found := place(entry)) is not None and entry.seq > self._rooms[found[0]].seq:
             self._take(found[0], entry.seq, read_event(entry, found[0]))
 
     async def append(self, event: Event, expected: Room) -> None:
@@ -61,30 +53,11 @@ class History:
         Raises Conflict where it is not, BusTimeout where nobody knows, BusUnavailable where the
         stream takes nothing.
         """
-        try:
-            with bus_errors("the stream"):
-                ack = await self._append(event, expected.seq)
-        except BusError as error:
-            _appended.labels("timeout" if isinstance(error, BusTimeout) else "unavailable").inc()
-            raise
-        _appended.labels("stored").inc()
+        subject, payload = subjects.events(event.room), events.encode(event)
+        seq = await self._appends.append(subject, payload, expected.seq)
         if isinstance(event, Tick):
             _late.observe(max(0.0, now() - event.due_at) / 1000)
-        self._take(event.room, ack.seq, event)
-
-    async def _append(self, event: Event, expected_seq: int) -> PubAck:
-        try:
-            return await self._bus.jetstream.publish(
-                subjects.events(event.room),
-                events.encode(event),
-                timeout=APPEND_SECONDS,
-                headers={EXPECTED: str(expected_seq)},
-            )
-        except nats.js.errors.APIError as error:
-            if error.err_code == WRONG_LAST_SEQUENCE:
-                _appended.labels("conflict").inc()
-                raise Conflict from None
-            raise BusUnavailable(f"the stream takes nothing: {error.description}") from None
+        self._take(event.room, seq, event)
 
     async def refresh(self, name: str) -> None:
         """Fold the room's last entry as the stream holds it now.
