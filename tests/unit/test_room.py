@@ -50,9 +50,10 @@ def entries(count: int) -> list[Entry]:
 
 def join(hub: Hub, after: int | None = None) -> tuple[EventStreamViewer, Wire]:
     wire = Wire()
-    viewer = EventStreamViewer(hub.room("main"))
-    hub.welcome(viewer)
-    viewer.room.join(viewer, wire, hub.epoch, after)
+    room = hub.room("main")
+    viewer = EventStreamViewer(room)
+    hub.crowd.welcome(viewer)
+    room.join(viewer, wire, hub.situation.epoch, after)
     return viewer, wire
 
 

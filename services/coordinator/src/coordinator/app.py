@@ -80,7 +80,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
     app[health.CHECKS].extend([follower.check, responder.check])
     async with background(
         follower.run(),
-        hub.sweep(),
+        hub.crowd.sweep(),
         peers.listen(),
         peers.tell(),
         responder.run(ready=follower.caught_up),
@@ -99,7 +99,7 @@ async def connect_event_stream(request: web.Request) -> web.StreamResponse:
 async def dismissing(app: web.Application) -> None:
     """End all viewers' connections, before the bus is left."""
     app[health.CHECKS].append(lambda: "shutting down")
-    await app[HUB].end()
+    await app[HUB].crowd.end()
 
 
 def room_reply(hub: Hub, peers: Peers, name: str) -> RoomReply:
@@ -108,9 +108,9 @@ def room_reply(hub: Hub, peers: Peers, name: str) -> RoomReply:
     history = room.history if room is not None else History(0)
     return RoomReply(
         room=name,
-        epoch=hub.epoch,
+        epoch=hub.situation.epoch,
         seq=history.seq,
-        viewers=(len(room) if room is not None else 0) + hub.elsewhere.get(name, 0),
+        viewers=(len(room) if room is not None else 0) + hub.situation.elsewhere.get(name, 0),
         screens=peers.screens(name),
         state=history.state,
     )

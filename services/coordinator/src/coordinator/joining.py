@@ -9,7 +9,7 @@ from runtime.origins import is_allowed
 from .handover import take_over
 from .hub import Hub
 from .settings import Settings
-from .viewer import EventStreamViewer, Viewer, WebSocketViewer
+from .viewer import EventStreamViewer, WebSocketViewer
 
 REACH_SECONDS = 2.0
 """How long a viewer that has seen more of the stream than we have waits for us to get there."""
@@ -29,8 +29,7 @@ class Door:
         name, epoch, after = await self._admit(request)
         response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
         await response.prepare(request)
-        viewer = WebSocketViewer(self._hub.room(name))
-        return self._seat(request, viewer, epoch, after)
+        return self._seat(request, WebSocketViewer, name, epoch, after)
 
     async def event_stream(self, request: web.Request) -> web.StreamResponse:
         """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
@@ -49,8 +48,7 @@ class Door:
             response.headers["Vary"] = "Origin"
         response.enable_chunked_encoding()
         await response.prepare(request)
-        viewer = EventStreamViewer(self._hub.room(name))
-        return self._seat(request, viewer, epoch, after)
+        return self._seat(request, EventStreamViewer, name, epoch, after)
 
     async def _admit(self, request: web.Request) -> tuple[str, str, int | None]:
         """The room and the place to resume from; raises the refusal where there is a reason."""
@@ -60,23 +58,34 @@ class Door:
         epoch, after = _resume(request)
         if not is_allowed(request, self._settings):
             raise web.HTTPForbidden(text="this origin may not connect\n")
-        if self._hub.count >= self._max_viewers:
+        if self._hub.crowd.count >= self._max_viewers:
             raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
-        if after is not None and epoch == self._hub.epoch and after > self._hub.position:
+        if (
+            after is not None
+            and epoch == self._hub.situation.epoch
+            and after > self._hub.situation.position
+        ):
             await self._follower.reached(after, REACH_SECONDS)
-        if self._hub.is_beginning:
+        if self._hub.situation.is_beginning:
             raise web.HTTPServiceUnavailable(
                 text="not caught up with the stream\n", headers={"Retry-After": "1"}
             )
         return name, epoch, after
 
     def _seat(
-        self, request: web.Request, viewer: Viewer, epoch: str, after: int | None
+        self,
+        request: web.Request,
+        kind: type[WebSocketViewer | EventStreamViewer],
+        name: str,
+        epoch: str,
+        after: int | None,
     ) -> web.Response:
+        room = self._hub.room(name)
+        viewer = kind(room)
         transport = take_over(request, viewer)
         if transport is not None:
-            self._hub.welcome(viewer)
-            viewer.room.join(viewer, transport, epoch, after)
+            self._hub.crowd.welcome(viewer)
+            room.join(viewer, transport, epoch, after)
         return web.Response()  # never written: the connection is not aiohttp's any more
 
 

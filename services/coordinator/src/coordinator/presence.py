@@ -79,7 +79,7 @@ class Peers:
         try:
             while True:
                 await asyncio.sleep(1)
-                now = self._hub.loop.time()
+                now = self._hub.crowd.loop.time()
                 for peer, (heard_at, _) in list(self._heard.items()):
                     if now - heard_at > EXPIRE_SECONDS:
                         del self._heard[peer]
@@ -103,10 +103,11 @@ class Peers:
         for _, presence in self._heard.values():
             for name, count in presence.rooms.items():
                 elsewhere[name] = elsewhere.get(name, 0) + count.viewers
-        self._hub.elsewhere = elsewhere
+        self._hub.situation.elsewhere = elsewhere
         for room in self._hub.rooms.values():
             if room.audiences:
                 self._hub.tell_viewers(room)
+        self._hub.set_gauges()
 
     async def _say(self, rooms: dict[str, Count]) -> None:
         with suppress(BusError), bus_errors(subjects.PRESENCE):
@@ -121,4 +122,4 @@ class Peers:
             log.warning("dropped", subject=message.subject, reason="not a presence")
             return
         if presence.id != self._id:
-            self._heard[presence.id] = (self._hub.loop.time(), presence)
+            self._heard[presence.id] = (self._hub.crowd.loop.time(), presence)

@@ -1,17 +1,15 @@
 """A room's viewers: what is sent to all of them at once, and what to one that comes or lagged."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now, now_ms
 
+from .crowd import Crowd
 from .history import History
+from .situation import Situation
 from .viewer import Viewer, WebSocketViewer
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from .hub import Hub
 
 REPORT_SECONDS = 10.0
 """A viewer's report of itself is out of date after this long."""
@@ -28,19 +26,21 @@ class Room:
         "_aside",
         "_aside_at",
         "_changed_at",
+        "_crowd",
         "_flushed_seq",
         "_pending",
         "_previous_seq",
+        "_situation",
         "audiences",
         "history",
-        "hub",
         "name",
         "told_viewers",
     )
 
-    def __init__(self, hub: "Hub", name: str, floor: int) -> None:
-        self.hub = hub
+    def __init__(self, name: str, situation: Situation, crowd: Crowd, floor: int) -> None:
         self.name = name
+        self._situation = situation
+        self._crowd = crowd
         self.history = History(floor)
         self.audiences: dict[type[Viewer], dict[Viewer, None]] = {}
         """The viewers by kind, since what they are sent is encoded once for each, and in the order
@@ -56,15 +56,20 @@ class Room:
     def __len__(self) -> int:
         return sum(map(len, self.audiences.values()))
 
+    @property
+    def total(self) -> int:
+        """How many viewers the room has, other coordinators' included."""
+        return len(self) + self._situation.elsewhere.get(self.name, 0)
+
     def publish(self, wire: Wire) -> None:
         """Send a frame to all viewers, with all else that comes in this turn of the loop."""
         if wire.seq is not None:
-            self._previous_seq, self._changed_at = self._flushed_seq, self.hub.loop.time()
-        if not self.audiences or self.hub.is_beginning:
+            self._previous_seq, self._changed_at = self._flushed_seq, self._crowd.loop.time()
+        if not self.audiences or self._situation.is_beginning:
             self._flushed_seq = self.history.seq
             return
         if not self._pending:
-            self.hub.loop.call_soon(self.flush)
+            self._crowd.loop.call_soon(self.flush)
         self._pending.append(wire)
 
     def mention(self, wire: Wire) -> None:
@@ -84,7 +89,7 @@ class Room:
         """Send the frame that waits alone, since no other has come."""
         wire, self._aside = self._aside, None
         if wire is not None:
-            self._aside_at = self.hub.loop.time()
+            self._aside_at = self._crowd.loop.time()
             self.publish(wire)
 
     def flush(self) -> None:
@@ -93,9 +98,9 @@ class Room:
         if not self._pending:
             return
         batch, self._pending = self._pending, []
-        if self._aside is not None and self.hub.loop.time() - self._aside_at >= ASIDE_SECONDS:
+        if self._aside is not None and self._crowd.loop.time() - self._aside_at >= ASIDE_SECONDS:
             batch.append(self._aside)
-            self._aside, self._aside_at = None, self.hub.loop.time()
+            self._aside, self._aside_at = None, self._crowd.loop.time()
         for kind, viewers in self.audiences.items():
             data = kind.encode(batch)
             for viewer in viewers:
@@ -109,7 +114,11 @@ class Room:
         self.flush()
         viewer.transport = transport
         self.audiences.setdefault(type(viewer), {})[viewer] = None
-        if after is not None and epoch == self.hub.epoch and after <= self.hub.position:
+        if (
+            after is not None
+            and epoch == self._situation.epoch
+            and after <= self._situation.position
+        ):
             self._tell(viewer, *self.history.since(after))
         else:
             self._tell(viewer, self.history.first(), is_complete=after is None and not epoch)
@@ -120,20 +129,24 @@ class Room:
         viewers.pop(viewer, None)
         if not viewers:
             del self.audiences[type(viewer)]
-        self.hub.forget(viewer)
+        self._crowd.forget(viewer)
+
+    def end_soon(self, viewer: Viewer) -> None:
+        """The viewer's connection was closed by us: see to it that it ends."""
+        self._crowd.end_soon(viewer)
 
     def fall_behind(self, viewer: Viewer) -> None:
         """The viewer's buffers are full: it is sent nothing until they have drained."""
         if not viewer.lagging_since:
-            viewer.lagging_since = self.hub.loop.time()
+            viewer.lagging_since = self._crowd.loop.time()
             viewer.flushed_seq = self._flushed_seq
-            self.hub.lagging.add(viewer)
+            self._crowd.lagging.add(viewer)
 
     def catch_up(self, viewer: Viewer) -> None:
         """The viewer's buffers have drained: one hello, and what it has missed."""
         self.flush()
         viewer.lagging_since = 0.0
-        self.hub.lagging.discard(viewer)
+        self._crowd.lagging.discard(viewer)
         if not viewer.is_closing:
             if viewer.flushed_seq >= 0:
                 self._tell(viewer, *self.history.since(viewer.flushed_seq))
@@ -145,8 +158,6 @@ class Room:
         self._pending.clear()
         self.history = History(floor)
         self._flushed_seq = self._previous_seq = 0
-        for viewer in self.hub.lagging:
-            viewer.flushed_seq = -1
 
     def greet_again(self) -> None:
         """Tell every viewer the state to go on from, since the stream is another one."""
@@ -162,7 +173,7 @@ class Room:
             pong = Wire(Pong(id=ping.id, server_time=now()))
             viewer.transport.write(pong.websocket)
         if ping.seq is not None:
-            time = self.hub.loop.time()
+            time = self._crowd.loop.time()
             is_settling = time - self._changed_at < SETTLING_SECONDS
             viewer.is_in_step = ping.seq >= (
                 self._previous_seq if is_settling else self.history.seq
@@ -172,7 +183,7 @@ class Room:
 
     def screens(self) -> Screens:
         """What the viewers have reported of themselves lately."""
-        since = self.hub.loop.time() - REPORT_SECONDS
+        since = self._crowd.loop.time() - REPORT_SECONDS
         reporting = in_step = 0
         worst = None
         for viewer in self.audiences.get(WebSocketViewer, ()):
@@ -186,16 +197,16 @@ class Room:
     def _tell(self, viewer: Viewer, replayed: list[Wire], is_complete: bool) -> None:
         hello = Hello(
             room=self.name,
-            epoch=self.hub.epoch,
+            epoch=self._situation.epoch,
             seq=self.history.seq,
             server_time=now_ms(),
-            instance=self.hub.instance,
-            viewers=self.hub.total(self),
+            instance=self._situation.instance,
+            viewers=self.total,
             replayed=len(replayed),
             complete=is_complete,
             state=self.history.state,
         )
-        greeting = Wire(hello, self.hub.epoch)
+        greeting = Wire(hello, self._situation.epoch)
         if replayed:
             greeting.seq = None  # an event stream resumes behind what it has got, not behind this
         viewer.transport.write(  # type: ignore[union-attr]  # set at join

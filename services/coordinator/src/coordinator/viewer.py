@@ -5,7 +5,7 @@ There may be ten thousand of these, so a viewer is a handful of slots: no task, 
 
 import asyncio
 from collections.abc import Generator, Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
@@ -16,9 +16,6 @@ from protocol import frames
 from . import wire
 from .wire import Wire
 
-if TYPE_CHECKING:
-    from .room import Room
-
 MAX_FRAMES_A_SECOND = 10
 
 NORMAL = 1000
@@ -28,6 +25,16 @@ INVALID_DATA = 1007
 POLICY = 1008
 TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
+
+
+class Audience(Protocol):
+    """Whom a viewer tells what befalls it: its room."""
+
+    def leave(self, viewer: "Viewer") -> None: ...
+    def fall_behind(self, viewer: "Viewer") -> None: ...
+    def catch_up(self, viewer: "Viewer") -> None: ...
+    def end_soon(self, viewer: "Viewer") -> None: ...
+    def on_ping(self, viewer: "WebSocketViewer", ping: frames.Ping) -> None: ...
 
 
 class Viewer(asyncio.Protocol):
@@ -47,7 +54,7 @@ class Viewer(asyncio.Protocol):
     must_answer: ClassVar[bool]
     """Whether the heartbeat asks for an answer."""
 
-    def __init__(self, room: "Room") -> None:
+    def __init__(self, room: Audience) -> None:
         self.room = room
         self.transport: asyncio.Transport | None = None
         self.lagging_since = 0.0
@@ -96,7 +103,7 @@ class WebSocketViewer(Viewer):
     heartbeat = wire.PING_FRAME
     must_answer = True
 
-    def __init__(self, room: "Room") -> None:
+    def __init__(self, room: Audience) -> None:
         super().__init__(room)
         self._reader: StreamReader | None = None
         self._parser: Generator[None, None, Frame] | None = None
@@ -116,7 +123,7 @@ class WebSocketViewer(Viewer):
         if not self.is_closing and self.transport is not None:
             self.is_closing = True
             self.transport.write(wire.close_frame(code, reason))
-            self.room.hub.end_soon(self)
+            self.room.end_soon(self)
 
     def data_received(self, data: bytes) -> None:
         self.is_heard = True
@@ -238,7 +245,7 @@ class EventStreamViewer(Viewer):
             self.is_closing = True
             self.transport.write(wire.LAST_CHUNK)
             self.transport.close()
-            self.room.hub.end_soon(self)
+            self.room.end_soon(self)
 
     def data_received(self, data: bytes) -> None:
         """A request behind a stream that has no end is never answered."""
