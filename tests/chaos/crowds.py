@@ -78,7 +78,7 @@ async def _closed_for_slowness(stack: Stack) -> float:
 @asynccontextmanager
 async def _silent_sockets(coordinator: Service, room: str) -> AsyncIterator[list[socket.socket]]:
     """Viewers that shake hands and then never read."""
-    sockets = [await _shake_hands(coordinator, room) for _ in range(SILENT)]
+    sockets = [await shake_hands(coordinator, room) for _ in range(SILENT)]
     try:
         yield sockets
     finally:
@@ -86,7 +86,7 @@ async def _silent_sockets(coordinator: Service, room: str) -> AsyncIterator[list
             connection.close()
 
 
-async def _shake_hands(coordinator: Service, room: str) -> socket.socket:
+async def shake_hands(coordinator: Service, room: str) -> socket.socket:
     loop = asyncio.get_running_loop()
     connection = socket.socket()
     connection.setblocking(False)

@@ -1,6 +1,19 @@
 """All rows of the table, in its order."""
 
-from . import bus, clocks, commands, coordinators, crowds, disk, flood, garbage, network, schedulers
+from . import (
+    bus,
+    clocks,
+    commands,
+    coordinators,
+    crowds,
+    description,
+    disk,
+    durability,
+    flood,
+    garbage,
+    network,
+    schedulers,
+)
 from .row import Row
 
 ROWS: list[Row] = [
@@ -9,9 +22,11 @@ ROWS: list[Row] = [
     *commands.ROWS,
     *coordinators.ROWS,
     *bus.ROWS,
+    *durability.ROWS,
     *network.ROWS,
     *crowds.ROWS,
     *flood.ROWS,
     *garbage.ROWS,
+    *description.ROWS,
     *disk.ROWS,
 ]

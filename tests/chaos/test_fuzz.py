@@ -1,0 +1,166 @@
+"""Whatever comes over a viewer's socket or over the bus: no stop, no hang, no leak, no stack."""
+
+import asyncio
+import json
+import os
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .countdowns import settled, start
+from .crowds import shake_hands
+from .outcome import Outcome
+from .stack import Stack, running
+
+REPLY_SECONDS = 4.0
+CLOSES = {1000, 1002, 1003, 1007, 1008, 1009}
+
+# Each example is a round trip to real processes, on a machine that may be busy.
+fuzzing = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=40)
+    | st.sampled_from(["tick", "started", "cancelled", "ping", "main", "../x", "", "0"])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+known = "type room run from interval_ms starts_at by remaining due emitted id seq error_ms text"
+fields = st.sampled_from(known.split())
+nearly = st.dictionaries(fields, values, max_size=10).map(lambda it: json.dumps(it).encode())
+payloads = st.binary(max_size=600) | nearly | values.map(lambda it: json.dumps(it).encode())
+
+
+def framed(first: int, is_masked: bool, data: bytes) -> bytes:
+    """A frame as nobody checks it before it is sent (RFC 6455, 5.2); its mask is all zeros."""
+    length = bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack("!H", len(data))
+    mask = b"\0\0\0\0" if is_masked else b""
+    return bytes([first, length[0] | (0x80 if is_masked else 0)]) + length[1:] + mask + data
+
+
+frames = st.builds(
+    framed,
+    st.sampled_from([0x81, 0x01, 0x80, 0x00, 0x82, 0x88, 0x89, 0x8A, 0x08]) | st.integers(0, 255),
+    st.booleans() | st.just(True),
+    st.binary(max_size=200) | nearly,
+)
+streams = st.lists(frames | st.binary(max_size=80), max_size=6).map(b"".join)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    """One of each service; none may have stumbled by the end."""
+    async with running(tmp_path, schedulers=1, coordinators=1, frontends=1) as stack:
+        yield stack
+        outcome = Outcome()
+        outcome.judge_services(stack)
+        assert outcome.holds, outcome.broken
+        await _counts(stack)
+
+
+@fuzzing
+@given(sent=streams, cut=st.integers(min_value=0, max_value=400))
+async def test_any_bytes_of_a_viewer_end_at_worst_its_own_connection(
+    stack: Stack, sent: bytes, cut: int
+) -> None:
+    """In one piece or in two; another viewer is answered as before, and nothing stays behind."""
+    [coordinator] = stack.coordinators
+    loop = asyncio.get_running_loop()
+    async with stack.http.ws_connect(coordinator.url("/ws/connect?room=other")) as neighbour:
+        open_files = coordinator.process.files()
+        connection = await shake_hands(coordinator, "main")
+        try:
+            for part in (sent[:cut], sent[cut:]):
+                await loop.sock_sendall(connection, part)
+                await asyncio.sleep(0)
+            await neighbour.send_str('{"type":"ping","id":7}')
+            assert await _pong(neighbour) == 7
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it did not want the second part
+        finally:
+            connection.close()
+        async with asyncio.timeout(REPLY_SECONDS):
+            while coordinator.process.files() > open_files:
+                await asyncio.sleep(0.002)
+
+
+@fuzzing
+@given(text=st.text(max_size=300) | nearly.map(bytes.decode))
+async def test_any_text_of_a_viewer_is_answered_or_closed(stack: Stack, text: str) -> None:
+    """A ping by a pong, everything else by a close with a code that says why."""
+    [coordinator] = stack.coordinators
+    async with stack.http.ws_connect(coordinator.url("/ws/connect?room=main")) as socket:
+        await socket.send_str(text)
+        async with asyncio.timeout(REPLY_SECONDS):
+            while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                if json.loads(message.data)["type"] == "pong":
+                    return
+        assert socket.close_code in CLOSES
+
+
+@fuzzing
+@given(payload=payloads, kind=st.sampled_from(["events", "message"]))
+async def test_any_entry_of_the_stream_is_taken_or_dropped(
+    stack: Stack, payload: bytes, kind: str
+) -> None:
+    """The followers reach it and go on, whatever it is."""
+    async with stack.client("scheduler" if kind == "events" else None) as client:
+        await client.publish(f"countdown.main.{kind}", payload)
+        await client.flush()
+
+
+@fuzzing
+@given(
+    payload=payloads,
+    subject=st.sampled_from(["scheduler.start", "scheduler.cancel", "coordinator.room"]),
+)
+async def test_any_request_is_answered_with_what_is_asked_or_why_not(
+    stack: Stack, payload: bytes, subject: str
+) -> None:
+    """No request is left without an answer, and none meets an error of ours."""
+    async with stack.client() as client:
+        reply = await client.request(subject, payload, timeout=REPLY_SECONDS)
+        code = (reply.headers or {}).get("Nats-Service-Error-Code", "200")
+        assert code in {"200", "400", "404", "409"}, (code, reply.headers)
+
+
+@fuzzing
+@given(payload=payloads)
+async def test_any_word_among_coordinators_is_taken_or_dropped(
+    stack: Stack, payload: bytes
+) -> None:
+    """Nobody but they may say it, and still."""
+    async with stack.client("coordinator") as client:
+        await client.publish("presence.coordinator", payload)
+        await client.flush()
+
+
+async def _pong(socket: aiohttp.ClientWebSocketResponse) -> object:
+    async with asyncio.timeout(REPLY_SECONDS):
+        while (frame := json.loads(await socket.receive_str()))["type"] != "pong":
+            pass
+        return frame["id"]
+
+
+async def _counts(stack: Stack) -> None:
+    """A run in a room of its own counts as ever."""
+    room = f"after-{os.urandom(4).hex()}"
+    name = await start(stack, room, interval_ms=100, **{"from": 3})
+    facts = await settled(stack, [name])
+    outcome = Outcome()
+    outcome.judge_stream(facts, [name])
+    assert outcome.holds, outcome

@@ -1,0 +1,114 @@
+"""How services end, and what they say of themselves meanwhile."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from .stack import Stack, discard, running
+from .viewers import until, watching
+
+BROKEN = Path(__file__).parent / "broken.py"
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    """One of each service."""
+    async with running(tmp_path, schedulers=1, coordinators=1, frontends=1) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize(
+    ("service", "loop"),
+    [
+        ("scheduler", "scheduler.deadlines:Deadlines.run"),
+        ("scheduler", "runtime.follower:Follower.run"),
+        ("coordinator", "coordinator.hub:Hub.sweep"),
+        ("coordinator", "coordinator.presence:Peers.tell"),
+        ("frontend", "runtime.bus:Bus.run"),
+    ],
+)
+async def test_a_background_task_that_dies_takes_its_service_down(
+    stack: Stack, service: str, loop: str
+) -> None:
+    """With a traceback and exit status 1, so that a supervisor starts it again."""
+    broken = await stack.add(f"{service}-9", command=[sys.executable, str(BROKEN), loop, service])
+    assert await broken.process.ended() == 1
+    assert "Traceback" in broken.process.log()
+    assert "this loop was broken on purpose" in broken.process.log()
+
+
+async def test_a_thousand_viewers_are_told_before_the_coordinator_ends(stack: Stack) -> None:
+    """Within ten seconds, status 0, and with a window as wide as their number asks for."""
+    [coordinator] = stack.coordinators
+    async with watching(stack, ["main"], 1000, Random(1)) as viewers:
+        await asyncio.wait_for(coordinator.process.stop(), 10.0)
+        assert coordinator.process.status == 0
+        await until(lambda: not any(viewer.is_open for viewer in viewers), 5.0)
+        assert {viewer.close_code for viewer in viewers} == {1001}
+        [window_ms] = {window for viewer in viewers for window in viewer.byes}
+        assert all(viewer.byes for viewer in viewers)
+        # At 2,000 handshakes a second or so, a thousand take half a second at the least.
+        assert 500 <= window_ms <= 5000
+
+
+async def test_a_few_viewers_are_told_to_come_back_sooner(stack: Stack) -> None:
+    """Nobody waits for a crowd that is not there."""
+    [coordinator] = stack.coordinators
+    async with watching(stack, ["main"], 3, Random(1)) as viewers:
+        await coordinator.process.stop()
+        await until(lambda: not any(viewer.is_open for viewer in viewers), 5.0)
+        assert all(window < 600 for viewer in viewers for window in viewer.byes)
+
+
+async def test_ready_is_said_only_while_the_bus_is_there(stack: Stack) -> None:
+    """All three services see it go and come back, and say why they can't do their job."""
+    await stack.nats.kill()
+    for service in stack.services.values():
+        async with asyncio.timeout(10.0):
+            while (reason := await stack.why_not_ready(service)) is None:
+                await asyncio.sleep(0.02)
+        assert "NATS" in reason
+    await stack.start_nats()
+    assert await stack.ready() < 10.0
+    assert not stack.exits()
+
+
+async def test_ready_is_said_only_when_the_stream_is_read(stack: Stack) -> None:
+    """A coordinator that comes to a long history refuses viewers until it knows it."""
+    async with stack.client() as client:
+        jetstream = client.jetstream()
+        for number in range(20_000):
+            await client.publish(f"countdown.room-{number % 100}.message", b"x" * 500)
+            if number % 100 == 0:  # the stream takes so many at once and no more
+                await jetstream.publish("countdown.last.message", b"flush")
+        held = (await jetstream.stream_info("COUNTDOWN")).state.messages
+    late = await stack.add("coordinator-2")
+    said = []
+    async with asyncio.timeout(30.0):
+        while (reason := await stack.why_not_ready(late)) is not None:
+            said.append(reason)
+            await asyncio.sleep(0.01)
+    assert any("not caught up" in reason for reason in said)
+    assert await stack.metric(late, "tminus_follower_position") >= held
+
+
+async def test_services_wait_for_a_bus_that_is_not_there_yet(tmp_path: Path) -> None:
+    """Started in any order, they work as soon as it comes."""
+    async with running(tmp_path, schedulers=0, coordinators=0) as stack:
+        await stack.nats.stop()
+        for name in ("scheduler-1", "coordinator-1", "frontend-1"):
+            await stack.add(name)
+        for service in stack.services.values():
+            async with asyncio.timeout(10.0):
+                while "NATS" not in (await stack.why_not_ready(service) or ""):
+                    await asyncio.sleep(0.02)
+        await stack.start_nats()
+        assert await stack.ready() < 10.0
+        assert all(
+            one.process.log().count("no connection to NATS") < 5 for one in stack.services.values()
+        )
+        await discard(stack)
