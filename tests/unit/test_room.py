@@ -109,6 +109,22 @@ async def test_who_lags_is_skipped_and_then_told_what_it_missed() -> None:
     assert [frame["type"] for frame in wire.frames].count("hello") == 2
 
 
+async def test_a_room_that_nobody_uses_is_let_go_and_one_with_a_history_is_kept() -> None:
+    hub = await new_hub()
+    join(hub)
+    for name in ("looked-at", "watched"):
+        hub.room(name)
+    viewer = EventStreamViewer(hub.room("watched"))
+    hub.crowd.welcome(viewer)
+    hub.room("watched").join(viewer, Wire(), "", None)
+    hub.take_in(entries(1)[0])
+    hub.tidy()
+    assert set(hub.rooms) == {"main", "watched"}
+    viewer.connection_lost(None)
+    hub.tidy()
+    assert set(hub.rooms) == {"main"}
+
+
 async def test_another_stream_is_told_in_one_piece_once_it_is_known() -> None:
     hub = await new_hub()
     _, wire = join(hub)

@@ -101,6 +101,14 @@ class Hub:
         if has_waited:
             room.send_aside()
 
+    def tidy(self) -> None:
+        """Let go of rooms that somebody only looked at: any name can be asked for."""
+        unused = [
+            name for name, room in self.rooms.items() if not room.audiences and not room.history.seq
+        ]
+        for name in unused:
+            del self.rooms[name]
+
     def set_gauges(self) -> None:
         """Bring the metric of viewers by room up to date."""
         _viewers.clear()

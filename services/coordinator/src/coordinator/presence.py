@@ -108,6 +108,7 @@ class Peers:
             if room.audiences:
                 self._hub.tell_viewers(room)
         self._hub.set_gauges()
+        self._hub.tidy()
 
     async def _say(self, rooms: dict[str, Count]) -> None:
         with suppress(BusError), bus_errors(subjects.PRESENCE):
