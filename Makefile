@@ -8,6 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := libs/protocol libs/runtime services/scheduler services/coordinator services/frontend
 INSTALLED := .venv/.installed
+FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
 help: ## Show this list
@@ -92,16 +93,22 @@ format: $(INSTALLED) ## Format the code
 
 # Browser tests are synchronous and the Compose tests own a Docker engine, so each kind is a pytest
 # run of its own. All of them run, and one that fails fails the whole.
-test: $(INSTALLED) ## Every test: rules, services, browser, Compose
+test: $(INSTALLED) $(FUZZING) ## Every test: rules, services, failures, browser, Compose
 	@for browser in $(BROWSERS); do command -v $$browser; done | grep -q . || $(BIN)/playwright install chromium || true
 	@failed=; \
-	for suite in "tests/unit tests/integration" tests/browser tests/compose; do \
+	for suite in "tests/unit tests/integration" tests/chaos tests/browser tests/compose; do \
 		echo "pytest $$suite"; \
 		$(BIN)/pytest $$suite || failed="$$failed $$suite"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
-chaos: $(INSTALLED) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s ROW=name SOAK=1
+# What tries the JSON API has many requirements of its own, so it has an environment of its own.
+$(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
+	@$(PYTHON) -m venv .venv/fuzzing
+	@.venv/fuzzing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s ROW=name SOAK=1
 	@$(BIN)/python -m tests.chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)

@@ -22,7 +22,7 @@ CHECKS = [
 
 async def tried(trial: Trial) -> None:
     if not SCHEMATHESIS.exists():
-        raise CannotRunError("schemathesis is not installed: make fuzzing")
+        raise CannotRunError("schemathesis is not installed: make chaos does it")
     [frontend] = [one for name, one in trial.stack.services.items() if name.startswith("frontend")]
 
     async def ask_everything() -> Harm:

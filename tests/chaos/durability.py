@@ -1,6 +1,10 @@
 """Everything is killed at once: what was acknowledged is there afterwards."""
 
 import asyncio
+import itertools
+from contextlib import suppress
+
+import nats.errors
 
 from .countdowns import Harm, Plan, disturb, new_rooms, now
 from .row import Row, Trial
@@ -13,10 +17,13 @@ async def all_at_once(trial: Trial) -> None:
     acknowledged: dict[int, bytes] = {}
 
     async def pull_the_plug() -> Harm:
+        publishing = asyncio.create_task(_publish(stack, trial, acknowledged))
+        await asyncio.sleep(trial.random.uniform(0.02, 0.4))
         at = now()
-        acknowledged.update(await _acknowledged_until(stack, trial))
         processes = [stack.nats, *(service.process for service in stack.services.values())]
         await asyncio.gather(*(process.kill() for process in processes))
+        publishing.cancel()
+        await asyncio.wait([publishing])
         await asyncio.sleep(trial.either(0.5, 0.1))
         await stack.start_nats()
         for service in stack.services.values():
@@ -33,17 +40,16 @@ async def all_at_once(trial: Trial) -> None:
     outcome.least("acknowledged messages looked for", len(acknowledged))
 
 
-async def _acknowledged_until(stack: Stack, trial: Trial) -> dict[int, bytes]:
-    """Publish messages as fast as they are acknowledged, up to the last moment."""
+async def _publish(stack: Stack, trial: Trial, acknowledged: dict[int, bytes]) -> None:
+    """Publish messages, each as soon as the one before is acknowledged, to the last moment."""
     [room] = new_rooms(trial)
-    stored: dict[int, bytes] = {}
     async with stack.client() as client:
         jetstream = client.jetstream()
-        for number in range(trial.random.randrange(20, 200)):
-            payload = f"message {number}".encode()
-            ack = await jetstream.publish(f"countdown.{room}.message", payload)
-            stored[ack.seq] = payload
-    return stored
+        with suppress(nats.errors.Error, OSError):
+            for number in itertools.count():
+                payload = f"message {number}".encode()
+                ack = await jetstream.publish(f"countdown.{room}.message", payload, timeout=2.0)
+                acknowledged[ack.seq] = payload
 
 
 ROWS = [

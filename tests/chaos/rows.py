@@ -15,6 +15,9 @@ from . import (
     schedulers,
 )
 from .row import Row
+from .soak import ROW as SOAK
+
+__all__ = ["ROWS", "SOAK"]
 
 ROWS: list[Row] = [
     *schedulers.ROWS,

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from .row import Row, carry_out
-from .rows import ROWS
+from .rows import ROWS, SOAK
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+@pytest.mark.parametrize("row", [*ROWS, SOAK], ids=lambda row: row.name)
 async def test_no_tick_is_lost_or_doubled_when(row: Row, tmp_path: Path) -> None:
     """Whatever happens to whatever part, at whatever instant."""
     seed = random.randrange(10**6)

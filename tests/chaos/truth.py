@@ -2,8 +2,11 @@
 
 import json
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from nats.aio.msg import Msg
 from nats.js.api import DeliverPolicy
 
 from .stack import Stack
@@ -65,6 +68,24 @@ async def read(stack: Stack) -> list[Fact]:
             )
             facts += [fact] if fact is not None else []
     return facts
+
+
+@asynccontextmanager
+async def following(stack: Stack) -> AsyncIterator[list[Fact]]:
+    """A list that grows with the stream, for what lasts longer than the stream remembers."""
+    facts: list[Fact] = []
+
+    async def take(message: Msg) -> None:
+        metadata = message.metadata
+        at = metadata.timestamp.timestamp() * 1000
+        if (fact := _fact(metadata.sequence.stream, at, message.data)) is not None:
+            facts.append(fact)
+
+    async with stack.client() as client:
+        await client.jetstream().subscribe(
+            "countdown.*.events", stream="COUNTDOWN", ordered_consumer=True, cb=take
+        )
+        yield facts
 
 
 def _fact(seq: int, stored_at: float, data: bytes) -> Fact | None:
