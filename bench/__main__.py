@@ -1,4 +1,4 @@
-"""Run the benchmark: `python -m bench [--quick] [PART...]`; without parts all of them, and the report anew."""
+"""Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`."""
 
 import argparse
 import asyncio
@@ -10,12 +10,13 @@ from pathlib import Path
 
 from bench import build, crowds, edges, fanout, lateness, machine, report, results
 from bench.fanout import Crowd
+from bench.load import Incomplete
 from bench.results import Results
 from bench.servers import SERVERS
 
 
 async def fan_out(found: Results, quick: bool) -> None:
-    """Every server in turn, and all of them several times, so that a slow minute hits none alone."""
+    """Every server in turn, and all several times, so that a slow minute hits none alone."""
     rounds = {1000: 1} if quick else {100: 3, 1000: 3, 10_000: 3}
     for viewers, repeats in rounds.items():
         crowds: dict[str, list[Crowd]] = {}
@@ -31,7 +32,7 @@ async def fan_out(found: Results, quick: bool) -> None:
                         seconds=2 if quick else 5,
                         bursts=0 if viewers != fanout.BURST_VIEWERS else 2 if quick else 3,
                     )
-                except (fanout.Incomplete, TimeoutError, RuntimeError) as error:
+                except (Incomplete, TimeoutError, RuntimeError) as error:
                     say(f"  failed: {error}")
                     continue
                 crowds.setdefault(server.name, []).append(crowd)
@@ -48,7 +49,9 @@ async def crowd(found: Results, quick: bool) -> None:
 async def rooms(found: Results, quick: bool) -> None:
     """The same number of viewers in more and more rooms."""
     counts = (1, 1000) if quick else (1, 100, 1000)
-    found.rooms = [await crowds.rooms(count, 10_000, seconds=3 if quick else 10) for count in counts]
+    found.rooms = [
+        await crowds.rooms(count, 10_000, seconds=3 if quick else 10) for count in counts
+    ]
 
 
 async def ticks(found: Results, quick: bool) -> None:
@@ -69,9 +72,14 @@ async def late(found: Results, quick: bool) -> None:
     ]
     found.lateness = []
     for schedulers, count, spread, sync in plans:
-        say(f"{schedulers} schedulers, {count} rooms, {'spread' if spread else 'one instant'}, sync {sync}")
+        say(
+            f"{schedulers} schedulers, {count} rooms, "
+            f"{'spread' if spread else 'one instant'}, sync {sync}"
+        )
         found.lateness.append(
-            await lateness.lateness(schedulers=schedulers, rooms=count, spread=spread, sync_always=sync)
+            await lateness.lateness(
+                schedulers=schedulers, rooms=count, spread=spread, sync_always=sync
+            )
         )
 
 
@@ -115,7 +123,9 @@ def main() -> None:
     """Measure, draw, and write docs/performance.md."""
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     arguments.add_argument("--quick", action="store_true", default=bool(os.environ.get("QUICK")))
-    arguments.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}, or just report")
+    arguments.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}, or just report"
+    )
     chosen = arguments.parse_args()
     if unknown := set(chosen.parts) - {*PARTS, "report"}:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -126,7 +136,9 @@ def main() -> None:
     docs: Path = machine.ROOT / "docs"
     docs.mkdir(exist_ok=True)
     if python.exists():
-        subprocess.run([python, machine.ROOT / "bench" / "plots.py", results.FILE, docs], check=True)
+        subprocess.run(
+            [python, machine.ROOT / "bench" / "plots.py", results.FILE, docs], check=True
+        )
     (docs / "performance.md").write_text(report.write(found, has_plots=python.exists()))
     say("docs/performance.md is written")
 

@@ -1,4 +1,4 @@
-"""Builds the load, the limit and the peers from their packages into the cache; what can't be is left out."""
+"""Builds the load, the limit and the peers from their packages; what can't be is left out."""
 
 import hashlib
 import shutil
@@ -17,14 +17,18 @@ BUILD_SECONDS = 600
 def build_all() -> dict[str, str]:
     """Build everything that is out of date; gives the reason for each thing that is left out.
 
-    Raises CalledProcessError where the load or the limit can't be built: nothing works without them.
+    Raises CalledProcessError where the load or the limit can't be built: all needs them.
     """
     PROGRAMS.mkdir(parents=True, exist_ok=True)
     (CACHE / "run").mkdir(exist_ok=True)
     left_out: dict[str, str] = {}
     _once("limit", [SOURCES / "limit.c"], lambda: _compile("limit"))
     try:
-        _once("load", [SOURCES / "load.c"], lambda: _compile("load", "-DWITH_TLS", "-lssl", "-lcrypto"))
+        _once(
+            "load",
+            [SOURCES / "load.c"],
+            lambda: _compile("load", "-DWITH_TLS", "-lssl", "-lcrypto"),
+        )
     except subprocess.CalledProcessError:
         left_out["tls"] = "OpenSSL's headers are not installed (libssl-dev)"
         _once("load", [SOURCES / "load.c"], lambda: _compile("load"))
@@ -45,7 +49,9 @@ def build_all() -> dict[str, str]:
         except subprocess.CalledProcessError as error:
             last = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
             left_out[name] = f"could not be built: {' '.join(last)[:160]}"
-    left_out["centrifugo"] = "no package registry serves the program; its library, Centrifuge, is measured"
+    left_out["centrifugo"] = (
+        "no package registry serves the program; its library, Centrifuge, is measured"
+    )
     return left_out
 
 
@@ -65,13 +71,19 @@ def _compile(name: str, *flags: str) -> None:
     libraries = [flag for flag in flags if flag.startswith("-l")]
     defines = [flag for flag in flags if not flag.startswith("-l")]
     source = SOURCES / f"{name}.c"
-    _run(["cc", "-O2", "-Wall", "-Wextra", *defines, source, "-o", PROGRAMS / name, *libraries], SOURCES)
+    _run(
+        ["cc", "-O2", "-Wall", "-Wextra", *defines, source, "-o", PROGRAMS / name, *libraries],
+        SOURCES,
+    )
 
 
 def _npm(name: str) -> None:
     folder = CACHE / "peers" / name
     shutil.copytree(PEERS / name, folder, dirs_exist_ok=True)
-    _run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+    _run(
+        ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"],
+        folder,
+    )
 
 
 def _go() -> None:
@@ -81,7 +93,14 @@ def _go() -> None:
 def _python_tools() -> None:
     venv = CACHE / "venv"
     _run([sys.executable, "-m", "venv", venv], SOURCES)
-    install = [venv / "bin" / "pip", "install", "--quiet", "--require-hashes", "-r", "requirements.txt"]
+    install: list[str | Path] = [
+        venv / "bin" / "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        "requirements.txt",
+    ]
     _run(install, SOURCES)
 
 

@@ -35,8 +35,10 @@ class Bus:
 
 
 @asynccontextmanager
-async def nats_server(*, core: int | None = LOAD_CORE, sync_always: bool = False) -> AsyncIterator[Bus]:
-    """Run a nats-server with an empty store; with `sync_always` every append is synced to the disk."""
+async def nats_server(
+    *, core: int | None = LOAD_CORE, sync_always: bool = False
+) -> AsyncIterator[Bus]:
+    """Run a nats-server with an empty store; `sync_always` syncs every append to the disk."""
     port, websocket_port = free_port(), free_port()
     run = CACHE / "run"
     run.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,9 @@ async def nats_server(*, core: int | None = LOAD_CORE, sync_always: bool = False
             )
         )
         program = Path(sys.executable).with_name("nats-server")
-        async with running("nats-server", [program, "-c", configuration], core=core, port=port) as server:
+        async with running(
+            "nats-server", [program, "-c", configuration], core=core, port=port
+        ) as server:
             yield Bus(f"nats://127.0.0.1:{port}", websocket_port, server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +75,7 @@ async def connected(bus: Bus) -> AsyncIterator[Client]:
 class Voice:
     """Publishes stamped messages so that each viewer of a server gets the same 122-byte frame.
 
-    The coordinator is given the text and makes the frame; its peers are given the frame and pass it on.
+    The coordinator is given the text and makes the frame; its peers are given the frame.
     The text begins with the microsecond of its publishing.
     """
 
@@ -88,8 +92,10 @@ class Voice:
             await self._client.publish(self._subject.format(room=room), self._payload(room))
         await self._client.flush()
 
-    async def say_steadily(self, count: int, per_second: float, rooms: list[str] | None = None) -> None:
-        """Publish messages at absolute times, so that a late one does not shift the next; rooms take turns."""
+    async def say_steadily(
+        self, count: int, per_second: float, rooms: list[str] | None = None
+    ) -> None:
+        """Publish at absolute times, so that a late one shifts no other; rooms take turns."""
         started_at = time.monotonic()
         for index in range(count):
             await asyncio.sleep(started_at + index / per_second - time.monotonic())

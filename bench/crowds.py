@@ -139,7 +139,7 @@ async def pings(viewers: int, *, seconds: float, every_ms: int = 2000) -> Pings:
 
 
 async def rooms(count: int, viewers: int, *, seconds: float, per_second: float = 1.0) -> Rooms:
-    """Spread the viewers over rooms and publish in every room, the same number of frames a second for any count."""
+    """Spread viewers over rooms and publish in each: as many frames for any number of rooms."""
     names = [f"room-{index}" for index in range(count)]
     async with (
         nats_server() as bus,
@@ -148,11 +148,19 @@ async def rooms(count: int, viewers: int, *, seconds: float, per_second: float =
     ):
         voice = Voice(client, TMINUS.subject, makes_frames=False)
         await warm_up(port, TMINUS.load_options, voice)
-        options = (*TMINUS.load_options, "--path", "/ws/connect?room=room-%d", "--rooms", str(count))
+        options = (
+            *TMINUS.load_options,
+            "--path",
+            "/ws/connect?room=room-%d",
+            "--rooms",
+            str(count),
+        )
         async with load(port, options) as crowd:
             await crowd.join(viewers, seconds=60)
             await asyncio.sleep(2)
-            steady = await stream(crowd, voice, program.pid, viewers, per_second * count, seconds, names)
+            steady = await stream(
+                crowd, voice, program.pid, viewers, per_second * count, seconds, names
+            )
             return Rooms(rooms=count, viewers=viewers, steady=steady)
 
 

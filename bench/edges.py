@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from textwrap import dedent
 
 import msgspec
@@ -59,14 +60,16 @@ async def measure(name: str, viewers: int, *, seconds: float, per_second: float 
                 coordinator_us_a_frame=steady.cpu_us_a_frame,
                 edge_us_a_frame=edge_used / steady.frames * 1e6,
                 coordinator_bytes_a_viewer=(resident_bytes(program.pid) - empty[0]) / viewers,
-                edge_bytes_a_viewer=(resident_bytes(edge.pid) - empty[1]) / viewers if edge else 0.0,
+                edge_bytes_a_viewer=(resident_bytes(edge.pid) - empty[1]) / viewers
+                if edge
+                else 0.0,
                 steady=steady,
             )
 
 
 @asynccontextmanager
 async def _edge(name: str, port: int) -> AsyncIterator[tuple[Program | None, int]]:
-    """The stack's edge, with what its Caddyfile does on the sockets' path, on the coordinator's core."""
+    """The stack's edge, as it is set up for the sockets' path, on the coordinator's core."""
     if name != "caddy":
         yield None, port
         return
@@ -84,7 +87,7 @@ async def _edge(name: str, port: int) -> AsyncIterator[tuple[Program | None, int
             }}
             """)
     )
-    command = [CADDY, "run", "--adapter", "caddyfile", "--config", configuration]
+    command: list[str | Path] = [CADDY, "run", "--adapter", "caddyfile", "--config", configuration]
     async with running("caddy", command, core=SERVER_CORE, port=edge_port) as program:
         yield program, edge_port
 
@@ -93,9 +96,17 @@ def make_certificate() -> None:
     """A certificate that nobody else would trust, elliptic as certificates are today."""
     if CERTIFICATE.exists():
         return
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        + ["-subj", "/CN=localhost", "-days", "30", "-keyout", KEY, "-out", CERTIFICATE],
-        check=True,
-        capture_output=True,
-    )
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    subject = ("-subj", "/CN=localhost", "-days", "30")
+    command: list[str | Path] = [
+        "openssl",
+        "req",
+        "-x509",
+        *curve,
+        *subject,
+        "-keyout",
+        KEY,
+        "-out",
+        CERTIFICATE,
+    ]
+    subprocess.run(command, check=True, capture_output=True)

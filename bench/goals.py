@@ -19,7 +19,14 @@ class Goal(msgspec.Struct, frozen=True):
     is_reached: bool
 
 
-CPU_RATIOS = {"limit": 1.3, "bun": 1.1, "node": 0.75, "nats": 0.6, "centrifuge": 0.55, "workerd": 0.35}
+CPU_RATIOS = {
+    "limit": 1.3,
+    "bun": 1.1,
+    "node": 0.75,
+    "nats": 0.6,
+    "centrifuge": 0.55,
+    "workerd": 0.35,
+}
 BURST_RATIOS = {"bun": 2.0, "nats": 3.0, "node": 40.0}
 
 
@@ -36,14 +43,19 @@ def _fan_out(found: Results) -> Iterator[Goal]:
         if peer := found.crowd(name, 1000):
             ratio = ours.steady.cpu_us_a_frame / peer.steady.cpu_us_a_frame
             yield Goal(
-                f"CPU a frame, 1,000 viewers, against {_called(name)}", f"≤ {most:g}", f"{ratio:.2f}", ratio <= most
+                f"CPU a frame, 1,000 viewers, against {_called(name)}",
+                f"≤ {most:g}",
+                f"{ratio:.2f}",
+                ratio <= most,
             )
     burst = _burst(ours)
     yield Goal("burst, frames a second", "≥ 3 M", f"{burst / 1e6:.1f} M", burst >= 3e6)
     for name, least in BURST_RATIOS.items():
         if peer := found.crowd(name, 1000):
             ratio = burst / _burst(peer)
-            yield Goal(f"burst against {_called(name)}", f"≥ {least:g}", f"{ratio:.1f}", ratio >= least)
+            yield Goal(
+                f"burst against {_called(name)}", f"≥ {least:g}", f"{ratio:.1f}", ratio >= least
+            )
 
 
 def _crowds(found: Results) -> Iterator[Goal]:
@@ -56,17 +68,31 @@ def _crowds(found: Results) -> Iterator[Goal]:
     if found.joins:
         seconds = median(joins.seconds for joins in found.joins)
         worst = median(joins.stayed_worst_ms for joins in found.joins)
-        yield Goal("10,000 join, with `hello` and replay", "≤ 4 s", f"{seconds:.1f} s", seconds <= 4)
+        yield Goal(
+            "10,000 join, with `hello` and replay", "≤ 4 s", f"{seconds:.1f} s", seconds <= 4
+        )
         if (node := found.crowd("node", 10_000)) and large:
             ratio = large.join_seconds / node.join_seconds
             yield Goal("joins against Node `ws`, bare", "≤ 1", f"{ratio:.2f}", ratio <= 1)
-        yield Goal("worst tick of those who stayed, meanwhile", "≤ 50 ms", f"{worst:.0f} ms", worst <= 50)
+        yield Goal(
+            "worst tick of those who stayed, meanwhile", "≤ 50 ms", f"{worst:.0f} ms", worst <= 50
+        )
     rooms = {rooms.rooms: rooms.steady.cpu_us_a_frame for rooms in found.rooms}
     if {1, 1000} <= rooms.keys():
         ratio = rooms[1000] / rooms[1]
-        yield Goal("CPU a frame, 1,000 rooms of 10 against one of 10,000", "≤ 2", f"{ratio:.2f}", ratio <= 2)
+        yield Goal(
+            "CPU a frame, 1,000 rooms of 10 against one of 10,000",
+            "≤ 2",
+            f"{ratio:.2f}",
+            ratio <= 2,
+        )
     for idle in found.idle:
-        yield Goal("10,000 idle viewers", "< 3 % of a core", f"{idle.core_share:.1%}", idle.core_share < 0.03)
+        yield Goal(
+            "10,000 idle viewers",
+            "< 3 % of a core",
+            f"{idle.core_share:.1%}",
+            idle.core_share < 0.03,
+        )
 
 
 def _latency(found: Results) -> Iterator[Goal]:
@@ -76,7 +102,12 @@ def _latency(found: Results) -> Iterator[Goal]:
             yield Goal(figure, "≤ 15 ms", f"{ticks.p99_ms:.1f} ms", ticks.p99_ms <= 15)
         elif limit := found.crowd("limit", ticks.viewers):
             most = 1.5 * limit.steady.cpu_us_a_frame * ticks.viewers / 1000
-            yield Goal(figure, f"≤ 1.5 C loops: {most:.0f} ms", f"{ticks.p99_ms:.0f} ms", ticks.p99_ms <= most)
+            yield Goal(
+                figure,
+                f"≤ 1.5 C loops: {most:.0f} ms",
+                f"{ticks.p99_ms:.0f} ms",
+                ticks.p99_ms <= most,
+            )
 
 
 def _lateness(found: Results) -> Iterator[Goal]:
@@ -90,7 +121,11 @@ def _lateness(found: Results) -> Iterator[Goal]:
             yield _late(f"{late.rooms:,} rooms spread, {who}: stored p99", 25, late.stored_p99_ms)
         else:
             most = 500 if late.sync_always else 150
-            yield _late(f"{late.rooms:,} rooms in one instant, {who}: all stored", most, late.stored_worst_ms)
+            yield _late(
+                f"{late.rooms:,} rooms in one instant, {who}: all stored",
+                most,
+                late.stored_worst_ms,
+            )
 
 
 def _late(figure: str, most: float, measured: float) -> Goal:

@@ -1,4 +1,4 @@
-"""How late ticks are emitted and stored, for one room and a thousand, with one scheduler and three."""
+"""How late ticks are emitted and stored: one room or a thousand, one scheduler or three."""
 
 import asyncio
 import time

@@ -10,7 +10,7 @@ from bench.machine import LOAD_CORE, PROGRAMS
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What viewers received since the last reset; `late_ms` is by half per cents, then 99.9 and 99.99."""
+    """What viewers received since the reset; `late_ms` by half per cents, then 99.9 and 99.99."""
 
     viewers: int
     served: int
@@ -48,19 +48,21 @@ class Load:
         """More viewers, all at once. Raises Incomplete unless all are served in time."""
         report = await self._order(f"join {viewers} {seconds * 1000:.0f}", seconds + 5)
         if report.served != report.viewers:
-            raise Incomplete(f"{report.served} of {report.viewers} viewers were served, {report.gone} are gone")
+            raise Incomplete(
+                f"{report.served} of {report.viewers} viewers were served, {report.gone} are gone"
+            )
         return report
 
-    async def reset(self) -> Report:
+    async def reset(self, *, is_timed: bool = True) -> Report:
         """Count and time anew, for the viewers who are in."""
-        return await self._order("reset", 10)
+        return await self._order(f"reset {is_timed:d}", 10)
 
     async def report(self) -> Report:
         """What came since the reset."""
         return await self._order("report", 10)
 
     async def expect(self, frames: int, *, seconds: float = 60) -> Report:
-        """Wait for so many frames since the reset. Raises Incomplete unless they came whole and in order."""
+        """Wait for so many frames since the reset. Raises Incomplete unless they came in order."""
         report = await self._order(f"expect {frames} {seconds * 1000:.0f}", seconds + 5)
         if report.frames != frames or report.disordered or report.gone:
             raise Incomplete(
@@ -70,7 +72,8 @@ class Load:
         return report
 
     async def _order(self, line: str, seconds: float) -> Report:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(line.encode() + b"\n")
         async with asyncio.timeout(seconds):
             answer = await self._process.stdout.readline()

@@ -1,13 +1,33 @@
-"""Draws the plots of docs/performance.md: `plots.py RESULTS FOLDER`, run where matplotlib is installed."""
+"""Draws the plots of docs/performance.md: `plots.py RESULTS FOLDER`, where matplotlib is."""
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
-import matplotlib as mpl
+# The benchmark's own environment has it; the project's has not.
+import matplotlib as mpl  # type: ignore[import-not-found]
+from matplotlib import pyplot as plt
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt
+
+
+class Steady(TypedDict):
+    """What is plotted of a steady stream."""
+
+    cpu_us_a_frame: float
+    late_ms: list[float]
+
+
+class Crowd(TypedDict):
+    """What is plotted of a server with a crowd."""
+
+    server: str
+    viewers: int
+    bytes_a_viewer: float
+    steady: Steady
+
 
 COLOURS = {
     "limit": "#555555",
@@ -34,8 +54,15 @@ NAMES = {
 def main(results: Path, folder: Path) -> None:
     """Draw all three."""
     found = json.loads(results.read_text())
-    crowds = [crowd for crowds in found["crowds"].values() for crowd in crowds]
-    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "tminus"})
+    crowds: list[Crowd] = [crowd for crowds in found["crowds"].values() for crowd in crowds]
+    plt.rcParams.update(
+        {
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "svg.hashsalt": "tminus",
+        }
+    )
     by_viewers(
         crowds,
         lambda crowd: crowd["steady"]["cpu_us_a_frame"],
@@ -51,14 +78,26 @@ def main(results: Path, folder: Path) -> None:
         folder / "performance-memory.png",
         log=True,
     )
-    latency([crowd for crowd in crowds if crowd["viewers"] == 1000], folder / "performance-latency.png")
+    latency(
+        [crowd for crowd in crowds if crowd["viewers"] == 1000], folder / "performance-latency.png"
+    )
 
 
-def by_viewers(crowds, value, title, unit, file, log=False):
+def by_viewers(
+    crowds: list[Crowd],
+    value: Callable[[Crowd], float],
+    title: str,
+    unit: str,
+    file: Path,
+    *,
+    log: bool = False,
+) -> None:
     """A line for each server; ours on top of the others, and thicker."""
     figure, axes = plt.subplots(figsize=(9, 5))
     for server, colour in COLOURS.items():
-        points = sorted((crowd["viewers"], value(crowd)) for crowd in crowds if crowd["server"] == server)
+        points = sorted(
+            (crowd["viewers"], value(crowd)) for crowd in crowds if crowd["server"] == server
+        )
         if points:
             is_ours = server == "tminus"
             axes.plot(
@@ -84,7 +123,7 @@ def by_viewers(crowds, value, title, unit, file, log=False):
     finish(figure, axes, title, file)
 
 
-def latency(crowds, file):
+def latency(crowds: list[Crowd], file: Path) -> None:
     """How many of the frames have come after so many milliseconds."""
     figure, axes = plt.subplots(figsize=(9, 5))
     for server, colour in COLOURS.items():
@@ -107,7 +146,7 @@ def latency(crowds, file):
     finish(figure, axes, "Latency, 1,000 viewers, 20 messages a second", file)
 
 
-def finish(figure, axes, title, file):
+def finish(figure: plt.Figure, axes: plt.Axes, title: str, file: Path) -> None:
     """What all plots have in common."""
     axes.set_title(title, loc="left", fontweight="bold")
     axes.grid(alpha=0.25)

@@ -36,7 +36,7 @@ async def running(
     port: int,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Program]:
-    """Start the program on a core (None: any), wait until it listens on the port, stop it at the end.
+    """Start the program on a core (None: any), wait until it listens, stop it at the end.
 
     Raises RuntimeError where it ends or stays deaf before that.
     """
@@ -95,4 +95,3 @@ def free_port() -> int:
 def python(module: str) -> list[str]:
     """The command that runs a module with this interpreter."""
     return [sys.executable, "-m", module]
-

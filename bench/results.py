@@ -33,7 +33,9 @@ class Results(msgspec.Struct, kw_only=True):
 
     def crowd(self, server: str, viewers: int) -> Crowd | None:
         """What was measured of a server with so many viewers."""
-        return next((crowd for crowd in self.crowds.get(viewers, []) if crowd.server == server), None)
+        return next(
+            (crowd for crowd in self.crowds.get(viewers, []) if crowd.server == server), None
+        )
 
     def save(self, file: Path = FILE) -> None:
         """Keep the results."""

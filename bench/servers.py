@@ -1,4 +1,4 @@
-"""The servers under test: what each is called, how it is started, and what its viewers say to it."""
+"""The servers under test: what each is called, how it starts, what its viewers say to it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -33,12 +33,21 @@ class Server:
 
 
 def _bun(port: int, bus: Bus) -> list[str | Path]:
-    return [PEERS / "bun/node_modules/@oven/bun-linux-x64-baseline/bin/bun", PEERS / "bun/server.js"]
+    return [
+        PEERS / "bun/node_modules/@oven/bun-linux-x64-baseline/bin/bun",
+        PEERS / "bun/server.js",
+    ]
 
 
 def _workerd(port: int, bus: Bus) -> list[str | Path]:
     program = PEERS / "workerd/node_modules/.bin/workerd"
-    return [program, "serve", PEERS / "workerd/config.capnp", "--experimental", f"--socket-addr=http=127.0.0.1:{port}"]
+    return [
+        program,
+        "serve",
+        PEERS / "workerd/config.capnp",
+        "--experimental",
+        f"--socket-addr=http=127.0.0.1:{port}",
+    ]
 
 
 TMINUS = Server(
@@ -60,7 +69,9 @@ SERVERS = (
     LIMIT,
     TMINUS,
     Server(name="bun", label="Bun (uWebSockets) `publish`", command=_bun),
-    Server(name="node", label="Node `ws`", command=lambda port, bus: ["node", PEERS / "node/server.js"]),
+    Server(
+        name="node", label="Node `ws`", command=lambda port, bus: ["node", PEERS / "node/server.js"]
+    ),
     Server(
         name="websockets",
         label="websockets `broadcast` (Python)",
@@ -70,7 +81,14 @@ SERVERS = (
         name="nats",
         label="nats-server's WebSocket",
         command=lambda port, bus: [],
-        load_options=(*STAMP, "--nats", "--path", "/", "--greeting", f'CONNECT {{"verbose":false}}\r\nSUB {FOLLOWED} 1\r\n'),
+        load_options=(
+            *STAMP,
+            "--nats",
+            "--path",
+            "/",
+            "--greeting",
+            f'CONNECT {{"verbose":false}}\r\nSUB {FOLLOWED} 1\r\n',
+        ),
         is_the_bus=True,
     ),
     Server(
@@ -84,7 +102,9 @@ SERVERS = (
 
 
 @asynccontextmanager
-async def serving(server: Server, bus: Bus, **environment: str) -> AsyncIterator[tuple[Program, int]]:
+async def serving(
+    server: Server, bus: Bus, **environment: str
+) -> AsyncIterator[tuple[Program, int]]:
     """Run the server on its core; gives the program and the port that its viewers connect to."""
     if server.is_the_bus:
         yield bus.program, bus.websocket_port

@@ -25,7 +25,9 @@ async def tell(message: Msg) -> None:
 async def main() -> None:
     bus = await nats.connect(os.environ["NATS_URL"])
     await bus.subscribe(os.environ["SUBJECT"], cb=tell)
-    async with serve(welcome, "127.0.0.1", int(os.environ["PORT"]), compression=None, backlog=4096) as server:
+    async with serve(
+        welcome, "127.0.0.1", int(os.environ["PORT"]), compression=None, backlog=4096
+    ) as server:
         await server.serve_forever()
 
 
