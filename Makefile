@@ -109,7 +109,7 @@ $(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
 	@touch $@
 
 chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s ROW=name SOAK=1
-	@$(BIN)/python -m tests.chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	QUICK=$(QUICK) $(BIN)/python -m bench

@@ -1,4 +1,4 @@
-"""The failure table: `python -m tests.chaos [--rounds N] [--seed S] [--row NAME]…`."""
+"""The failure table: `python -m chaos [--rounds N] [--seed S] [--row NAME]…`."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .outcome import Outcome
 from .row import Row, carry_out
-from .rows import ROWS, SOAK
+from .rows import CONTAINERS, ROWS, SOAK
 from .table import describe, write
 
 
@@ -19,10 +19,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds of every row")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="the dice")
-    parser.add_argument("--row", action="append", choices=[row.name for row in ROWS])
+    parser.add_argument("--row", action="append", choices=[row.name for row in (*ROWS, CONTAINERS)])
     parser.add_argument("--soak", action="store_true", help="ten minutes of coming and going too")
     given = parser.parse_args()
-    all_rows = [*ROWS, SOAK] if given.soak else ROWS
+    all_rows = [*ROWS, CONTAINERS, *([SOAK] if given.soak else [])]
     rows = [row for row in all_rows if given.row is None or row.name in given.row]
     print(f"seed {given.seed}: make chaos SEED={given.seed} repeats this", flush=True)
     begun = time.monotonic()

@@ -14,10 +14,11 @@ from . import (
     network,
     schedulers,
 )
+from .containers import ROW as CONTAINERS
 from .row import Row
 from .soak import ROW as SOAK
 
-__all__ = ["ROWS", "SOAK"]
+__all__ = ["CONTAINERS", "ROWS", "SOAK"]
 
 ROWS: list[Row] = [
     *schedulers.ROWS,

@@ -62,7 +62,7 @@ async def come_and_go(trial: Trial) -> None:
 
 
 def _viewers(stack: Stack, rooms: Sequence[str], count: int, random: Random) -> list[Viewer]:
-    addresses = [one.url("") for one in stack.coordinators]
+    addresses = stack.addresses
     return [
         Viewer(
             stack.http,

@@ -56,6 +56,11 @@ class Stack:
         return [one for name, one in self.services.items() if name.startswith("coordinator")]
 
     @property
+    def addresses(self) -> list[str]:
+        """Where viewers connect, one address after the other."""
+        return [one.url("") for one in self.coordinators]
+
+    @property
     def schedulers(self) -> list[Service]:
         return [one for name, one in self.services.items() if name.startswith("scheduler")]
 

@@ -134,7 +134,7 @@ async def watching(
     stack: Stack, rooms: Sequence[str], count: int, random: Random
 ) -> AsyncIterator[list[Viewer]]:
     """`count` viewers spread over `rooms` and over all coordinators, all connected."""
-    addresses = [one.url("") for one in stack.coordinators]
+    addresses = stack.addresses
     viewers = [
         Viewer(
             stack.http,

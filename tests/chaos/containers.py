@@ -1,0 +1,92 @@
+"""The same in the Compose stack: a container's process is killed, and Docker starts it again."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from compose import stack as compose
+
+from .countdowns import Harm, Plan, disturb, now
+from .outcome import CannotRunError
+from .row import Row, Trial
+from .stack import Stack
+
+AGAIN_SECONDS = 60.0
+
+
+@dataclass
+class Containers(Stack):
+    """The Compose stack as viewers and the stream's reader meet it: one edge, one bus."""
+
+    project: compose.Stack | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        assert self.project is not None
+        return [f"{self.project.origin}/api"]
+
+
+@asynccontextmanager
+async def up(folder: Path) -> AsyncIterator[Stack]:
+    """A Compose stack of one's own, gone afterwards with its volume and its images."""
+    if os.geteuid():
+        raise CannotRunError("killing the process of a container takes root")
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as leaving:
+        try:
+            project = await asyncio.to_thread(leaving.enter_context, compose.running())
+        except pytest.skip.Exception as reason:
+            raise CannotRunError(str(reason)) from None
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+            yield Containers(folder, http, folder, bus_port=project.bus_port, project=project)
+
+
+async def killed(trial: Trial) -> None:
+    """One kind of container after the other, one a round."""
+    stack, outcome = trial.stack, trial.outcome
+    assert isinstance(stack, Containers)
+    assert stack.project is not None
+    kind = ("scheduler", "coordinator", "nats")[outcome.rounds % 3]
+    container = trial.random.choice(await asyncio.to_thread(stack.project.containers, kind))
+
+    async def kill() -> Harm:
+        pid = await _inspect(container, "{{.State.Pid}}")
+        at = now()
+        os.kill(int(pid), signal.SIGKILL)
+        return Harm(at)
+
+    plan = Plan(viewers=40, interval_ms=500)
+    await disturb(trial, plan, kill, within=0.7, keeps_sockets=kind != "coordinator")
+    outcome.worst(f"right again after a {kind}'s death, s", outcome.last_right_again)
+    begun = time.monotonic()
+    while await _inspect(container, "{{.State.Health.Status}}") != "healthy":
+        if time.monotonic() - begun > AGAIN_SECONDS:
+            outcome.broken.append(f"Docker did not bring the {kind} back")
+            break
+        await asyncio.sleep(0.2)
+    restarts = await _inspect(container, "{{.RestartCount}}")
+    outcome.demand(int(restarts) >= 1, f"the {kind}'s container was not started again")
+
+
+async def _inspect(container: str, what: str) -> str:
+    command = ["docker", "inspect", "--format", what, container]
+    return (await asyncio.to_thread(compose.run, command)).strip()
+
+
+ROW = Row(
+    "containers",
+    "in the Compose stack, through the edge: the process of a scheduler's, a coordinator's and "
+    "NATS's container is killed (-9), in turn",
+    "11 once for every viewer; Docker starts it again",
+    killed,
+    rounds=3,
+    setting=up,
+)
