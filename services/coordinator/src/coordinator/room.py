@@ -17,6 +17,8 @@ SETTLING_SECONDS = 0.5
 """A viewer that shows the entry before the last one is in step for this long after the last."""
 ASIDE_SECONDS = 1.0
 """Frames that can wait are never sent more often than this."""
+ASIDE_VIEWERS_A_SECOND = 1000
+"""Alone they are sent so rarely, in a large room, that this many viewers get one in a second."""
 
 
 class Room:
@@ -86,10 +88,11 @@ class Room:
         return self._aside is not None
 
     def send_aside(self) -> None:
-        """Send the frame that waits alone, since no other has come."""
-        wire, self._aside = self._aside, None
-        if wire is not None:
-            self._aside_at = self._crowd.loop.time()
+        """Send the frame that waits alone, since no other has come, unless it is too soon."""
+        time = self._crowd.loop.time()
+        seconds = max(ASIDE_SECONDS, len(self) / ASIDE_VIEWERS_A_SECOND)
+        if self._aside is not None and time - self._aside_at >= seconds:
+            wire, self._aside, self._aside_at = self._aside, None, time
             self.publish(wire)
 
     def flush(self) -> None:
