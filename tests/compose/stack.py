@@ -15,13 +15,13 @@ import aiohttp
 import msgspec
 import pytest
 
-from protocol.frames import Frame, Hello, MessageFrame, TickFrame
+from protocol.frames import Frame, Hello, MessageFrame, TickFrame, Viewers
 
 ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS = 600.0
 FRAME_SECONDS = 20.0
 
-F = TypeVar("F", Hello, TickFrame, MessageFrame)
+F = TypeVar("F", Hello, TickFrame, MessageFrame, Viewers)
 
 _frames = msgspec.json.Decoder(Frame)
 
@@ -124,17 +124,6 @@ async def next_frame(viewer: aiohttp.ClientWebSocketResponse, kind: type[F]) -> 
         frame = _frames.decode(await viewer.receive_str(timeout=FRAME_SECONDS))
         if isinstance(frame, kind):
             return frame
-
-
-async def ticks_until_closed(viewer: aiohttp.ClientWebSocketResponse) -> list[TickFrame]:
-    """The ticks that come until the connection is gone."""
-    ticks = []
-    while not viewer.closed:
-        message = await viewer.receive(FRAME_SECONDS)
-        if message.type is aiohttp.WSMsgType.TEXT:
-            frame = _frames.decode(message.data)
-            ticks += [frame] if isinstance(frame, TickFrame) else []
-    return ticks
 
 
 def free_ports(count: int) -> list[int]:
