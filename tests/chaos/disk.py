@@ -89,7 +89,8 @@ ROWS = [
         full,
         rounds=2,
         setting=on_a_small_disk,
-        remark="nats-server takes nothing more after a write error until it is started again, "
-        "whether there is room or not; so it is started again here, and our services are not.",
+        remark="nats-server stores nothing after a write error until it is started again, whether "
+        "there is room or not. In the Compose stack its health check ends it and Docker starts it "
+        "again; here the suite does. Our services are left alone.",
     )
 ]
