@@ -63,11 +63,14 @@ $(INSTALLED): requirements.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.tom
 		$(PACKAGES:%=--editable %)
 	@touch $@
 
-lock: ## Pin requirements*.txt anew from requirements*.in; needs uv
-	uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
-		--no-emit-index-url --no-emit-find-links requirements.in -o requirements.txt
-	uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
-		--no-emit-index-url --no-emit-find-links requirements-dev.in -o requirements-dev.txt
+# In the order in which one constrains the next.
+LOCKS := requirements requirements-dev tests/chaos/requirements bench/requirements
+
+lock: ## Pin every requirements.txt anew from its requirements.in; needs uv
+	for lock in $(LOCKS); do \
+		uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
+			--no-emit-index-url --no-emit-find-links $$lock.in -o $$lock.txt || exit; \
+	done
 
 schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from their types
 	$(BIN)/python -m protocol.schema > docs/schema.json
