@@ -89,8 +89,8 @@ class Commands:
         is_fresh, unsure = False, None
         for _ in range(ATTEMPTS):
             room = self._history[name]
-            if unsure is not None and _was_stored(unsure, room.last):
-                return unsure
+            if unsure is not None and (stored := _as_stored(unsure, room.last)) is not None:
+                return stored
             try:
                 unsure = event = decide(room)
                 await self._history.append(event, room)
@@ -105,8 +105,10 @@ class Commands:
         raise Refused(503, f"room {name!r} is too busy")
 
 
-def _was_stored(event: Started | Cancelled, last: Event | None) -> bool:
-    """Whether `event` stands in the history that ends with `last`."""
+def _as_stored(event: E, last: Event | None) -> E | None:
+    """What the history that ends with `last` holds of what `event` was to bring about."""
     if last is None or last.run != event.run:
-        return False
-    return isinstance(event, Started) or isinstance(last, Cancelled)
+        return None
+    if isinstance(event, Started):
+        return event
+    return last if isinstance(last, Cancelled) else None

@@ -36,7 +36,6 @@ class Deadlines:
         self._bus = bus
         self._instance = instance
         self._changed: dict[str, asyncio.Event] = {}
-        self._started = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self.history = History(bus, self._on_change)
 
@@ -44,8 +43,8 @@ class Deadlines:
         """Hold the rooms' tasks; when one dies, so does this."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            while True:  # noqa: ASYNC110 the group is what waits
-                await asyncio.sleep(3600)  # the group is what is waited for
+            while True:  # noqa: ASYNC110 the group is what is waited for
+                await asyncio.sleep(3600)
 
     def _on_change(self, name: str) -> None:
         if name in self._changed:
