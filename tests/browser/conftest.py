@@ -83,6 +83,13 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture
+def token_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that may be controlled with a token only."""
+    with running(tmp_path, CONTROL_TOKEN="open sesame") as stack:
+        yield stack
+
+
+@pytest.fixture
 def room() -> str:
     return f"room-{uuid.uuid4().hex[:12]}"
 

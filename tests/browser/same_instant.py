@@ -80,7 +80,8 @@ async () => {
     const before = window.truth();
     const time = keeper.time();
     // Whoever was interrupted in between knows nothing of the moment.
-    if (window.truth() - before < 0.15) window.errors.push([time - before, keeper.bound(), keeper.likely()]);
+    if (window.truth() - before > 0.15) return;
+    window.errors.push([time - before, keeper.bound(), keeper.likely()]);
   }, 50);
 }
 """
@@ -215,7 +216,6 @@ def main() -> None:
             context = browser.new_context()
             context.add_init_script(script)
             page = context.new_page()
-            page.on("pageerror", lambda error: sys.stderr.write(f"{error}\n"))
             page.goto(address)
             return page
 

@@ -4,13 +4,12 @@ import re
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from .conftest import Opening
-from .stack import Stack, running
+from .stack import Stack
 
 
 def test_a_start_is_answered_with_its_event(stack: Stack, room: str) -> None:
@@ -102,13 +101,13 @@ def test_without_a_scheduler_it_is_503_at_once(own_stack: Stack, room: str) -> N
     assert time.monotonic() - began < 2
 
 
-def test_the_control_token_is_asked_for(room: str, tmp_path: Path) -> None:
+def test_the_control_token_is_asked_for(room: str, token_stack: Stack) -> None:
     path = f"/api/rooms/{room}/countdown"
-    with running(tmp_path, CONTROL_TOKEN="open sesame") as stack:
-        assert stack.ask("POST", path)[0] == 401
-        assert stack.ask("POST", path, headers={"Authorization": "Bearer guess"})[0] == 401
-        assert stack.ask("GET", f"/api/rooms/{room}")[0] == 200
-        assert stack.ask("POST", path, headers={"Authorization": "Bearer open sesame"})[0] == 201
+    ask = token_stack.ask
+    assert ask("POST", path)[0] == 401
+    assert ask("POST", path, headers={"Authorization": "Bearer guess"})[0] == 401
+    assert ask("GET", f"/api/rooms/{room}")[0] == 200
+    assert ask("POST", path, headers={"Authorization": "Bearer open sesame"})[0] == 201
 
 
 def test_forms_work_without_a_script(stack: Stack, room: str, open_page: Opening) -> None:

@@ -26,3 +26,8 @@ def shown(page: Page) -> list[str]:
 
 def words(page: Page) -> str:
     return page.locator("#status-words").inner_text()
+
+
+def light(page: Page) -> str | None:
+    """What the light says: green, amber, estimating or red."""
+    return page.locator("html").get_attribute("data-light")

@@ -7,7 +7,7 @@ import { World } from "./world.js";
 const HELLO = JSON.stringify({ type: "hello" });
 
 /** A connection whose sockets the test plays. */
-function connected({ random = () => 0.5, addresses = ["ws://one", "ws://two"] } = {}) {
+function connected({ random = () => 0.5, isThere = async () => false, addresses = ["ws://one", "ws://two"] } = {}) {
   const world = new World();
   const sockets = [];
   const open = (address) => {
@@ -16,7 +16,7 @@ function connected({ random = () => 0.5, addresses = ["ws://one", "ws://two"] } 
     return socket;
   };
   const frames = [];
-  const connection = new Connection({ ...world.surroundings, random, open }, addresses, () => "", (frame) => frames.push(frame), () => {});
+  const connection = new Connection({ ...world.surroundings, random, open, isThere }, addresses, () => "", (frame) => frames.push(frame), () => {});
   connection.connect();
   return { world, sockets, connection, frames };
 }
@@ -114,4 +114,17 @@ test("what an old socket says is not heard", () => {
   sockets[0].onclose({ code: 1008, reason: "" });
   assert.equal(frames.length, 0);
   assert.equal(connection.phase, "connecting");
+});
+
+test("a handshake that is refused twice by somebody who is there is told from a dead address", async () => {
+  const { world, sockets, connection } = connected({ isThere: async () => true });
+  for (let turn = 0; turn < 2; turn += 1) {
+    assert.equal(connection.isTurnedAway, false);
+    sockets.at(-1).onclose({ code: 1006, reason: "" });
+    world.pass(1000);
+    await Promise.resolve();
+  }
+  assert.equal(connection.isTurnedAway, true);
+  sockets.at(-1).onmessage({ data: HELLO });
+  assert.equal(connection.isTurnedAway, false);
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { status } from "../src/frontend/static/status.js";
 
 const WELL = {
-  phase: "open", reason: "", failures: 0, isOnline: true, retryIn: 0, silentFor: 300,
+  phase: "open", reason: "", failures: 0, isTurnedAway: false, isOnline: true, retryIn: 0, silentFor: 300,
   isKnown: true, bound: 2.4, isCounting: true, isLate: false,
 };
 const told = (facts) => {
@@ -45,4 +45,10 @@ test("an offline device waits for the network", () => {
 
 test("a refusal is red and says why", () => {
   assert.deepEqual(told({ phase: "refused", reason: "not you" }), ["red", "not you"]);
+});
+
+test("a coordinator that is there but takes nobody is red, and is tried on", () => {
+  const turned = status({ ...WELL, phase: "waiting", silentFor: null, isTurnedAway: true, retryIn: 900 });
+  assert.deepEqual([turned.light, turned.canTry], ["red", true]);
+  assert.match(turned.words, /does not take this page.*next try in 1 s/);
 });

@@ -32,7 +32,7 @@ def _policy(request: web.Request) -> str:
         f"{scheme}://{host}"
         for host in hosts
         if _PLAIN_HOST.fullmatch(host)
-        for scheme in ("ws", "wss")
+        for scheme in ("ws", "wss", "http", "https")
     ]
     return "; ".join(
         [

@@ -24,6 +24,21 @@ class Showing(Struct, frozen=True, kw_only=True):
         """How many characters the number's size is made for: 10 and 9 are equally large."""
         return min(max(len(self.number), 2), 8)
 
+    @property
+    def gap(self) -> float:
+        """The degrees that have run down, clockwise from the top."""
+        return round(360 * (1 - self.left), 1)
+
+    @property
+    def first_half(self) -> float:
+        """By how much the right half of the ring has turned (`static/ring.js`)."""
+        return 45 + min(self.gap, 180)
+
+    @property
+    def second_half(self) -> float:
+        """By how much the left half of the ring has turned."""
+        return 225 + max(self.gap - 180, 0)
+
 
 def first(state: State | None, now_ms: float, is_clock: bool) -> Showing:
     """What to show of `state` at `now_ms`; None is a state that nobody could tell."""
@@ -32,7 +47,7 @@ def first(state: State | None, now_ms: float, is_clock: bool) -> Showing:
     if state.status == "idle" or state.from_ is None or state.interval_ms is None:
         return Showing(number="", left=1, caption="ready")
     remaining = state.remaining
-    if state.status in ("scheduled", "running") and state.starts_at is not None:
+    if state.status != "cancelled" and state.starts_at is not None:
         elapsed = (now_ms - DELAY_MS - state.starts_at) / state.interval_ms
         if elapsed < 0:
             return Showing(number="", left=1, caption="starting soon")

@@ -1,6 +1,6 @@
 /** Calls at an exact moment of the server's clock: a timer comes close, then a short wait in place. */
 
-/** Timers are late by a few milliseconds now and then, and early by half a one. */
+/** Timers are late by several milliseconds on a busy machine, and early by half a one. */
 const EARLY_MS = 6;
 /** The clock is corrected on the way, so a far moment is looked at again. */
 const LONGEST_MS = 1000;

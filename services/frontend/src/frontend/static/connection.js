@@ -22,7 +22,8 @@ const REFUSALS = new Map([
  * @typedef {Surroundings & {
  *   random: () => number,
  *   open: (address: string) => WebSocket,
- * }} Network
+ *   isThere: (address: string) => Promise<boolean>,
+ * }} Network `isThere`: whether somebody answers HTTP at a socket's address
  */
 
 /** A random part of a limit that doubles with each failure: many pages never come back at once.
@@ -37,6 +38,8 @@ export class Connection {
   /** Why it is refused, or what was wrong last. */
   reason = "";
   failures = 0;
+  /** Whether somebody was there and refused the handshake. */
+  isTurnedAway = false;
   /** When the next try begins, by this page's clock. */
   retryAt = 0;
   /** When something was last heard; null before the first word. @type {number | null} */
@@ -130,6 +133,7 @@ export class Connection {
       this.#network.forget(this.#timer ?? 0);
       this.phase = "open";
       this.failures = 0;
+      this.isTurnedAway = false;
       this.reason = "";
       this.#window = null;
     }
@@ -165,7 +169,12 @@ export class Connection {
     this.failures += 1;
     this.reason = reason;
     this.phase = "waiting";
-    const { now, random, later } = this.#network;
+    const { now, random, later, isThere } = this.#network;
+    // A browser does not tell a page why a handshake failed.
+    if (this.failures > 1)
+      isThere(this.#addresses[(this.#turn - 1) % this.#addresses.length]).then((is) => {
+        this.isTurnedAway = is && this.failures > 1;
+      });
     const ms = this.#window === null ? wait(this.failures, random) : random() * this.#window;
     this.#window = null;
     this.retryAt = now() + ms;

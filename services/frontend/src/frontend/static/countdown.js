@@ -12,29 +12,31 @@ const LATE_MS = 1000;
  *   status: State["status"],
  *   number: number | null,
  *   left: number,
+ *   lapse: number,
  *   nextAt: number | null,
  *   isLate: boolean,
- * }} Showing `left` of the ring, from 1 to 0; at `nextAt` there is something else to be seen
+ * }} Showing `left` of the ring, from 1 to 0, which takes `lapse` ms; at `nextAt` there is
+ * something else to be seen
  */
 
 /** @param {State} state @param {number} time @returns {Showing} */
 export function showing(state, time) {
   const { status, from, interval_ms, starts_at, remaining } = state;
+  const still = { number: null, left: 1, lapse: 0, nextAt: null, isLate: false };
   if (from === null || interval_ms === null || starts_at === null || status === "idle")
-    return { status: "idle", number: null, left: 1, nextAt: null, isLate: false };
-  if (status === "cancelled" || status === "finished") {
-    const part = remaining === null ? 1 : left(remaining, from);
-    return { status, number: remaining, left: part, nextAt: null, isLate: false };
-  }
+    return { ...still, status: "idle" };
+  if (status === "cancelled")
+    return { ...still, status, number: remaining, left: remaining === null ? 1 : left(remaining, from) };
   const elapsed = (time - DELAY_MS - starts_at) / interval_ms;
-  if (elapsed < 0)
-    return { status: "scheduled", number: null, left: 1, nextAt: starts_at + DELAY_MS, isLate: false };
+  if (elapsed < 0) return { ...still, status: "scheduled", nextAt: starts_at + DELAY_MS };
   const passed = Math.min(from, Math.floor(elapsed));
   const told = remaining === null ? -1 : from - remaining;
   return {
-    status: "running",
+    // Zero may be known before it is to be seen.
+    status: status === "finished" && passed === from ? status : "running",
     number: from - passed,
     left: left(Math.max(0, from - elapsed), from),
+    lapse: Math.min(from, 60) * interval_ms,
     nextAt: passed < from ? starts_at + (passed + 1) * interval_ms + DELAY_MS : null,
     isLate: Math.min(from, Math.floor(elapsed - LATE_MS / interval_ms)) > told,
   };

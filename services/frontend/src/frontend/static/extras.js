@@ -57,5 +57,5 @@ export function extras(room, finale, draw) {
 /** @param {RoomReply} reply */
 export function agreement({ screens }) {
   const worst = screens.worst_error_ms === null ? "" : `, worst ± ${milliseconds(screens.worst_error_ms)}`;
-  return `${screens.in_step} of ${screens.reporting} in step${worst}`;
+  return `${screens.in_step} of ${screens.reporting} screens in step${worst}`;
 }

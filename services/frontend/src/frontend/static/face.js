@@ -1,9 +1,10 @@
-/** Draws what is to be seen: the number, the ring that runs down, a word below, the tab's title. */
+/** Draws what is to be seen: the number, the ring, a word below, the tab's title. */
 
 /** @import {Showing} from "./countdown.js" */
 
 import { text } from "./countdown.js";
 import { find, say } from "./page-parts.js";
+import { Ring } from "./ring.js";
 
 /** The last numbers, which the ring's colour tells apart. */
 const LAST = 3;
@@ -11,7 +12,8 @@ const LAST = 3;
 export class Face {
   #root = document.documentElement;
   #number = find("number");
-  #arc = find("arc");
+  #ring = new Ring();
+  #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #room;
 
   /** @param {string} room */
@@ -36,11 +38,6 @@ export class Face {
     if (this.#root.dataset.status !== shown.status) this.#root.dataset.status = shown.status;
     const isLast = shown.number !== null && shown.number <= LAST && shown.status !== "cancelled";
     this.#root.toggleAttribute("data-last", isLast);
-    this.ring(shown.left);
-  }
-
-  /** @param {number} left from 1 to 0 */
-  ring(left) {
-    this.#arc?.setAttribute("stroke-dashoffset", `${Math.round(10_000 - 10_000 * left) / 10}`);
+    this.#ring.show(shown.left, shown.status === "running" && !this.#calm.matches ? shown.lapse : 0);
   }
 }

@@ -30,7 +30,6 @@ const surroundings = {
 };
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const hosts = given.hosts.length ? given.hosts : [location.host];
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 let room = unknown;
 /** What was shown last, so that no number of a run is shown again. */
@@ -45,7 +44,7 @@ const shout = shouting();
 export const keeper = new Timekeeper(surroundings, ping, () => connection.wake());
 const beat = new Beat(surroundings, () => keeper.time());
 const connection = new Connection(
-  { ...surroundings, random: Math.random, open: (address) => new WebSocket(address) },
+  { ...surroundings, random: Math.random, open: (address) => new WebSocket(address), isThere },
   hosts.map((host) => `${scheme}://${host}${given.path}?room=${given.room}`),
   () => resume(room),
   heard,
@@ -54,6 +53,16 @@ const connection = new Connection(
     light();
   },
 );
+
+/** @param {string} address */
+function isThere(address) {
+  // Of another origin only that there is an answer can be known, and it is all that is asked.
+  const asked = { mode: /** @type {const} */ ("no-cors"), signal: AbortSignal.timeout?.(2000) };
+  return fetch(address.replace(/^ws/, "http"), asked).then(
+    (response) => response.type === "opaque" || (response.status >= 400 && response.status < 500),
+    () => false,
+  );
+}
 
 /** @param {number} id @returns {boolean} */
 function ping(id) {
@@ -130,12 +139,6 @@ function isCounting() {
   return room.state.status === "running" || room.state.status === "scheduled";
 }
 
-/** Between two numbers only the ring moves. */
-function glide() {
-  if (isShown && isCounting() && !calm.matches) face.ring(showing(room.state, keeper.time()).left);
-  requestAnimationFrame(glide);
-}
-
 /** Say how much of this is sure. */
 function light() {
   const now = surroundings.now();
@@ -144,6 +147,7 @@ function light() {
     phase: connection.phase,
     reason: connection.reason,
     failures: connection.failures,
+    isTurnedAway: connection.isTurnedAway,
     isOnline: navigator.onLine,
     retryIn: connection.retryAt - now,
     silentFor: connection.heardAt === null ? null : now - connection.heardAt,
@@ -183,6 +187,8 @@ addEventListener("pagehide", () => connection.rest());
 document.addEventListener("visibilitychange", () => (surroundings.isHidden() ? keeper.again() : wake()));
 
 root.dataset.live = "";
+root.removeAttribute("data-plain");
+sessionStorage.removeItem("again");
 if (given.reply) room = { ...unknown, state: given.reply.state };
 screen.counting(isCounting());
 connection.connect();
@@ -190,4 +196,3 @@ setInterval(() => {
   light();
   if (isShown && room.state.status === "scheduled") draw();
 }, 250);
-requestAnimationFrame(glide);

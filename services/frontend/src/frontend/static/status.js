@@ -12,6 +12,7 @@ const IN_STEP_MS = 1000;
  *   phase: Phase,
  *   reason: string,
  *   failures: number,
+ *   isTurnedAway: boolean,
  *   isOnline: boolean,
  *   retryIn: number,
  *   silentFor: number | null,
@@ -34,6 +35,8 @@ export function status(facts) {
   }
   const next = facts.phase === "waiting" ? trying(facts) : facts.phase === "connecting" ? "connecting" : "";
   const canTry = facts.phase === "waiting";
+  if (facts.isTurnedAway && facts.phase !== "open")
+    return { light: "red", words: join("the coordinator does not take this page, or is full", next), canTry };
   if (facts.silentFor === null) return { light: "amber", words: next || "connecting", canTry };
   const heard = `last heard ${seconds(facts.silentFor)} ago`;
   if (facts.isCounting) return { light: "estimating", words: join("estimating", heard, next), canTry };

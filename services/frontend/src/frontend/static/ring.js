@@ -1,0 +1,50 @@
+/**
+ * The ring that runs down between the numbers.
+ *
+ * It turns by animations of `transform` alone, which browsers run beside the page's own thread: a
+ * ring that is painted anew for each frame made the numbers late by several milliseconds. Each half
+ * turns behind a window of its own, and a round cap runs ahead.
+ */
+
+import { find } from "./page-parts.js";
+
+/** What the eye can't see needs no correction. */
+const TOLERANCE_MS = 30;
+
+/** The three parts, and by how much each has turned before, halfway, and after. */
+const PARTS = /** @type {const} */ ([
+  ["arc-first", [45, 225, 225]],
+  ["arc-second", [225, 225, 405]],
+  ["arc-cap", [0, 180, 360]],
+]);
+
+export class Ring {
+  /** @type {Animation[]} */
+  #turns = [];
+  #length = 0;
+
+  /** Show that `left` of the ring is left, and let it run down in `length` ms; 0 stands still.
+   * @param {number} left @param {number} length */
+  show(left, length) {
+    if (length !== this.#length || this.#turns.length === 0) this.#begin(length);
+    const at = (1 - left) * (length || 1);
+    for (const turn of this.#turns) {
+      const off = Math.abs(Number(turn.currentTime ?? 0) % (length || 2) - at);
+      // An edge of the ring is its other edge too.
+      if (!length || (off > TOLERANCE_MS && length - off > TOLERANCE_MS)) turn.currentTime = at;
+    }
+    find("ring")?.toggleAttribute("data-empty", left === 0);
+  }
+
+  /** @param {number} length */
+  #begin(length) {
+    for (const turn of this.#turns) turn.cancel();
+    this.#length = length;
+    this.#turns = PARTS.flatMap(([id, degrees]) => {
+      const frames = degrees.map((angle) => ({ transform: `rotate(${angle}deg)` }));
+      const turn = find(id)?.animate(frames, { duration: length || 1, iterations: length ? Infinity : 1, fill: "both" });
+      if (turn && !length) turn.pause();
+      return turn ? [turn] : [];
+    });
+  }
+}

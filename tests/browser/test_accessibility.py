@@ -1,0 +1,96 @@
+"""Everybody can use it: contrast, names, focus, zoom, and what is read out."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import Opening, missing
+from .stack import Stack
+from .watching import wait_for, wait_green
+
+AXE = Path(__file__).parents[2] / "services/frontend/node_modules/axe-core/axe.min.js"
+
+# What a screen reader is told, in order.
+TOLD = """
+window.told = [];
+addEventListener("DOMContentLoaded", () => {
+  const announcer = document.getElementById("announcer");
+  new MutationObserver(() => window.told.push(announcer.textContent))
+    .observe(announcer, {childList: true});
+});
+"""
+
+
+def found_by_axe(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    violations = page.evaluate("axe.run().then((results) => results.violations)")
+    return [f"{one['id']}: {node['html']}" for one in violations for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["", "?view=stage"])
+def test_axe_finds_nothing(
+    stack: Stack, room: str, open_page: Opening, scheme: str, view: str
+) -> None:
+    if not AXE.exists():
+        missing("no axe-core: run `npm ci` in services/frontend")
+    stack.send(room, "hello")
+    page = open_page(stack.page(room, view), color_scheme=scheme)
+    wait_green(page)
+    for details in page.locator("summary").all():
+        details.click()
+    assert found_by_axe(page) == []
+    stack.start(room)
+    wait_for(page, "9")
+    assert found_by_axe(page) == []
+    wait_for(page, "2")
+    assert found_by_axe(page) == []
+
+
+def test_axe_finds_nothing_where_something_is_wrong(
+    own_stack: Stack, room: str, open_page: Opening
+) -> None:
+    if not AXE.exists():
+        missing("no axe-core: run `npm ci` in services/frontend")
+    own_stack.scheduler.kill()
+    page = open_page(own_stack.page(room))
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#start-words")).not_to_be_empty()
+    for coordinator in own_stack.coordinators:
+        coordinator.kill()
+    expect(page.locator("html")).to_have_attribute("data-light", "amber")
+    expect(page.get_by_role("button", name="now")).to_be_visible()
+    assert found_by_axe(page) == []
+
+
+def test_few_numbers_are_read_out(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page(stack.page(room), TOLD)
+    wait_green(page)
+    stack.start(room, interval_ms=300)
+    wait_for(page, "0")
+    assert page.evaluate("window.told") == ["10", "5", "3", "2", "1", "0"]
+
+
+def test_focus_is_visible(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page(stack.page(room))
+    wait_green(page)
+    seen = set()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        seen.add(focused.evaluate("(part) => part.outerHTML"))
+        assert focused.evaluate("(part) => getComputedStyle(part).outlineStyle") == "solid"
+        assert focused.evaluate("(part) => parseFloat(getComputedStyle(part).outlineWidth)") >= 2
+    assert len(seen) == 6
+
+
+def test_it_can_be_zoomed_to_four_times(stack: Stack, room: str, open_page: Opening) -> None:
+    # 1280 by 1024 at 400 % is a page of 320 by 256.
+    page = open_page(stack.page(room), viewport={"width": 320, "height": 256})
+    wait_green(page)
+    for details in page.locator("summary").all():
+        details.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.get_by_role("button", name="Start").click()
+    wait_for(page, "10")

@@ -1,0 +1,48 @@
+"""A hall's television: a browser that can't run the page's modules still counts."""
+
+import re
+
+from playwright.sync_api import Route, expect
+
+from .conftest import Opening
+from .stack import Stack
+from .watching import number, shown
+
+# As a browser from before there were modules: it neither runs nor knows them.
+BEFORE_MODULES = "delete HTMLScriptElement.prototype.noModule;"
+
+
+def without_modules(route: Route) -> None:
+    response = route.fetch()
+    route.fulfill(response=response, body=response.text().replace('type="module"', 'type="later"'))
+
+
+def test_a_browser_without_modules_counts(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page("about:blank", BEFORE_MODULES)
+    page.route(re.compile("/r/"), without_modules)
+    page.goto(stack.page(room))
+    expect(page.locator("#status-words")).to_contain_text("simple page")
+    stack.start(room)
+    expect(number(page)).to_have_text("0", timeout=15_000)
+    assert shown(page) == [f"{number}" for number in range(10, -1, -1)]
+
+
+def test_a_browser_without_modules_starts_by_the_form(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page("about:blank", BEFORE_MODULES)
+    page.route(re.compile("/r/[^/]*$"), without_modules)
+    page.goto(stack.page(room))
+    page.get_by_role("button", name="Start").click()
+    expect(number(page)).to_have_text("7")
+
+
+def test_modules_lost_on_the_way_are_fetched_again(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page("about:blank")
+    page.route(re.compile(r"clock\.js"), lambda route: route.abort())
+    page.goto(stack.page(room))
+    expect(page.locator("#status-words")).to_contain_text("simple page")
+    page.unroute_all()
+    expect(page.locator("html")).to_have_attribute("data-light", "green", timeout=15_000)
