@@ -65,12 +65,11 @@ async def _onto_the_stream(trial: Trial, room: str, payloads: list[bytes]) -> No
     # As messages the payloads are too long or not UTF-8, but for those that are just text.
     not_messages = [one for one in payloads if len(one) > 4096 or not _is_text(one)]
     async with stack.client("scheduler") as scheduler, stack.client() as anybody:
+        # Each as soon as the one before is stored: more at once would be a flood, which is dropped.
         for payload in payloads:
-            await scheduler.publish(f"countdown.{room}.events", payload)
+            await scheduler.request(f"countdown.{room}.events", payload, timeout=5.0)
         for payload in not_messages:
-            await anybody.publish(f"countdown.{room}.message", payload)
-        await scheduler.flush()
-        await anybody.flush()
+            await anybody.request(f"countdown.{room}.message", payload, timeout=5.0)
     for name, (service, subjects) in followers.items():
         owed = len(payloads) + (len(not_messages) if subjects == 2 else 0)
         async with asyncio.timeout(COUNTED_SECONDS):

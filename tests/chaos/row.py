@@ -1,6 +1,7 @@
 """A row of the table: what happens, what must hold, and how to try it."""
 
 import math
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ async def carry_out(
                 await row.play(Trial(stack, dice, outcome, is_short))
     except CannotRunError as reason:
         outcome.cannot_run = str(reason)
+    except Exception as error:  # a row that stumbles must not cost the others their turn
+        if is_short:
+            raise
+        traceback.print_exc()
+        outcome.broken.append(f"the row came to no end: {error!r}")
     if (late := outcome.late_ms or 0.0) > row.late_limit_ms:
         outcome.exceeded.append(f"a tick {late:.0f} ms late, {row.late_limit_ms:.0f} at most")
     if (seconds := outcome.right_again or 0.0) > row.right_limit_seconds:

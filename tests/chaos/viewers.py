@@ -75,7 +75,9 @@ class Viewer:
             query |= {"epoch": self.epoch, "after": str(self.seq)}
         window = None
         opening = self.http.ws_connect(f"{address}/ws/connect", params=query, autoping=True)
-        socket = await asyncio.wait_for(opening, OPENING_SECONDS)
+        # Not wait_for: before Python 3.12 it may lose the cancellation of a viewer that is to end.
+        async with asyncio.timeout(OPENING_SECONDS):
+            socket = await opening
         try:
             async for message in socket:
                 if message.type is aiohttp.WSMsgType.TEXT:
