@@ -29,6 +29,7 @@ class Hub:
         self.crowd = Crowd()
         self.rooms: dict[str, Room] = {}
         self._allowances: dict[str, Allowance] = {}
+        self._gauged: dict[str, int] = {}
         self._floor = 0
 
     def room(self, name: str) -> Room:
@@ -110,8 +111,11 @@ class Hub:
             del self.rooms[name]
 
     def set_gauges(self) -> None:
-        """Bring the metric of viewers by room up to date."""
-        _viewers.clear()
-        for room in self.rooms.values():
-            if room.audiences:
-                _viewers.labels(room.name).set(len(room))
+        """Bring the metric of viewers by room up to date, for the rooms where it is not."""
+        counts = {name: len(room) for name, room in self.rooms.items() if room.audiences}
+        for name in self._gauged.keys() - counts.keys():
+            _viewers.remove(name)
+        for name, count in counts.items():
+            if self._gauged.get(name) != count:
+                _viewers.labels(name).set(count)
+        self._gauged = counts
