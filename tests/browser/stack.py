@@ -46,6 +46,10 @@ class Service:
             self._process.wait(10)
             self._process = None
 
+    def signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()

@@ -85,7 +85,7 @@ test("who looks again does not wait for a connection that died meanwhile", () =>
   const { world, sockets, connection } = connected();
   sockets[0].onmessage({ data: HELLO });
   connection.wake();
-  world.pass(1200);
+  world.pass(801);
   assert.equal(sockets.length, 2);
 });
 

@@ -72,7 +72,9 @@ async def render(
         status=status,
     )
     response.headers.update(extra)
-    response.headers["Cache-Control"] = "no-store"
+    # Asked for anew each time; but not `no-store`, which keeps browsers from taking a page back as
+    # it was left.
+    response.headers["Cache-Control"] = "no-cache"
     response.enable_compression()
     return response
 

@@ -105,7 +105,7 @@ export class Connection {
   /** Somebody looks, or the network is back: find out at once whether we are connected. */
   wake() {
     if (this.phase === "refused") return;
-    if (this.phase === "open") this.#expect(PROBE_MS);
+    if (this.phase === "open") this.#expect(PROBE_MS, () => this.connect());
     else if (this.phase !== "connecting" || this.#network.now() - this.askedAt > PROBE_MS) this.connect();
   }
 
@@ -145,13 +145,14 @@ export class Connection {
     this.#onframe(frame);
   }
 
-  /** Whatever is heard within so long puts this off. @param {number} ms */
-  #expect(ms) {
+  /** Whatever is heard within so long puts `otherwise` off.
+   * @param {number} ms @param {() => void} otherwise */
+  #expect(ms, otherwise = () => this.#lost("silence")) {
     this.#network.forget(this.#watch ?? 0);
     this.#watch = this.#network.later(() => {
       // Hidden pages ask so seldom that silence means nothing there.
       if (this.#network.isHidden()) this.#expect(SILENCE_MS);
-      else this.#lost("silence");
+      else otherwise();
     }, ms);
   }
 

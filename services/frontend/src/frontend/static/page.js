@@ -31,6 +31,8 @@ const surroundings = {
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const hosts = given.hosts.length ? given.hosts : [location.host];
 
+const JITTER_MS = 300;
+
 let room = unknown;
 /** What was shown last, so that no number of a run is shown again. */
 let last = { run: "", number: Infinity };
@@ -41,7 +43,7 @@ const finale = new Finale();
 const screen = new Screen();
 const list = messages(given.room);
 const shout = shouting();
-export const keeper = new Timekeeper(surroundings, ping, () => connection.wake());
+export const keeper = new Timekeeper(surroundings, ping, () => connection.connect());
 const beat = new Beat(surroundings, () => keeper.time());
 const connection = new Connection(
   { ...surroundings, random: Math.random, open: (address) => new WebSocket(address), isThere },
@@ -119,7 +121,9 @@ function draw() {
   const shown = showing(room.state, time);
   const run = room.state.run ?? "";
   if (shown.number !== null) {
-    if (run === last.run) shown.number = Math.min(shown.number, last.number);
+    // A clock that is corrected by a little shows no number again; the truth, it does.
+    const isTruth = (showing(room.state, time + JITTER_MS).number ?? 0) > last.number;
+    if (run === last.run && !isTruth) shown.number = Math.min(shown.number, last.number);
     const isZero = shown.number === 0 && last.number === 1 && run === last.run;
     if (shown.number !== last.number) announce(shown.number);
     last = { run, number: shown.number };

@@ -142,7 +142,9 @@ export class Timekeeper {
     const { now, later, forget } = this.#surroundings;
     forget(this.#timer ?? 0);
     const gap = this.#asked < BURST ? BURST_GAP_MS : GAP_MS;
-    this.#timer = later(() => this.#ask(), Math.max(0, this.#sentAt + gap - now()));
+    // A page's own clock that went back must not make it wait.
+    const since = Math.max(0, now() - this.#sentAt);
+    this.#timer = later(() => this.#ask(), Math.max(0, gap - since));
   }
 
   #ask() {
