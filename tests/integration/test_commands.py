@@ -66,3 +66,14 @@ async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: C
             await deaf.start(b"")
     assert refusal.value.code == 503
     assert "can't be reached" in refusal.value.description
+
+
+async def test_garbage_behind_a_run_does_not_hide_it(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    _, started = await ask(bus, "scheduler.start")
+    await bus.request("countdown.main.events", b"garbage", timeout=2)
+    with pytest.raises(Refused) as refusal:
+        await deaf.start(b"")
+    assert json.loads(refusal.value.body)["run"] == started["run"]

@@ -14,11 +14,12 @@ from nats.aio.client import Client
 from nats.js.api import DeliverPolicy, StreamInfo
 from prometheus_client import Counter, Gauge
 
-from protocol import events, subjects
+from protocol import subjects
 
 from .bus import Bus, BusError, bus_errors
 from .consumer import Consumer, consuming, read
 from .logs import logger
+from .rooms import is_event
 from .stream import Entry, epoch_of, open_stream
 
 log = logger(__name__)
@@ -148,7 +149,7 @@ class Follower:
         """Hand over the last event of every room that has none from `before` on."""
         latest = await read(self._bus, client, subjects.ALL_EVENTS, DeliverPolicy.LAST_PER_SUBJECT)
         for entry in latest:
-            if _is_event(entry):
+            if is_event(entry):
                 if entry.seq < before:
                     self._on_entry(entry)
                 continue
@@ -183,14 +184,3 @@ class Follower:
         if reason and reason != self._reason:
             self._reason = reason
             log.warning("not following the stream", reason=reason)
-
-
-def _is_event(entry: Entry) -> bool:
-    place = subjects.parse(entry.subject)
-    if place is None:
-        return False
-    try:
-        events.decode(entry.data, place[0])
-    except events.EventError:
-        return False
-    return True

@@ -54,6 +54,18 @@ def read_event(entry: Entry, room: str) -> Event | None:
         return None
 
 
+def is_event(entry: Entry) -> bool:
+    """Whether an entry tells an event of its room; nothing is logged or counted."""
+    found = subjects.parse(entry.subject)
+    if found is None:
+        return False
+    try:
+        events.decode(entry.data, found[0])
+    except events.EventError:
+        return False
+    return True
+
+
 def place(entry: Entry) -> tuple[str, str] | None:
     """The room and kind of an entry; None, logged and counted, where its subject names no room."""
     found = subjects.parse(entry.subject)

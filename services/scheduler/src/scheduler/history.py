@@ -10,7 +10,7 @@ from protocol.events import Event, Tick
 from protocol.rules import Room
 from runtime.bus import Bus, bus_errors
 from runtime.clock import now
-from runtime.rooms import Rooms, place, read_event
+from runtime.rooms import Rooms, is_event, place, read_event
 from runtime.stream import Entry
 
 from .appends import Appends
@@ -44,8 +44,8 @@ class History:
 
     def fold(self, entry: Entry) -> None:
         """Take in an entry of the stream; our own appends are known already."""
-        if (found := place(entry)) is not None and entry.seq > self._rooms[found[0]].seq:
-            self._take(found[0], entry.seq, read_event(entry, found[0]))
+        if (found := place(entry)) is not None:
+            self._fold(found[0], entry)
 
     async def append(self, event: Event, expected: Room) -> None:
         """Store `event` if `expected` is still all that happened in its room, and fold it.
@@ -60,26 +60,40 @@ class History:
         self._take(event.room, seq, event)
 
     async def refresh(self, name: str) -> None:
-        """Fold the room's last entry as the stream holds it now.
+        """Fold what the stream holds of the room now.
 
         Raises BusError where the stream can't be read.
         """
         with bus_errors("the stream"):
-            entry = await self._last_entry(name)
-        if entry is not None:
-            self._take(name, entry.seq, read_event(entry, name))
-        elif self._rooms[name].seq:
-            # What had happened here has aged out: the next append is the first again.
-            self._rooms.forget(name)
-            self._on_change(name)
+            last = await self._read(name)
+            if last is None:
+                if self._rooms[name].seq:
+                    # What had happened here has aged out: the next append is the first again.
+                    self._rooms.forget(name)
+                    self._on_change(name)
+                return
+            # The last event is the whole state; what is no event says nothing of those before it.
+            while not is_event(last) and (entry := await self._read(name, self._rooms[name].seq)):
+                self._fold(name, entry)
+                if entry.seq >= last.seq:
+                    return
+        self._fold(name, last)
 
-    async def _last_entry(self, name: str) -> Entry | None:
-        subject = subjects.events(name)
+    async def _read(self, name: str, after: int | None = None) -> Entry | None:
+        """The room's last entry, or the next one `after` a sequence; None where there is none."""
+        subject, jetstream = subjects.events(name), self._bus.jetstream
         try:
-            last = await self._bus.jetstream.get_last_msg(subjects.STREAM, subject)
+            if after is None:
+                found = await jetstream.get_last_msg(subjects.STREAM, subject)
+            else:
+                found = await jetstream.get_msg(subjects.STREAM, after + 1, subject, next=True)
         except nats.js.errors.NotFoundError:
             return None
-        return Entry(last.seq or 0, subject, last.data or b"", 0)
+        return Entry(found.seq or 0, subject, found.data or b"", 0)
+
+    def _fold(self, name: str, entry: Entry) -> None:
+        if entry.seq > self._rooms[name].seq:
+            self._take(name, entry.seq, read_event(entry, name))
 
     def _take(self, name: str, seq: int, event: Event | None) -> None:
         if self._rooms.fold(name, seq, event):
