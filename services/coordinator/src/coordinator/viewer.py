@@ -33,6 +33,7 @@ class Audience(Protocol):
     def leave(self, viewer: "Viewer") -> None: ...
     def fall_behind(self, viewer: "Viewer") -> None: ...
     def catch_up(self, viewer: "Viewer") -> None: ...
+    def part_with(self, viewer: "Viewer") -> None: ...
     def end_soon(self, viewer: "Viewer") -> None: ...
     def on_ping(self, viewer: "WebSocketViewer", ping: frames.Ping) -> None: ...
 
@@ -122,6 +123,7 @@ class WebSocketViewer(Viewer):
     def close(self, code: int, reason: str) -> None:
         if not self.is_closing and self.transport is not None:
             self.is_closing = True
+            self.room.part_with(self)
             self.transport.write(wire.close_frame(code, reason))
             self.room.end_soon(self)
 
@@ -211,6 +213,7 @@ class WebSocketViewer(Viewer):
         assert self.transport is not None
         if not self.is_closing:
             self.is_closing = True
+            self.room.part_with(self)
             try:
                 code = Close.parse(data).code
             except ProtocolError:
@@ -243,6 +246,7 @@ class EventStreamViewer(Viewer):
         del code, reason  # an event stream has no word for them; `bye` was said where it is due
         if not self.is_closing and self.transport is not None:
             self.is_closing = True
+            self.room.part_with(self)
             self.transport.write(wire.LAST_CHUNK)
             self.transport.close()
             self.room.end_soon(self)
