@@ -124,7 +124,7 @@ def _lateness(found: Results) -> Iterator[Goal]:
             yield _late(
                 f"{late.rooms:,} rooms in one instant, {who}: all stored",
                 most,
-                late.stored_worst_ms,
+                late.all_stored_ms,
             )
 
 
