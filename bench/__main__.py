@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from bench import build, crowds, edges, fanout, lateness, machine, report, results
 from bench.fanout import Crowd
@@ -15,6 +16,7 @@ from bench.load import Incomplete
 from bench.results import Results
 from bench.servers import SERVERS
 
+T = TypeVar("T")
 
 DISTURBED = 0.15
 """A round in which others had more of the server's core than this is done again."""
@@ -24,7 +26,7 @@ async def fan_out(found: Results, quick: bool) -> None:
     """Every server in turn, and all several times, so that a slow minute hits none alone."""
     rounds = {1000: 1} if quick else {100: 3, 1000: 3, 10_000: 3}
     for viewers, repeats in rounds.items():
-        crowds: dict[str, list[Crowd]] = {}
+        by_server: dict[str, list[Crowd]] = {}
         for turn in range(repeats):
             for server in SERVERS:
                 if server.name in found.left_out:
@@ -44,8 +46,8 @@ async def fan_out(found: Results, quick: bool) -> None:
                 except (Incomplete, TimeoutError, RuntimeError) as error:
                     say(f"  failed: {error}")
                     continue
-                crowds.setdefault(server.name, []).append(crowd)
-        found.crowds[viewers] = [fanout.middle(rounds) for rounds in crowds.values()]
+                by_server.setdefault(server.name, []).append(crowd)
+        found.crowds[viewers] = [fanout.middle(measured) for measured in by_server.values()]
 
 
 async def undisturbed(measure: Callable[[], Awaitable[Crowd]], attempts: int) -> Crowd:
@@ -69,17 +71,30 @@ async def crowd(found: Results, quick: bool) -> None:
 
 async def rooms(found: Results, quick: bool) -> None:
     """The same number of viewers in more and more rooms."""
-    counts = (1, 1000) if quick else (1, 100, 1000)
-    found.rooms = [
-        await crowds.rooms(count, 10_000, seconds=3 if quick else 10) for count in counts
-    ]
+    found.rooms = []
+    for count in (1, 1000) if quick else (1, 100, 1000):
+        rounds = [
+            await crowds.rooms(count, 10_000, seconds=3 if quick else 8)
+            for _ in range(1 if quick else 3)
+        ]
+        found.rooms.append(middle(rounds, lambda rooms: rooms.steady.cpu_us_a_frame))
 
 
 async def ticks(found: Results, quick: bool) -> None:
     """A real scheduler's ticks, from due to received."""
-    found.ticks = [await crowds.ticks(1000, from_=20 if quick else 100, interval_ms=100)]
-    if not quick:
-        found.ticks.append(await crowds.ticks(10_000, from_=20, interval_ms=1000))
+    plans = [(1000, 20, 100)] if quick else [(1000, 100, 100), (10_000, 10, 1000)]
+    found.ticks = []
+    for viewers, from_, interval_ms in plans:
+        rounds = [
+            await crowds.ticks(viewers, from_=from_, interval_ms=interval_ms)
+            for _ in range(1 if quick else 3)
+        ]
+        found.ticks.append(middle(rounds, lambda ticks: ticks.p99_ms))
+
+
+def middle(rounds: Sequence[T], key: Callable[[T], float]) -> T:
+    """The round with the median figure."""
+    return sorted(rounds, key=key)[len(rounds) // 2]
 
 
 async def late(found: Results, quick: bool) -> None:
