@@ -11,7 +11,9 @@ def main() -> None:
     where, service = sys.argv[1:3]
     module, _, path = where.partition(":")
     owner, _, method = path.rpartition(".")
-    setattr(attrgetter(owner)(importlib.import_module(module)), method, _die)
+    broken = attrgetter(owner)(importlib.import_module(module))
+    assert hasattr(broken, method), f"there is no {where} any more"
+    setattr(broken, method, _die)
     sys.argv = sys.argv[:1]
     runpy.run_module(service, run_name="__main__", alter_sys=True)
 

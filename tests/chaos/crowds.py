@@ -18,7 +18,6 @@ from .viewers import Viewer, until, watching
 SILENT = 20
 MESSAGE = b"x" * 4000
 FILLING_MESSAGES = 120
-FILLING_SECONDS = 2.0
 GROWTH_MB = 64.0
 """The most that a coordinator may grow."""
 
@@ -29,13 +28,13 @@ async def never_read(trial: Trial) -> None:
     [coordinator] = stack.coordinators
     [room] = new_rooms(trial)
     async with watching(stack, [room], trial.either(200, 40), trial.random) as viewers:
-        before = await _count(stack, room, viewers, first=15)
+        before = await _count(stack, room, viewers, first=trial.either(15, 3))
         memory, ended = coordinator.process.memory_mb(), await _closed_for_slowness(stack)
         async with _silent_sockets(coordinator, room) as sockets:
             async with stack.client() as client:
                 for _ in range(FILLING_MESSAGES):
                     await client.publish(f"countdown.{room}.message", MESSAGE)
-                    await asyncio.sleep(FILLING_SECONDS / FILLING_MESSAGES)
+                    await asyncio.sleep(trial.either(2.0, 1.0) / FILLING_MESSAGES)
             counting = asyncio.create_task(_count(stack, room, viewers, first=55))
             closing = ended
             while closing < ended + SILENT and not counting.done():

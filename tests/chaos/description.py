@@ -32,7 +32,7 @@ async def tried(trial: Trial) -> None:
             *("--checks", ",".join(CHECKS)),
             *(
                 "--max-examples",
-                str(trial.either(100, 10)),
+                str(trial.either(100, 5)),
                 "--seed",
                 str(trial.random.randrange(10**6)),
             ),

@@ -26,7 +26,7 @@ MEMORY_GROWTH_MB = 8.0
 
 async def come_and_go(trial: Trial) -> None:
     stack, outcome = trial.stack, trial.outcome
-    seconds, minute = trial.either(600.0, 6.0), trial.either(60.0, 1.0)
+    seconds, minute = trial.either(600.0, 5.0), trial.either(60.0, 1.0)
     rooms = new_rooms(trial, ROOMS)
     processes = {"nats": stack.nats} | {
         name: service.process for name, service in stack.services.items()

@@ -22,7 +22,7 @@ CLOSES = {1000, 1002, 1003, 1007, 1008, 1009}
 
 # Each example is a round trip to real processes, on a machine that may be busy.
 fuzzing = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -12,6 +12,14 @@ from .stack import Stack, discard, running
 from .viewers import until, watching
 
 BROKEN = Path(__file__).parent / "broken.py"
+LOOPS = [
+    ("scheduler", "scheduler.deadlines:Deadlines.run"),
+    ("scheduler", "runtime.follower:Follower.run"),
+    ("coordinator", "coordinator.crowd:Crowd.sweep"),
+    ("coordinator", "coordinator.presence:Peers.tell"),
+    ("frontend", "runtime.bus:Bus.run"),
+]
+"""A loop of each service, and what all of them run on."""
 
 
 @pytest.fixture
@@ -21,24 +29,16 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         yield stack
 
 
-@pytest.mark.parametrize(
-    ("service", "loop"),
-    [
-        ("scheduler", "scheduler.deadlines:Deadlines.run"),
-        ("scheduler", "runtime.follower:Follower.run"),
-        ("coordinator", "coordinator.hub:Hub.sweep"),
-        ("coordinator", "coordinator.presence:Peers.tell"),
-        ("frontend", "runtime.bus:Bus.run"),
-    ],
-)
-async def test_a_background_task_that_dies_takes_its_service_down(
-    stack: Stack, service: str, loop: str
-) -> None:
+async def test_a_background_task_that_dies_takes_its_service_down(stack: Stack) -> None:
     """With a traceback and exit status 1, so that a supervisor starts it again."""
-    broken = await stack.add(f"{service}-9", command=[sys.executable, str(BROKEN), loop, service])
-    assert await broken.process.ended() == 1
-    assert "Traceback" in broken.process.log()
-    assert "this loop was broken on purpose" in broken.process.log()
+    for number, (kind, loop) in enumerate(LOOPS, start=2):
+        command = [sys.executable, str(BROKEN), loop, kind]
+        await stack.add(f"{kind}-{number}", command=command)
+    for number, (kind, loop) in enumerate(LOOPS, start=2):
+        broken = stack.services[f"{kind}-{number}"].process
+        assert await broken.ended() == 1, loop
+        assert "Traceback" in broken.log()
+        assert "this loop was broken on purpose" in broken.log()
 
 
 async def test_a_thousand_viewers_are_told_before_the_coordinator_ends(stack: Stack) -> None:
