@@ -59,5 +59,7 @@ ROWS = [
         "11 once; every event and message that was acknowledged is in the stream",
         all_at_once,
         rounds=3,
+        remark="Viewers come back when their own wait is over, which doubles with every try that "
+        "fails, as on the page.",
     )
 ]

@@ -94,5 +94,7 @@ ROWS = [
         cut,
         rounds=3,
         setting=with_a_detour,
+        remark="The kernel drops every packet between that coordinator and NATS, both ways "
+        "(iptables). Its viewers see no number meanwhile, and all of them afterwards.",
     )
 ]

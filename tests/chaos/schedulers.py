@@ -80,6 +80,7 @@ ROWS = [
         rounds=6,
         setting=partial(running, schedulers=1),
         late_limit_ms=5000,
+        remark="A tick is as late as its scheduler was down and took to start.",
     ),
     Row(
         "scheduler-frozen",

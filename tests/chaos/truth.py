@@ -12,6 +12,8 @@ from nats.js.api import DeliverPolicy
 from .stack import Stack
 
 READ_SECONDS = 20.0
+READER = "operator"
+"""Who may answer the flow control of a long replay."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Verdict:
 async def read(stack: Stack) -> list[Fact]:
     """All events that the stream holds, in order; what is no JSON object is left out."""
     facts = []
-    async with stack.client() as client:
+    async with stack.client(READER) as client:
         jetstream = client.jetstream()
         subject = "countdown.*.events"
         info = await jetstream.streams_info()
@@ -81,7 +83,7 @@ async def following(stack: Stack) -> AsyncIterator[list[Fact]]:
         if (fact := _fact(metadata.sequence.stream, at, message.data)) is not None:
             facts.append(fact)
 
-    async with stack.client() as client:
+    async with stack.client(READER) as client:
         await client.jetstream().subscribe(
             "countdown.*.events", stream="COUNTDOWN", ordered_consumer=True, cb=take
         )
