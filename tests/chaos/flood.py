@@ -94,7 +94,7 @@ ROWS = [
         late_limit_ms=100,
         remark="What is more than the server can store is dropped before it waits, since whatever "
         "waits stands before the next tick: at most 256 messages or 256 KB wait. A publisher that "
-        "asks for an acknowledgement is told so, one that does not is not. Of what is stored a room "
-        "is shown 1 MiB at once and 256 KiB a second after it, the same at every coordinator.",
+        "asks for an acknowledgement is told so, one that does not is not. Of what is stored a "
+        "room is shown 1 MiB at once and 256 KiB a second after it, the same at every coordinator.",
     )
 ]
