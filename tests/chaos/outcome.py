@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from . import truth
 from .stack import Stack
+from .stalls import Stalls
 from .viewers import Viewer
 
 NOTICEABLE_MS = 100.0
@@ -42,6 +43,8 @@ class Outcome:
     figures: dict[str, float] = field(default_factory=dict)
     """Other measures, the worst of all rounds."""
     cannot_run: str = ""
+    stalls: Stalls = field(default_factory=Stalls)
+    """The machine's own part in what was late."""
 
     @property
     def holds(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from .outcome import CannotRunError, Outcome
 from .stack import Stack, running
+from .stalls import measured
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ async def carry_out(
     """Play a row so many times on one stack; the same seed throws the same dice."""
     outcome = Outcome()
     try:
-        async with row.setting(folder) as stack:
+        async with measured(folder) as outcome.stalls, row.setting(folder) as stack:
             for number in range(rounds):
                 dice = Random(f"{seed} {row.name} {number}")
                 outcome.rounds += 1
