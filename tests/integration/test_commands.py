@@ -65,7 +65,7 @@ async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: C
         with pytest.raises(Refused) as refusal:
             await deaf.start(b"")
     assert refusal.value.code == 503
-    assert "can't be reached" in refusal.value.description
+    assert "the stream" in refusal.value.description
 
 
 async def test_garbage_behind_a_run_does_not_hide_it(

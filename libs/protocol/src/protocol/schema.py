@@ -1,5 +1,6 @@
 """The JSON Schema of everything that is said, from the types: `python -m protocol.schema`."""
 
+import inspect
 import json
 import sys
 from typing import Any
@@ -31,6 +32,10 @@ def document() -> dict[str, Any]:
         frames.Ping,
     ]
     _, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        if "description" in definition:
+            # Python 3.13 takes the indentation out of docstrings by itself, the others don't.
+            definition["description"] = inspect.cleandoc(definition["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What tminus says on the bus and to viewers",

@@ -10,7 +10,7 @@ from protocol.rules import Room, apply
 from .wire import Wire
 
 MAX_EVENTS = 256
-MAX_MESSAGES = 64
+MAX_MESSAGES = 256
 MAX_FIRST = 64
 """The most frames that a viewer gets who comes for the first time."""
 
