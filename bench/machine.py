@@ -37,6 +37,12 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def take_precedence() -> None:
+    """Go before other programs, where this user may: what is started from here does so, too."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+
+
 def family(pid: int) -> list[int]:
     """The process and all that it started, living."""
     pids = [pid]

@@ -24,8 +24,8 @@ the publisher share the other. All servers deliver the same 122-byte frames to t
 over loopback, in turn, in one run; figures are medians over the rounds. Processor time is what
 the kernel charged to the server's process, its share of the loopback's own work included. The
 load checks that every viewer gets every frame, once and in rising order: a round in which one
-does not is no result. A round in which other programs took more than 15 % of the server's core
-is done again, twice at most. Absolute figures hold for this machine; ratios travel better.
+does not is no result. A round in which other programs took more than 30 % of the server's core
+is done again, once. Absolute figures hold for this machine; ratios travel better.
 """
 FAN_OUT = """
 The coordinator's joins include `hello` and the replay of the room's history; its memory
