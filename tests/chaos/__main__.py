@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -25,12 +26,12 @@ def main() -> int:
     all_rows = [*ROWS, CONTAINERS, *([SOAK] if given.soak else [])]
     rows = [row for row in all_rows if given.row is None or row.name in given.row]
     print(f"seed {given.seed}: make chaos SEED={given.seed} repeats this", flush=True)
-    begun = time.monotonic()
+    begun, other_load = time.monotonic(), os.getloadavg()[1]
     with tempfile.TemporaryDirectory(prefix="tminus-chaos-") as folder:
         outcomes = asyncio.run(_play(rows, Path(folder), given.seed, given.rounds))
     minutes = (time.monotonic() - begun) / 60
     if given.row is None:
-        write(outcomes, given.seed, minutes)
+        write(outcomes, given.seed, minutes, other_load)
     else:
         print("docs/failure-table.md is written only when all rows are played")
     return 0 if all(outcome.holds for _, outcome in outcomes) else 1

@@ -37,27 +37,29 @@ async def _request(client: Client, payload: bytes) -> Reply:
 
 
 async def cancel_anytime(trial: Trial) -> None:
-    rooms = new_rooms(trial, trial.either(50, 20))
+    rooms, interval_ms = new_rooms(trial, trial.either(50, 20)), trial.either(250, 100)
     async with trial.stack.client() as client:
 
         async def start_and_cancel(room: str) -> tuple[str, int]:
             # Spread out, so that what is cancelled is a run and not a crowd.
             await asyncio.sleep(trial.random.random())
-            name = await start(trial.stack, room, interval_ms=100)
-            await asyncio.sleep(trial.random.uniform(0.0, 1.0))
+            name = await start(trial.stack, room, interval_ms=interval_ms)
+            await asyncio.sleep(trial.random.uniform(0.0, interval_ms / 100))
             payload = json.dumps({"room": room}).encode()
             reply = await client.request("scheduler.cancel", payload, timeout=5.0)
             return name, int((reply.headers or {}).get("Nats-Service-Error-Code", "200"))
 
         results = await asyncio.gather(*map(start_and_cancel, rooms))
-    names = [name for name, _ in results]
+    names, codes = [name for name, _ in results], [code for _, code in results]
     facts = await settled(trial.stack, names)
     trial.outcome.judge_stream(facts, names)
     by_run = truth.runs(facts)
     for name, code in results:
-        trial.outcome.demand(code in (200, 404), f"a cancel was answered {code}")
+        trial.outcome.demand(code in (200, 404, 503), f"a cancel was answered {code}")
+        trial.outcome.worst("cancels answered 503 by a slow stream", codes.count(503))
         was_cancelled = by_run[name][-1].type == "cancelled"
-        trial.outcome.demand(was_cancelled == (code == 200), f"run {name}: cancel said {code}")
+        if code != 503:  # which leaves open whether it was stored
+            trial.outcome.demand(was_cancelled == (code == 200), f"run {name}: cancel said {code}")
 
 
 ROWS = [

