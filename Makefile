@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help dev local compose down logs install nats scheduler coordinator frontend \
-        test check page format lock schema chaos bench screenshots
+        test check page format lock schema chaos bench same-instant screenshots
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +12,7 @@ FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The whole stack
 
@@ -116,6 +116,9 @@ chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the 
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	QUICK=$(QUICK) $(BIN)/python -m bench
+
+same-instant: $(INSTALLED) ## How nearly screens change together: the figures in docs/same-instant.md
+	@$(BIN)/python -m tests.browser.same_instant
 
 screenshots: $(INSTALLED) ## The pictures in docs/screenshots
 	@$(BIN)/python -m tests.browser.screenshots

@@ -4,6 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,19 @@ def room() -> str:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Opening]:
     """Opens an address in a browser of its own; an error in the page fails the test."""
+    with opening(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def module_open(browser: Browser) -> Iterator[Opening]:
+    """The same for what several tests of a module look at."""
+    with opening(browser) as open_page:
+        yield open_page
+
+
+@contextmanager
+def opening(browser: Browser) -> Iterator[Opening]:
     contexts = []
     errors: list[str] = []
 

@@ -1,5 +1,6 @@
 """Takes the pictures in docs/screenshots: `make screenshots`."""
 
+import base64
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from .stack import Stack, running
 from .watching import wait_for, wait_green
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
+# A picture behind the overlay: a stage at dusk, bright and dark in places.
+PICTURE = """
+<body style="margin: 0; background:
+  radial-gradient(circle at 72% 28%, #ffe9b8 0 5%, transparent 24%),
+  linear-gradient(#1d2b53 0 20%, #7e4a7a 45%, #f0925f 62%, #f6cf8e 68%, #23303a 68.2%, #101820)">
+<img src="data:image/png;base64,PICTURE">
+"""
 DESKTOP, PHONE, HALL = (1280, 800), (390, 844), (1920, 1080)
 ROOM = "keynote"
 MESSAGES = ["Doors are open, welcome", "Please find your seats", "Lights down"]
@@ -49,6 +57,7 @@ def take(stack: Stack, browser: Browser) -> None:
         "stage-light": opened(HALL, "light", "?view=stage"),
         "stage-dark": opened(HALL, "dark", "?view=stage"),
     }
+    overlay = opened(DESKTOP, "light", "?view=overlay&scale=0.7")
 
     def pictures(moment: str, names: list[str]) -> None:
         for name in names:
@@ -59,10 +68,18 @@ def take(stack: Stack, browser: Browser) -> None:
         stack.send(ROOM, text)
     for name in rooms:
         expect(pages[name].locator("#messages li")).to_have_count(3)
+    expect(pages["stage-dark"].locator("#shout")).to_be_hidden(timeout=10_000)
     pictures("ready", rooms)
+    pages["phone-light"].get_by_text("Options").click()
+    pictures("options", ["phone-light"])
+    pages["phone-light"].get_by_text("Options").click()
     stack.start(ROOM)
     wait_for(pages["desktop-light"], "8")
     pictures("counting", list(pages))
+    seen = overlay.screenshot(omit_background=True)
+    picture = overlay.context.new_page()
+    picture.set_content(PICTURE.replace("PICTURE", base64.b64encode(seen).decode()))
+    picture.screenshot(path=FOLDER / "overlay-on-a-picture.png")
     stack.send(ROOM, "Please silence your phones")
     for page in pages.values():
         expect(page.locator("#shout")).to_be_visible()
@@ -70,6 +87,15 @@ def take(stack: Stack, browser: Browser) -> None:
     wait_for(pages["stage-dark"], "0")
     pages["stage-dark"].wait_for_timeout(600)
     pictures("zero", ["stage-dark", "stage-light", "phone-dark"])
+    stack.start(ROOM)
+    wait_for(pages["stage-dark"], "9")
+    for coordinator in stack.coordinators:
+        coordinator.kill()
+    for name in ("desktop-dark", "phone-light", "stage-dark"):
+        expect(pages[name].locator("html")).to_have_attribute("data-light", "estimating")
+        expect(pages[name].locator("#shout")).to_be_hidden()
+    wait_for(pages["stage-dark"], "5")
+    pictures("estimating", ["desktop-dark", "phone-light", "stage-dark"])
 
 
 if __name__ == "__main__":

@@ -38,12 +38,16 @@ async def _serve(
     way: Way,
     listening: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]]",
 ) -> None:
+    writers: list[asyncio.StreamWriter] = []
+
     async def pair(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
             answers, asks = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             writer.close()
             return
+        writers.append(asks)
         with suppress(asyncio.CancelledError):  # the proxy ends, and its pairs with it
             await asyncio.gather(
                 _carry(reader, asks, way.there, way.jitter),
@@ -55,6 +59,10 @@ async def _serve(
     listening.set_result((asyncio.get_running_loop(), stop, server.sockets[0].getsockname()[1]))
     await stop.wait()
     server.close()
+    for one in writers:
+        one.transport.abort()
+    # A transport lets go of its socket in the next turn of the loop.
+    await asyncio.sleep(0.01)
 
 
 async def _carry(

@@ -1,5 +1,6 @@
 """Everybody can use it: contrast, names, focus, zoom, and what is read out."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ addEventListener("DOMContentLoaded", () => {
 """
 
 
+def needs_axe() -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("no node, so no axe-core")
+    if not AXE.exists():
+        missing("no axe-core: make page fetches it")
+
+
 def found_by_axe(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
     violations = page.evaluate("axe.run().then((results) => results.violations)")
@@ -33,8 +41,7 @@ def found_by_axe(page: Page) -> list[str]:
 def test_axe_finds_nothing(
     stack: Stack, room: str, open_page: Opening, scheme: str, view: str
 ) -> None:
-    if not AXE.exists():
-        missing("no axe-core: run `npm ci` in services/frontend")
+    needs_axe()
     stack.send(room, "hello")
     page = open_page(stack.page(room, view), color_scheme=scheme)
     wait_green(page)
@@ -51,8 +58,7 @@ def test_axe_finds_nothing(
 def test_axe_finds_nothing_where_something_is_wrong(
     own_stack: Stack, room: str, open_page: Opening
 ) -> None:
-    if not AXE.exists():
-        missing("no axe-core: run `npm ci` in services/frontend")
+    needs_axe()
     own_stack.scheduler.kill()
     page = open_page(own_stack.page(room))
     page.get_by_role("button", name="Start").click()

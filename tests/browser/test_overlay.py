@@ -109,11 +109,11 @@ def test_a_stage_shows_by_its_ring_that_it_estimates(
     wait_green(page)
     own_stack.start(room)
     wait_for(page, "9")
-    before = page.locator("#arc-first").evaluate("(arc) => getComputedStyle(arc).borderTopColor")
+    before = page.locator("#arc-first path").evaluate("(arc) => getComputedStyle(arc).stroke")
     for coordinator in own_stack.coordinators:
         coordinator.kill()
     expect(page.locator("html")).to_have_attribute("data-light", "estimating")
-    expect(page.locator("#arc-first")).not_to_have_css("border-top-color", before)
+    expect(page.locator("#arc-first path")).not_to_have_css("stroke", before)
     expect(page.locator(".track")).not_to_have_css("stroke-dasharray", "none")
 
 

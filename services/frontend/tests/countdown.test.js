@@ -20,6 +20,12 @@ test("it says when there is something else to be seen", () => {
   assert.equal(at(10_000).nextAt, null);
 });
 
+test("zero is not seen early, though it is known", () => {
+  const known = (ms) => at(ms, { status: "finished", remaining: 0 });
+  assert.deepEqual([known(9999).status, known(9999).number], ["running", 1]);
+  assert.deepEqual([known(10_000).status, known(10_000).number], ["finished", 0]);
+});
+
 test("before the first number there is none", () => {
   const early = at(-1, { status: "scheduled", remaining: null });
   assert.deepEqual([early.status, early.number, early.nextAt], ["scheduled", null, START + DELAY_MS]);

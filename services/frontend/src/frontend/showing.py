@@ -32,12 +32,12 @@ class Showing(Struct, frozen=True, kw_only=True):
     @property
     def first_half(self) -> float:
         """By how much the right half of the ring has turned (`static/ring.js`)."""
-        return 45 + min(self.gap, 180)
+        return min(self.gap, 180)
 
     @property
     def second_half(self) -> float:
         """By how much the left half of the ring has turned."""
-        return 225 + max(self.gap - 180, 0)
+        return self.gap - 179 if self.gap > 180 else 0
 
 
 def first(state: State | None, now_ms: float, is_clock: bool) -> Showing:

@@ -10,12 +10,15 @@ import { find } from "./page-parts.js";
 
 /** What the eye can't see needs no correction. */
 const TOLERANCE_MS = 30;
+/** So slow a turn is smooth at thirty frames a second, and costs half of sixty. */
+const FRAME_MS = 33;
 
-/** The three parts, and by how much each has turned before, halfway, and after. */
+/** The three parts: after which part of the whole each has turned by how many degrees. The second
+ * half begins a degree early, for the first to join it without a seam, until it turns itself. */
 const PARTS = /** @type {const} */ ([
-  ["arc-first", [45, 225, 225]],
-  ["arc-second", [225, 225, 405]],
-  ["arc-cap", [0, 180, 360]],
+  ["arc-first", [[0, 0], [0.5, 180], [1, 180]]],
+  ["arc-second", [[0, 0], [0.5, 0], [0.5, 1], [1, 181]]],
+  ["arc-cap", [[0, 0], [1, 360]]],
 ]);
 
 export class Ring {
@@ -40,9 +43,15 @@ export class Ring {
   #begin(length) {
     for (const turn of this.#turns) turn.cancel();
     this.#length = length;
-    this.#turns = PARTS.flatMap(([id, degrees]) => {
-      const frames = degrees.map((angle) => ({ transform: `rotate(${angle}deg)` }));
-      const turn = find(id)?.animate(frames, { duration: length || 1, iterations: length ? Infinity : 1, fill: "both" });
+    const timing = {
+      duration: length || 1,
+      iterations: length ? Infinity : 1,
+      fill: /** @type {const} */ ("both"),
+      easing: length ? `steps(${Math.ceil(length / FRAME_MS)})` : "linear",
+    };
+    this.#turns = PARTS.flatMap(([id, turned]) => {
+      const frames = turned.map(([offset, angle]) => ({ offset, transform: `rotate(${angle}deg)` }));
+      const turn = find(id)?.animate(frames, timing);
       if (turn && !length) turn.pause();
       return turn ? [turn] : [];
     });
