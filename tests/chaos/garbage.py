@@ -114,7 +114,8 @@ async def _into_presence(trial: Trial, payloads: list[bytes]) -> None:
 async def _into_web_sockets(
     trial: Trial, service: Service, room: str, payloads: list[bytes]
 ) -> None:
-    """Each ends its connection, and no other, with a code that says why."""
+    """Each ends its connection, and no other, with a code that says why, and is counted."""
+    before = await trial.stack.metric(service, "tminus_viewers_refused_total")
     for payload in [*payloads, b"z" * (1 << 20)]:
         async with trial.stack.http.ws_connect(service.url(f"/ws/connect?room={room}")) as socket:
             text = payload.decode(errors="replace")
@@ -124,6 +125,10 @@ async def _into_web_sockets(
                     pass
             code = socket.close_code
             trial.outcome.demand(code in (1003, 1007, 1009), f"a socket was closed with {code}")
+    refused = await trial.stack.metric(service, "tminus_viewers_refused_total") - before
+    trial.outcome.demand(
+        refused == len(payloads) + 1, f"{refused:.0f} of {len(payloads) + 1} frames were counted"
+    )
 
 
 async def _into_http(trial: Trial, service: Service, payloads: list[bytes]) -> None:

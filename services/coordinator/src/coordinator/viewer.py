@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Generator, Iterable
 from typing import ClassVar, Protocol
 
+from prometheus_client import Counter
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
@@ -20,11 +21,14 @@ MAX_FRAMES_A_SECOND = 10
 
 NORMAL = 1000
 GOING_AWAY = 1001
+PROTOCOL_ERROR = 1002
 UNSUPPORTED = 1003
 INVALID_DATA = 1007
 POLICY = 1008
 TOO_BIG = 1009
 TRY_AGAIN_LATER = 1013
+
+_refused = Counter("tminus_viewers_refused_total", "Viewers ended for what they sent.", ["code"])
 
 
 class Audience(Protocol):
@@ -148,18 +152,25 @@ class WebSocketViewer(Viewer):
                 else:
                     break
         except PayloadTooBig:
+            self._go_deaf()
             self._refuse(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
             return
         except ProtocolError as error:
-            self._refuse(1002, str(error)[:100])
+            self._go_deaf()
+            self._refuse(PROTOCOL_ERROR, str(error)[:100])
             return
         self._parser, self._reader = parser, reader if parser is not None else None
 
-    def _refuse(self, code: int, reason: str) -> None:
-        """Close, and read nothing more: where the next frame begins is not known."""
+    def _go_deaf(self) -> None:
+        """Read nothing more: where the next frame begins is not known."""
         self._is_deaf = True
         self._parser = self._reader = None
-        self.close(code, reason)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """Count and close for something that the viewer has sent."""
+        if not self.is_closing:
+            _refused.labels(code).inc()
+            self.close(code, reason)
 
     def eof_received(self) -> None:
         """The default: the transport closes."""
@@ -168,7 +179,7 @@ class WebSocketViewer(Viewer):
         if self.transport is None or (self.is_closing and frame.opcode is not Opcode.CLOSE):
             return
         if not self._may_send():
-            self.close(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
+            self._refuse(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
             return
         match frame.opcode:
             case Opcode.TEXT if self._partial is None:
@@ -180,15 +191,15 @@ class WebSocketViewer(Viewer):
             case Opcode.PONG:
                 pass
             case Opcode.BINARY:
-                self.close(UNSUPPORTED, "binary frames are not taken")
+                self._refuse(UNSUPPORTED, "binary frames are not taken")
             case Opcode.CLOSE:
                 self._on_close(bytes(frame.data))
             case _:
-                self.close(1002, "a frame out of place")
+                self._refuse(PROTOCOL_ERROR, "a frame out of place")
 
     def _on_text(self, data: bytes, is_last: bool) -> None:
         if len(data) > frames.MAX_INBOUND_BYTES:
-            self.close(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
+            self._refuse(TOO_BIG, f"over {frames.MAX_INBOUND_BYTES} bytes")
         elif not is_last:
             self._partial = data
         else:
@@ -199,12 +210,12 @@ class WebSocketViewer(Viewer):
         try:
             data.decode()
         except UnicodeDecodeError:
-            self.close(INVALID_DATA, "not UTF-8")
+            self._refuse(INVALID_DATA, "not UTF-8")
             return
         try:
             ping = frames.decode_ping(data)
         except frames.FrameError as error:
-            self.close(UNSUPPORTED, str(error)[:100])
+            self._refuse(UNSUPPORTED, str(error)[:100])
             return
         self.room.on_ping(self, ping)
 
@@ -217,7 +228,7 @@ class WebSocketViewer(Viewer):
             try:
                 code = Close.parse(data).code
             except ProtocolError:
-                code = 1002
+                code = PROTOCOL_ERROR
             answer = wire.close_frame(code, "") if code != 1005 else wire.EMPTY_CLOSE_FRAME
             self.transport.write(answer)
         self.transport.close()
