@@ -10,6 +10,7 @@ import nats
 import pytest
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
+from structlog.testing import capture_logs
 
 from harness import (
     NatsServer,
@@ -66,6 +67,21 @@ async def test_a_wrong_password_is_said_in_words(tmp_path: Path, serve_coordinat
         await until(is_said)
     finally:
         server.kill()
+
+
+async def test_an_outage_is_one_line_in_the_log_and_tells_no_password(
+    nats_server: NatsServer, serve_coordinator: Serve
+) -> None:
+    url = nats_server.url.replace("//", "//somebody:secret@")
+    with capture_logs() as logs:
+        coordinator = await serve_coordinator(nats_url=url)
+        nats_server.kill()
+        await until_ready(coordinator, 503)
+        nats_server.start()
+        await until_ready(coordinator)
+    warnings = [line["event"] for line in logs if line["log_level"] == "warning"]
+    assert warnings == ["no connection to NATS"]
+    assert "secret" not in str(logs)
 
 
 async def test_a_run_survives_the_bus_being_killed(

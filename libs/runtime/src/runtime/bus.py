@@ -1,6 +1,7 @@
 """The connection to NATS: made in the background, kept for ever, and requests over it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Never
@@ -85,6 +86,7 @@ class Bus:
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
         self._reason = "not connected yet"
+        self._is_told = False
         self.on_disconnect: list[Callable[[], None]] = []
 
     @property
@@ -198,7 +200,8 @@ class Bus:
         self._reason = ""
         self._connected.set()
         _is_connected.set(1)
-        log.info("connected to NATS", url=self._settings.nats_url)
+        self._is_told = False
+        log.info("connected to NATS", url=_without_password(self._settings.nats_url))
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
@@ -213,16 +216,20 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         _errors.inc()
-        if self.is_connected:
+        is_broken = isinstance(error, nats.errors.StaleConnectionError | OSError)
+        if not self.is_connected:
+            self._say(_words(error), is_news=not is_broken)
+        elif not is_broken:  # else the client says at once that it is disconnected
             log.warning("NATS reported an error", error=_words(error))
-        else:
-            self._say(_words(error))
 
-    def _say(self, reason: str) -> None:
-        """Log why there is no connection, once for as long as the reason stays the same."""
-        if reason != self._reason:
-            self._reason = reason
-            log.warning("no connection to NATS", reason=reason, url=self._settings.nats_url)
+    def _say(self, reason: str, is_news: bool = False) -> None:
+        """Log why there is no connection: once, and again where the reason is another kind."""
+        is_news = is_news and reason != self._reason
+        self._reason = reason
+        if is_news or not self._is_told:
+            self._is_told = True
+            url = _without_password(self._settings.nats_url)
+            log.warning("no connection to NATS", reason=reason, url=url)
 
 
 BUS = web.AppKey("bus", Bus)
@@ -248,6 +255,10 @@ async def _close(client: Client) -> None:
     with suppress(BusError), bus_errors("closing"):
         async with asyncio.timeout(1.0):
             await client.close()
+
+
+def _without_password(urls: str) -> str:
+    return re.sub(r"//[^/@,]*@", "//", urls)
 
 
 def _words(error: Exception) -> str:
