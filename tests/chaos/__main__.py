@@ -31,7 +31,7 @@ def main() -> int:
         outcomes = asyncio.run(_play(rows, Path(folder), given.seed, given.rounds))
     minutes = (time.monotonic() - begun) / 60
     if given.row is None:
-        write(outcomes, given.seed, minutes, other_load)
+        write(outcomes, [] if given.soak else [SOAK], given.seed, minutes, other_load)
     else:
         print("docs/failure-table.md is written only when all rows are played")
     return 0 if all(outcome.holds for _, outcome in outcomes) else 1

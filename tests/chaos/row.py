@@ -44,6 +44,8 @@ class Row:
     """The most that a tick may be late: over it the row is slow, which a busy machine may cause."""
     right_limit_seconds: float = math.inf
     """The same for the last outdated number on a viewer."""
+    is_on_request: bool = False
+    """Played only when it is asked for; what the page says of it stays there meanwhile."""
     remark: str = ""
     """What a reader has to know to read the figures."""
 

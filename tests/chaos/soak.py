@@ -137,5 +137,6 @@ ROW = Row(
     come_and_go,
     rounds=1,
     late_limit_ms=100,
+    is_on_request=True,
     remark="Runs have 200 ms between ticks: a hundred ticks a second in all rooms together.",
 )

