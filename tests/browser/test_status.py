@@ -108,10 +108,23 @@ def test_screens_report_and_the_page_says_how_many_are_in_step(
     for page in pages:
         wait_green(page)
     stack.start(room, **{"from": 100})
+    stack.send(room, "hello")
     pages[0].get_by_text("In step", exact=True).click()
     expect(pages[0].locator("#screens")).to_have_text(
         re.compile(r"^3 of 3 screens in step, worst ± \d+ ms$")
     )
-    screens = stack.ask("GET", f"/api/rooms/{room}")[1]["screens"]
-    assert screens["reporting"] == screens["in_step"] == 3
-    assert 0 < screens["worst_error_ms"] < 100
+
+
+def test_a_page_that_gets_no_socket_counts_by_what_it_was_told(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page("about:blank")
+    page.route_web_socket(re.compile("/ws/connect"), lambda socket: socket.close(code=4000))
+    stack.start(room, **{"from": 8})
+    page.goto(stack.page(room))
+    wait_for(page, "4")
+    # The coordinator is there and takes others, so this is a refusal; but the number goes on.
+    assert light(page) == "red"
+    wait_for(page, "0")
+    seen = [int(text) for text in shown(page)]
+    assert seen == list(range(seen[0], -1, -1))

@@ -28,6 +28,11 @@ test("a lost connection during a run is an estimate, with how old it is and when
   assert.deepEqual(told({ silentFor: 3200 }), ["estimating", "estimating, last heard 4 s ago"]);
 });
 
+test("a run that only the page itself told of is an estimate", () => {
+  const told = status({ ...WELL, phase: "waiting", silentFor: null, retryIn: 900 });
+  assert.deepEqual([told.light, told.words], ["estimating", "estimating, next try in 1 s"]);
+});
+
 test("a late tick is an estimate though the connection is well", () => {
   assert.deepEqual(told({ isLate: true }), ["estimating", "estimating, a tick is late"]);
 });
@@ -35,11 +40,11 @@ test("a late tick is an estimate though the connection is well", () => {
 test("waiting without a run is amber, with a button", () => {
   const waiting = status({ ...WELL, phase: "waiting", silentFor: null, retryIn: 900, isCounting: false });
   assert.deepEqual(waiting, { light: "amber", words: "next try in 1 s", canTry: true });
-  assert.deepEqual(told({ phase: "connecting", silentFor: null })[0], "amber");
+  assert.deepEqual(told({ phase: "connecting", silentFor: null, isCounting: false })[0], "amber");
 });
 
 test("an offline device waits for the network", () => {
-  const words = told({ phase: "waiting", silentFor: null, isOnline: false })[1];
+  const words = told({ phase: "waiting", silentFor: null, isOnline: false, isCounting: false })[1];
   assert.equal(words, "this device is offline");
 });
 

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from protocol import subjects
 from protocol.frames import RoomReply
-from runtime.clock import now_ms
+from runtime.clock import now, now_ms
 
 from . import asking, showing, views
 from .assets import ASSETS
 from .headers import NONCE
 from .refusals import Refused
-from .settings import SETTINGS
+from .settings import SETTINGS, Settings
 
 
 async def main_room(request: web.Request) -> web.Response:
@@ -66,7 +66,7 @@ async def render(
             "control": control,
             "given": given or {},
             "needs_token": bool(settings.control_token),
-            "data": _data(settings.socket_hosts, settings.socket_path, room, reply),
+            "data": _data(settings, room, reply),
             **_frame(request),
         },
         status=status,
@@ -102,5 +102,11 @@ def _frame(request: web.Request) -> dict[str, object]:
     }
 
 
-def _data(hosts: list[str], path: str, room: str, reply: RoomReply | None) -> dict[str, object]:
-    return {"hosts": hosts, "path": path, "room": room, "reply": msgspec.to_builtins(reply)}
+def _data(settings: Settings, room: str, reply: RoomReply | None) -> dict[str, object]:
+    return {
+        "hosts": settings.socket_hosts,
+        "path": settings.socket_path,
+        "room": room,
+        "reply": msgspec.to_builtins(reply),
+        "now": now(),
+    }

@@ -18,7 +18,7 @@ import { Screen } from "./screen.js";
 import { milliseconds, status } from "./status.js";
 import { Timekeeper } from "./timekeeper.js";
 
-/** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null}} */
+/** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number}} */
 const given = JSON.parse(find("data")?.textContent ?? "");
 const root = document.documentElement;
 const surroundings = {
@@ -31,6 +31,7 @@ const surroundings = {
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const hosts = given.hosts.length ? given.hosts : [location.host];
 
+/** A correction of the clock by less shows no number again. */
 const JITTER_MS = 300;
 
 let room = unknown;
@@ -71,7 +72,8 @@ function ping(id) {
   // A hidden page shows nothing on time, so it claims nothing.
   const claims = keeper.isKnown && !surroundings.isHidden();
   const error = Math.ceil(keeper.bound() * 10) / 10;
-  return connection.send({ type: "ping", id, ...(claims && { seq: room.stateSeq, error_ms: error }) });
+  const seq = Math.max(room.seq, room.stateSeq);
+  return connection.send({ type: "ping", id, ...(claims && { seq, error_ms: error }) });
 }
 
 /** @param {Frame} frame */
@@ -121,7 +123,7 @@ function draw() {
   const shown = showing(room.state, time);
   const run = room.state.run ?? "";
   if (shown.number !== null) {
-    // A clock that is corrected by a little shows no number again; the truth, it does.
+    // What was shown is not shown again, unless it is the truth.
     const isTruth = (showing(room.state, time + JITTER_MS).number ?? 0) > last.number;
     if (run === last.run && !isTruth) shown.number = Math.min(shown.number, last.number);
     const isZero = shown.number === 0 && last.number === 1 && run === last.run;
@@ -161,7 +163,7 @@ function light() {
     isLate: counting && showing(room.state, keeper.time(now)).isLate,
   });
   root.dataset.light = shown.light;
-  root.toggleAttribute("data-doubt", shown.light === "estimating" || shown.light === "red" || (shown.light === "amber" && connection.phase !== "open"));
+  root.toggleAttribute("data-doubt", shown.light !== "green" && (shown.light !== "amber" || connection.phase !== "open"));
   const box = find("status");
   if (box) box.dataset.light = shown.light;
   find("now")?.toggleAttribute("hidden", !shown.canTry);
@@ -194,6 +196,12 @@ root.dataset.live = "";
 root.removeAttribute("data-plain");
 sessionStorage.removeItem("again");
 if (given.reply) room = { ...unknown, state: given.reply.state };
+const [load] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+// A page that comes from a cache tells an old time.
+if (load && load.type !== "back_forward" && load.transferSize > 0) {
+  keeper.guess({ sent: load.requestStart, received: load.responseEnd, server: given.now });
+  draw();
+}
 screen.counting(isCounting());
 connection.connect();
 setInterval(() => {

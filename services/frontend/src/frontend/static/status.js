@@ -37,10 +37,9 @@ export function status(facts) {
   const canTry = facts.phase === "waiting";
   if (facts.isTurnedAway && facts.phase !== "open")
     return { light: "red", words: join("the coordinator does not take this page, or is full", next), canTry };
-  if (facts.silentFor === null) return { light: "amber", words: next || "connecting", canTry };
-  const heard = `last heard ${seconds(facts.silentFor)} ago`;
+  const heard = facts.silentFor === null ? "" : `last heard ${seconds(facts.silentFor)} ago`;
   if (facts.isCounting) return { light: "estimating", words: join("estimating", heard, next), canTry };
-  return { light: "amber", words: join(next, heard), canTry };
+  return { light: "amber", words: join(next, heard) || "connecting", canTry };
 }
 
 /** A bound as it is read, never less than it is. @param {number} ms */

@@ -76,6 +76,12 @@ export class Timekeeper {
     return Math.min(this.#clock.likely(), this.bound());
   }
 
+  /** What the page itself was told of the time, until a coordinator tells more.
+   * @param {import("./clock.js").Sample} sample */
+  guess(sample) {
+    this.#take(sample);
+  }
+
   /** A connection begins: what it took to get its first word is the first sample.
    * @param {string} instance @param {number} asked @param {number} server */
   begin(instance, asked, server) {
