@@ -24,6 +24,7 @@ DISTURBED = 0.3
 
 async def fan_out(found: Results, quick: bool) -> None:
     """Every server in turn, and all several times, so that a slow minute hits none alone."""
+    found.failed = []
     rounds = {1000: 1} if quick else {100: 2, 1000: 3, 10_000: 2}
     for viewers, repeats in rounds.items():
         by_server: dict[str, list[Crowd]] = {}
@@ -44,6 +45,7 @@ async def fan_out(found: Results, quick: bool) -> None:
                         attempts=2 if viewers == 1000 and not quick else 1,
                     )
                 except (Incomplete, TimeoutError, RuntimeError) as error:
+                    found.failed.append(f"{server.name} with {viewers:,} viewers: {error}")
                     say(f"  failed: {error}")
                     continue
                 by_server.setdefault(server.name, []).append(crowd)

@@ -5,13 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
+import nats.errors
+from nats.aio.client import Client
 
 from bench.bus import Voice, connected, nats_server
-from bench.fanout import Steady, settle, stream, warm_up
+from bench.fanout import Steady, admitted, settle, stream, warm_up
 from bench.load import load
 from bench.machine import cpu_seconds, resident_bytes
 from bench.programs import free_port, python, running
 from bench.servers import TMINUS, serving
+
+READY_SECONDS = 15.0
 
 
 class Joins(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +177,8 @@ async def ticks(viewers: int, *, from_: int, interval_ms: int) -> Ticks:
         connected(bus) as client,
         load(port, ("--hello", "--stamp-ms", '"due":')) as crowd,
     ):
+        await admitted(port, ("--hello",))
+        await answering(client)
         await crowd.join(viewers, seconds=60)
         await crowd.reset()
         terms = {"from": from_, "interval_ms": interval_ms, "starts_at": None}
@@ -196,3 +202,15 @@ async def scheduler(url: str, instance: str, core: int | None = None) -> AsyncIt
     settings = {"PORT": str(port), "NATS_URL": url, "INSTANCE": instance}
     async with running(instance, python("scheduler"), core=core, port=port, environment=settings):
         yield
+
+
+async def answering(client: Client) -> None:
+    """Wait until a scheduler answers; a request that is not valid changes nothing."""
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            try:
+                await client.request("scheduler.cancel", b'{"room":"no such room"}', timeout=1)
+            except nats.errors.Error:
+                await asyncio.sleep(0.1)
+            else:
+                return

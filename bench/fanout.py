@@ -1,6 +1,8 @@
 """What it costs a server to deliver: processor a frame, latency, bursts, memory a viewer, joins."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from statistics import median
 
 import msgspec
@@ -81,8 +83,20 @@ async def measure(server: Server, viewers: int, *, seconds: float, bursts: int) 
             )
 
 
+async def admitted(port: int, options: Sequence[str]) -> None:
+    """Wait until the server takes viewers: it listens before it is ready."""
+    for _ in range(100):
+        async with load(port, options) as one:
+            with suppress(Incomplete):
+                await one.join(1)
+                return
+        await asyncio.sleep(0.1)
+    raise Incomplete("no viewer is taken")
+
+
 async def warm_up(port: int, options: Sequence[str], voice: Voice) -> None:
     """A few viewers and messages first, so that nothing is measured that happens once in a life."""
+    await admitted(port, options)
     async with load(port, options) as few:
         await few.join(WARMING_VIEWERS)
         await settle(few, voice, WARMING_VIEWERS)

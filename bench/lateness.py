@@ -7,17 +7,15 @@ from contextlib import AsyncExitStack
 from statistics import median
 
 import msgspec
-import nats.errors
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bench.bus import connected, nats_server
-from bench.crowds import scheduler
+from bench.crowds import answering, scheduler
 
 FROM = 10
 INTERVAL_MS = 1000
 LEAD_SECONDS = 3.0
-READY_SECONDS = 15.0
 STARTS_AT_ONCE = 50
 
 
@@ -53,7 +51,7 @@ async def lateness(*, schedulers: int, rooms: int, spread: bool, sync_always: bo
         for index in range(schedulers):
             await stack.enter_async_context(scheduler(bus.url, f"scheduler-{index + 1}"))
         client = await stack.enter_async_context(connected(bus))
-        await _ready(client)
+        await answering(client)
         begin_ms = round((time.time() + LEAD_SECONDS + rooms / 400) * 1000)
         starts = [begin_ms + (index * 1000 // rooms if spread else 0) for index in range(rooms)]
         limit = asyncio.Semaphore(STARTS_AT_ONCE)
@@ -87,18 +85,6 @@ async def lateness(*, schedulers: int, rooms: int, spread: bool, sync_always: bo
             stored_worst_ms=max(stored),
             all_stored_ms=median(last.values()),
         )
-
-
-async def _ready(client: Client) -> None:
-    """Wait until a scheduler answers; a request that is not valid changes nothing."""
-    async with asyncio.timeout(READY_SECONDS):
-        while True:
-            try:
-                await client.request("scheduler.cancel", b'{"room":"no such room"}', timeout=1)
-            except nats.errors.Error:
-                await asyncio.sleep(0.1)
-            else:
-                return
 
 
 async def _start(client: Client, limit: asyncio.Semaphore, room: str, starts_at: int) -> None:

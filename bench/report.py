@@ -78,8 +78,9 @@ def _head(found: Results) -> str:
     if found.is_quick:
         when += " A quick run."
     left_out = [f"Left out: `{name}`, {why}." for name, why in sorted(found.left_out.items())]
-    paragraphs = [_prose(INTRODUCTION), _prose(METHOD), _prose(when), *map(_prose, left_out)]
-    return "# Performance\n\n" + "\n\n".join(paragraphs)
+    failed = [f"Not got through: {what}." for what in dict.fromkeys(found.failed)]
+    paragraphs = [INTRODUCTION, METHOD, when, *left_out, *failed]
+    return "# Performance\n\n" + "\n\n".join(map(_prose, paragraphs))
 
 
 def _goals(found: Results) -> str:

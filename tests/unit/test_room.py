@@ -21,6 +21,9 @@ class Wire(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
+    def close(self) -> None:
+        """The test looks at what was written; there is nothing to close."""
+
     def is_closing(self) -> bool:
         return False
 
@@ -48,8 +51,10 @@ def entries(count: int) -> list[Entry]:
     return stored
 
 
-def join(hub: Hub, after: int | None = None) -> tuple[EventStreamViewer, Wire]:
-    wire = Wire()
+def join(
+    hub: Hub, after: int | None = None, wire: Wire | None = None
+) -> tuple[EventStreamViewer, Wire]:
+    wire = wire or Wire()
     room = hub.room("main")
     viewer = EventStreamViewer(room)
     hub.crowd.welcome(viewer)
@@ -140,3 +145,48 @@ async def test_another_stream_is_told_in_one_piece_once_it_is_known() -> None:
     hello = [frame for frame in wire.frames if frame["type"] == "hello"][-1]
     assert (hello["epoch"], hello["complete"], hello["replayed"]) == ("epoch-2", False, 4)
     assert wire.seqs == [1, 2, 3, 1, 2, 3, 4]
+
+
+async def test_the_number_of_viewers_goes_with_the_next_frame() -> None:
+    hub = await new_hub()
+    _, wire = join(hub)
+    hub.tell_viewers(hub.room("main"))
+    await asyncio.sleep(0)
+    assert [frame["type"] for frame in wire.frames] == ["hello"]
+    hub.take_in(entries(1)[0])
+    await asyncio.sleep(0)
+    assert [frame["type"] for frame in wire.frames] == ["hello", "started", "viewers"]
+
+
+async def test_the_number_of_viewers_goes_alone_where_no_other_frame_comes() -> None:
+    hub = await new_hub()
+    _, wire = join(hub)
+    for _ in range(2):
+        hub.tell_viewers(hub.room("main"))
+    await asyncio.sleep(0)
+    assert [frame["type"] for frame in wire.frames] == ["hello", "viewers"]
+
+
+async def test_those_who_came_first_are_told_first() -> None:
+    hub = await new_hub()
+    told: list[Wire] = []
+
+    class Listening(Wire):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            told.append(self)
+
+    wires = [join(hub, wire=Listening())[1] for _ in range(100)]
+    told.clear()
+    hub.take_in(entries(1)[0])
+    await asyncio.sleep(0)
+    assert told == wires
+
+
+async def test_nothing_is_sent_after_the_end_of_a_stream() -> None:
+    hub = await new_hub()
+    viewer, wire = join(hub)
+    viewer.close(1013, "too slow")
+    before = wire.written
+    hub.take_in(entries(1)[0])
+    await asyncio.sleep(0)
+    assert wire.written == before
