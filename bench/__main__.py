@@ -23,33 +23,37 @@ DISTURBED = 0.3
 
 
 async def fan_out(found: Results, quick: bool) -> None:
+    """The crowd by which servers are compared: 1,000 viewers."""
+    plan = {"rounds": 1, "seconds": 2, "bursts": 1} if quick else {"bursts": 2}
+    await compare(found, 1000, **plan)
+
+
+async def growth(found: Results, quick: bool) -> None:
+    """A tenth of that crowd, and ten times as many."""
+    if not quick:
+        await compare(found, 100, rounds=2, bursts=0)
+        await compare(found, 10_000, rounds=2, bursts=0)
+
+
+async def compare(
+    found: Results, viewers: int, *, rounds: int = 3, seconds: int = 5, bursts: int
+) -> None:
     """Every server in turn, and all several times, so that a slow minute hits none alone."""
-    found.failed = []
-    rounds = {1000: 1} if quick else {100: 2, 1000: 3, 10_000: 2}
-    for viewers, repeats in rounds.items():
-        by_server: dict[str, list[Crowd]] = {}
-        for turn in range(repeats):
-            for server in SERVERS:
-                if server.name in found.left_out:
-                    continue
-                say(f"{viewers} viewers, round {turn + 1}: {server.name}")
-                try:
-                    crowd = await undisturbed(
-                        partial(
-                            fanout.measure,
-                            server,
-                            viewers,
-                            seconds=2 if quick else 5,
-                            bursts=0 if viewers != fanout.BURST_VIEWERS else 1 if quick else 3,
-                        ),
-                        attempts=2 if viewers == 1000 and not quick else 1,
-                    )
-                except (Incomplete, TimeoutError, RuntimeError) as error:
-                    found.failed.append(f"{server.name} with {viewers:,} viewers: {error}")
-                    say(f"  failed: {error}")
-                    continue
-                by_server.setdefault(server.name, []).append(crowd)
-        found.crowds[viewers] = [fanout.middle(measured) for measured in by_server.values()]
+    by_server: dict[str, list[Crowd]] = {}
+    for turn in range(rounds):
+        for server in SERVERS:
+            if server.name in found.left_out:
+                continue
+            say(f"{viewers} viewers, round {turn + 1}: {server.name}")
+            measure = partial(fanout.measure, server, viewers, seconds=seconds, bursts=bursts)
+            try:
+                crowd = await undisturbed(measure, attempts=1 if rounds == 1 else 2)
+            except (Incomplete, TimeoutError, RuntimeError) as error:
+                found.failed[f"{server.name} with {viewers:,} viewers"] = str(error)
+                say(f"  failed: {error}")
+                continue
+            by_server.setdefault(server.name, []).append(crowd)
+    found.crowds[viewers] = [fanout.middle(measured) for measured in by_server.values()]
 
 
 async def undisturbed(measure: Callable[[], Awaitable[Crowd]], attempts: int) -> Crowd:
@@ -132,6 +136,7 @@ async def ways(found: Results, quick: bool) -> None:
 
 PARTS: dict[str, Callable[[Results, bool], Awaitable[None]]] = {
     "fanout": fan_out,
+    "growth": growth,
     "crowd": crowd,
     "rooms": rooms,
     "ticks": ticks,

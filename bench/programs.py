@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import CACHE
+from bench.machine import CACHE, ROOT
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -63,7 +63,9 @@ async def _listening(name: str, process: asyncio.subprocess.Process, port: int, 
     async with asyncio.timeout(START_SECONDS):
         while True:
             if process.returncode is not None:
-                raise RuntimeError(f"{name} ended with {process.returncode}: see {log}")
+                raise RuntimeError(
+                    f"{name} ended with {process.returncode}: see {log.relative_to(ROOT)}"
+                )
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:

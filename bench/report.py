@@ -78,7 +78,7 @@ def _head(found: Results) -> str:
     if found.is_quick:
         when += " A quick run."
     left_out = [f"Left out: `{name}`, {why}." for name, why in sorted(found.left_out.items())]
-    failed = [f"Not got through: {what}." for what in dict.fromkeys(found.failed)]
+    failed = [f"Not got through: {what}, {why}." for what, why in sorted(found.failed.items())]
     paragraphs = [INTRODUCTION, METHOD, when, *left_out, *failed]
     return "# Performance\n\n" + "\n\n".join(map(_prose, paragraphs))
 

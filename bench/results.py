@@ -21,7 +21,7 @@ class Results(msgspec.Struct, kw_only=True):
     is_quick: bool = False
     machine: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     """Rounds that a server did not get through, and why."""
     crowds: dict[int, list[Crowd]] = {}
     """By viewers: the median round of each server."""
