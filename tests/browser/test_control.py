@@ -79,7 +79,7 @@ def test_a_start_at_a_time_of_day_goes_by_the_servers_clock(
     wait_green(page)
     at = int(time.time() / 60 + 4) * 60
     page.get_by_text("Options").click()
-    page.get_by_label("At,").fill(time.strftime("%H:%M:00", time.gmtime(at)))
+    page.get_by_label("At time").fill(time.strftime("%H:%M:00", time.gmtime(at)))
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     assert stack.ask("GET", f"/api/rooms/{room}")[1]["state"]["starts_at"] == at * 1000
