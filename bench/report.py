@@ -12,6 +12,8 @@ from bench.servers import SERVERS
 
 LEARNED = Path(__file__).with_name("learned.md")
 WIDTH = 100
+DISTURBED = 0.15
+"""The share of its core that others may take from a server before the page warns of it."""
 
 INTRODUCTION = """
 What it costs to tell every viewer, and how late a viewer learns it: the coordinator beside a
@@ -77,6 +79,18 @@ def _head(found: Results) -> str:
     when = f"Measured on {found.taken_on}: {machine}."
     if found.is_quick:
         when += " A quick run."
+    if others := [
+        crowd.steady.server_core_busy_with_others for crowd in found.crowds.get(1000, [])
+    ]:
+        when += (
+            f" Other programs had {min(others):.0%} to {max(others):.0%} of the server's core in the"
+            " rounds with 1,000 viewers that are shown; what they do to ratios and to the slowest"
+            " frames, another run does not show."
+        )
+    if max(others, default=0) > DISTURBED:
+        when += (
+            " So this was a disturbed run: measure again on a quiet machine before you rely on it."
+        )
     left_out = [f"Left out: `{name}`, {why}." for name, why in sorted(found.left_out.items())]
     failed = [f"Not got through: {what}, {why}." for what, why in sorted(found.failed.items())]
     paragraphs = [INTRODUCTION, METHOD, when, *left_out, *failed]
