@@ -149,6 +149,7 @@ async def measure(parts: Sequence[str], quick: bool) -> Results:
     """Measure the parts; those that are not asked for keep the figures of the run before."""
     found = Results() if set(parts) == set(PARTS) else results.read()
     found.is_quick, found.machine = quick, machine.describe()
+    found.is_pieced = set(parts) != set(PARTS)
     found.left_out = build.build_all()
     for part in parts:
         say(f"{part}:")

@@ -23,7 +23,7 @@ this page; `make bench QUICK=1` does so in two minutes, with less of everything.
 METHOD = """
 The server under test is alone on one core; the load (`bench/load.c`, one thread), the bus and
 the publisher share the other. All servers deliver the same 122-byte frames to the same viewers
-over loopback, in turn, in one run; figures are medians over the rounds. Processor time is what
+over loopback, in turn; figures are medians over the rounds. Processor time is what
 the kernel charged to the server's process, its share of the loopback's own work included. The
 load checks that every viewer gets every frame, once and in rising order: a round in which one
 does not is no result. A round in which other programs took more than 30 % of the server's core
@@ -79,13 +79,14 @@ def _head(found: Results) -> str:
     when = f"Measured on {found.taken_on}: {machine}."
     if found.is_quick:
         when += " A quick run."
+    if found.is_pieced:
+        when += " Its parts come from several runs, the last of each."
     if others := [
         crowd.steady.server_core_busy_with_others for crowd in found.crowds.get(1000, [])
     ]:
+        share = f"{min(others):.0%} to {max(others):.0%}"
         when += (
-            f" Other programs had {min(others):.0%} to {max(others):.0%} of the server's core in the"
-            " rounds with 1,000 viewers that are shown; what they do to ratios and to the slowest"
-            " frames, another run does not show."
+            f" Other programs had {share} of the server's core in the rounds with 1,000 viewers."
         )
     if max(others, default=0) > DISTURBED:
         when += (

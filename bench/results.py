@@ -19,6 +19,8 @@ class Results(msgspec.Struct, kw_only=True):
 
     taken_on: str = msgspec.field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d"))
     is_quick: bool = False
+    is_pieced: bool = False
+    """Whether parts were measured apart."""
     machine: dict[str, str] = {}
     left_out: dict[str, str] = {}
     failed: dict[str, str] = {}
