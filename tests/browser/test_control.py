@@ -150,10 +150,11 @@ def test_the_control_token_is_typed_into_the_page(
     wait_for(page, "10")
 
 
-def test_messages_are_bounded(stack: Stack, room: str, open_page: Opening) -> None:
+def test_messages_are_bounded_and_in_order(stack: Stack, room: str, open_page: Opening) -> None:
     page = open_page(stack.page(room))
     wait_green(page)
     for count in range(110):
         stack.send(room, f"message {count}")
     expect(page.locator("#messages li").first).to_contain_text("message 109")
-    assert page.locator("#messages li").count() == 100
+    newest_first = [f"message {count}" for count in range(109, 9, -1)]
+    assert page.locator("#messages li span").all_inner_texts() == newest_first

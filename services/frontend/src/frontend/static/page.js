@@ -13,6 +13,7 @@ import { Finale } from "./finale.js";
 import { extras } from "./extras.js";
 import { messages, shouting } from "./messages.js";
 import { find, say } from "./page-parts.js";
+import { Queue } from "./queue.js";
 import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
 import { Screen } from "./screen.js";
 import { milliseconds, status } from "./status.js";
@@ -44,6 +45,7 @@ const finale = new Finale();
 const screen = new Screen();
 const list = messages(given.room);
 const shout = shouting();
+const queue = new Queue(surroundings.later);
 export const keeper = new Timekeeper(surroundings, ping, () => connection.connect());
 const beat = new Beat(surroundings, () => keeper.time());
 const connection = new Connection(
@@ -100,10 +102,10 @@ function heard(frame) {
       if (list.isCleared(epoch, frame.seq)) return;
       const ms = frame.at + DELAY_MS - keeper.time();
       const isFresh = ms > -2000;
-      setTimeout(() => {
+      queue.add(Math.max(0, isFresh ? ms : 0), () => {
         list.add(epoch, frame);
         if (isFresh && (isCounting() || root.dataset.view !== "room")) shout(frame.text);
-      }, Math.max(0, isFresh ? ms : 0));
+      });
       break;
     }
     case "viewers":
