@@ -13,13 +13,17 @@ from runtime import health
 from runtime.background import background
 from runtime.bus import BUS, bus
 from runtime.follower import Follower
+from runtime.logs import logger
 from runtime.responder import Refused, Responder
 
 from .history import History
 from .hub import Hub
+from .io_uring import Ring
 from .joining import Door
 from .presence import Peers
 from .settings import Settings
+
+log = logger(__name__)
 
 LOOK_BACK = 50_000
 """How many entries of the stream are read at the start, for viewers who come back."""
@@ -29,6 +33,7 @@ SPARE_FILES = 64
 SETTINGS = web.AppKey("settings", Settings)
 HUB = web.AppKey("hub", Hub)
 DOOR = web.AppKey("door", Door)
+RING: web.AppKey[Ring | None] = web.AppKey("ring")
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -42,16 +47,33 @@ def create_app(settings: Settings) -> web.Application:
             web.get("/sse/connect", connect_event_stream),
         ]
     )
-    app.cleanup_ctx.extend([bus(settings, "coordinator"), coordinating])
+    app.cleanup_ctx.extend([bus(settings, "coordinator"), sending, coordinating])
     app.on_shutdown.append(dismissing)
     return app
+
+
+@asynccontextmanager
+async def sending(app: web.Application) -> AsyncIterator[None]:
+    """Have a ring to send to many by, where the system has one and the sockets are plain."""
+    ring, reason = None, "TLS_CERT is set"
+    if not app[SETTINGS].tls_cert:
+        try:
+            ring = Ring()
+        except OSError as error:
+            reason = str(error)
+    if ring is None:
+        log.info("sending to one after another", reason=reason)
+    app[RING] = ring
+    yield
+    if ring is not None:
+        ring.close()
 
 
 @asynccontextmanager
 async def coordinating(app: web.Application) -> AsyncIterator[None]:
     """Follow the stream, tell and hear of viewers elsewhere, and answer once all is known."""
     settings, the_bus = app[SETTINGS], app[BUS]
-    hub = app[HUB] = Hub(settings.instance)
+    hub = app[HUB] = Hub(settings.instance, app[RING])
     peers = Peers(the_bus, hub)
     follower = Follower(
         the_bus,

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge
 
 from protocol.frames import Bye
 
+from .io_uring import Ring
 from .viewer import GOING_AWAY, TRY_AGAIN_LATER, Viewer
 from .wire import Wire
 
@@ -24,8 +25,10 @@ _ended = Counter("tminus_viewers_ended_total", "Connections that the coordinator
 class Crowd:
     """All viewers of this coordinator."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: Ring | None) -> None:
         self.loop = asyncio.get_running_loop()
+        self.ring = ring
+        """What is sent to many goes through it, where there is one."""
         self.count = 0
         self.lagging: set[Viewer] = set()
         self._ending: dict[Viewer, float] = {}
@@ -78,7 +81,7 @@ class Crowd:
             viewer.transport.abort()
             return
         viewer.is_heard = not viewer.must_answer
-        viewer.transport.write(viewer.heartbeat)
+        viewer.write(viewer.heartbeat)
 
     async def end(self) -> None:
         """Tell every viewer to come back a little later, close, and wait until they are gone."""
@@ -90,7 +93,7 @@ class Crowd:
         for viewers in self._turns:
             for viewer in list(viewers):
                 if viewer.transport is not None and not viewer.is_closing:
-                    viewer.transport.write(viewer.encode([bye]))
+                    viewer.write(viewer.encode([bye]))
                     viewer.close(GOING_AWAY, "shutting down")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), CLOSING_SECONDS)

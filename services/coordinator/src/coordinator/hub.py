@@ -10,6 +10,7 @@ from runtime.stream import Entry
 
 from .allowance import Allowance
 from .crowd import Crowd
+from .io_uring import Ring
 from .room import Room
 from .situation import Situation
 from .wire import Wire
@@ -24,9 +25,9 @@ _skipped = Counter("tminus_messages_skipped_total", "Messages over a room's allo
 class Hub:
     """The rooms of this coordinator."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, ring: Ring | None = None) -> None:
         self.situation = Situation(instance)
-        self.crowd = Crowd()
+        self.crowd = Crowd(ring)
         self.rooms: dict[str, Room] = {}
         self._allowances: dict[str, Allowance] = {}
         self._gauged: dict[str, int] = {}

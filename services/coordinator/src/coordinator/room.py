@@ -1,13 +1,13 @@
 """A room's viewers: what is sent to all of them at once, and what to one that comes or lagged."""
 
 import asyncio
-from collections.abc import Callable
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now, now_ms
 
 from .crowd import Crowd
 from .history import History
+from .seats import Seats
 from .situation import Situation
 from .viewer import Viewer, WebSocketViewer
 from .wire import Wire
@@ -45,12 +45,8 @@ class Room:
         self._situation = situation
         self._crowd = crowd
         self.history = History(floor)
-        self.audiences: dict[type[Viewer], dict[Viewer, Callable[[bytes], None]]] = {}
-        """The viewers by kind, since what they are sent is encoded once for each, and in the order
-        in which they came: a crowd that joins does not make those wait who were there before.
-        With each stands its transport's `write`: asking every viewer whether it keeps up and for
-        its transport would cost a tenth of what the sending costs. Who is sent nothing for a while
-        has `_send_nothing` there."""
+        self.audiences: dict[type[Viewer], Seats] = {}
+        """The viewers by kind, since what they are sent is encoded once for each."""
         self.told_viewers = 0
         self._pending: list[Wire] = []
         self._flushed_seq = 0
@@ -108,10 +104,8 @@ class Room:
         if self._aside is not None and self._crowd.loop.time() - self._aside_at >= ASIDE_SECONDS:
             batch.append(self._aside)
             self._aside, self._aside_at = None, self._crowd.loop.time()
-        for kind, viewers in self.audiences.items():
-            data = kind.encode(batch)
-            for write in viewers.values():
-                write(data)
+        for kind, seats in self.audiences.items():
+            seats.write(kind.encode(batch))
 
     def join(
         self, viewer: Viewer, transport: asyncio.Transport, epoch: str, after: int | None
@@ -119,8 +113,12 @@ class Room:
         """Tell a new viewer all it needs, then count it in: in one turn, so nothing is missed."""
         self.flush()
         viewer.transport = transport
-        write = _send_nothing if viewer.lagging_since else transport.write
-        self.audiences.setdefault(type(viewer), {})[viewer] = write
+        seats = self.audiences.get(type(viewer))
+        if seats is None:
+            seats = self.audiences[type(viewer)] = Seats(self._crowd.ring)
+        seats.add(viewer)
+        if viewer.lagging_since:
+            seats.silence(viewer)
         if (
             after is not None
             and epoch == self._situation.epoch
@@ -132,15 +130,21 @@ class Room:
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer's connection has ended."""
-        viewers = self.audiences[type(viewer)]
-        viewers.pop(viewer, None)
-        if not viewers:
-            del self.audiences[type(viewer)]
+        if seats := self._seats(viewer):
+            seats.remove(viewer)
+            if not seats:
+                del self.audiences[type(viewer)]
         self._crowd.forget(viewer)
+
+    def heed(self, viewer: Viewer) -> None:
+        """The viewer was written to alone."""
+        if self._crowd.ring is not None and (seats := self._seats(viewer)):
+            seats.heed(viewer)
 
     def part_with(self, viewer: Viewer) -> None:
         """The viewer's connection is being closed: nothing is sent after the word that says so."""
-        self._write_by(viewer, _send_nothing)
+        if seats := self._seats(viewer):
+            seats.silence(viewer)
 
     def end_soon(self, viewer: Viewer) -> None:
         """The viewer's connection was closed by us: see to it that it ends."""
@@ -151,7 +155,8 @@ class Room:
         if not viewer.lagging_since:
             viewer.lagging_since = self._crowd.loop.time()
             viewer.flushed_seq = self._flushed_seq
-            self._write_by(viewer, _send_nothing)
+            if seats := self._seats(viewer):
+                seats.silence(viewer)
             self._crowd.lagging.add(viewer)
 
     def catch_up(self, viewer: Viewer) -> None:
@@ -159,8 +164,8 @@ class Room:
         self.flush()
         viewer.lagging_since = 0.0
         self._crowd.lagging.discard(viewer)
-        if not viewer.is_closing and viewer.transport is not None:
-            self._write_by(viewer, viewer.transport.write)
+        if not viewer.is_closing and (seats := self._seats(viewer)):
+            seats.resume(viewer)
             if viewer.flushed_seq >= 0:
                 self._tell(viewer, *self.history.since(viewer.flushed_seq))
             else:
@@ -184,7 +189,7 @@ class Room:
         """Answer a ping at once; note what the viewer says of itself."""
         if viewer.transport is not None and not viewer.lagging_since:
             pong = Wire(Pong(id=ping.id, server_time=now()))
-            viewer.transport.write(pong.websocket)
+            viewer.write(pong.websocket)
         if ping.seq is not None:
             time = self._crowd.loop.time()
             is_settling = time - self._changed_at < SETTLING_SECONDS
@@ -207,11 +212,9 @@ class Room:
                 worst = max(worst or 0.0, viewer.error_ms)
         return Screens(reporting=reporting, in_step=in_step, worst_error_ms=worst)
 
-    def _write_by(self, viewer: Viewer, write: Callable[[bytes], None]) -> None:
-        # A viewer may lag before it has joined, and end before it has caught up.
-        viewers = self.audiences.get(type(viewer), {})
-        if viewer in viewers:
-            viewers[viewer] = write
+    def _seats(self, viewer: Viewer) -> Seats | None:
+        """Where the viewer sits: nowhere before it has joined, though it may lag by then."""
+        return self.audiences[type(viewer)] if viewer.place >= 0 else None
 
     def _tell(self, viewer: Viewer, replayed: list[Wire], is_complete: bool) -> None:
         hello = Hello(
@@ -228,10 +231,4 @@ class Room:
         greeting = Wire(hello, self._situation.epoch)
         if replayed:
             greeting.seq = None  # an event stream resumes behind what it has got, not behind this
-        viewer.transport.write(  # type: ignore[union-attr]  # set at join
-            viewer.encode([greeting, *replayed])
-        )
-
-
-def _send_nothing(data: bytes) -> None:
-    del data
+        viewer.write(viewer.encode([greeting, *replayed]))

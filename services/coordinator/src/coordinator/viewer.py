@@ -35,6 +35,7 @@ class Audience(Protocol):
     """Whom a viewer tells what befalls it: its room."""
 
     def leave(self, viewer: "Viewer") -> None: ...
+    def heed(self, viewer: "Viewer") -> None: ...
     def fall_behind(self, viewer: "Viewer") -> None: ...
     def catch_up(self, viewer: "Viewer") -> None: ...
     def part_with(self, viewer: "Viewer") -> None: ...
@@ -50,6 +51,7 @@ class Viewer(asyncio.Protocol):
         "is_closing",
         "is_heard",
         "lagging_since",
+        "place",
         "room",
         "transport",
         "turn",
@@ -66,6 +68,8 @@ class Viewer(asyncio.Protocol):
         """When its buffers were found full, by the loop's clock; 0 while it keeps up."""
         self.flushed_seq = 0
         """The last sequence that it was sent before it lagged."""
+        self.place = -1
+        """Where it stands among its room's viewers of its kind; -1 while it does not."""
         self.turn = 0
         """At which turn of the heartbeat it is asked whether it lives."""
         self.is_heard = True
@@ -75,6 +79,12 @@ class Viewer(asyncio.Protocol):
     def encode(batch: Iterable[Wire]) -> bytes:
         """The frames as this kind of viewer reads them."""
         raise NotImplementedError
+
+    def write(self, data: bytes) -> None:
+        """Write to this viewer alone."""
+        assert self.transport is not None
+        self.transport.write(data)
+        self.room.heed(self)
 
     def close(self, code: int, reason: str) -> None:
         """End the connection in its own protocol's way, and let the hub see to it that it ends."""
@@ -187,7 +197,7 @@ class WebSocketViewer(Viewer):
             case Opcode.CONT if self._partial is not None:
                 self._on_text(self._partial + bytes(frame.data), frame.fin)
             case Opcode.PING:
-                self.transport.write(wire.pong_frame(bytes(frame.data)))
+                self.write(wire.pong_frame(bytes(frame.data)))
             case Opcode.PONG:
                 pass
             case Opcode.BINARY:

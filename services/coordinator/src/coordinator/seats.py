@@ -1,0 +1,120 @@
+"""A room's viewers of one kind, and how all of them are written to at once.
+
+With a ring, the same bytes go to all in one system call, straight into their sockets. That is
+right only while a viewer's transport holds nothing back: what stands in its buffer goes first. So
+whoever took only a part is written to through its transport until that has let go of everything.
+Without a ring, everybody is written to through the transport.
+"""
+
+from collections.abc import Callable, Iterator
+
+from .io_uring import CAPACITY, SEND, SKIP, SLOT_BYTES, Ring, move
+from .viewer import Viewer
+
+
+class Seats:
+    """The viewers, nearly in the order in which they came.
+
+    A crowd that joins does not make those wait who were there before; only the place of one who has
+    left is taken by the last.
+    """
+
+    __slots__ = ("_behind", "_ring", "_slots", "_viewers", "_writes")
+
+    def __init__(self, ring: Ring | None) -> None:
+        self._ring = ring
+        self._viewers: list[Viewer] = []
+        self._writes: list[Callable[[bytes], None]] = []
+        """Each transport's `write`, ready to be called: asking every viewer whether it keeps up,
+        and for its transport, would cost a tenth of what the sending costs. Who is sent nothing for
+        a while has `_send_nothing` here."""
+        self._slots = bytearray()
+        """Each viewer's send, for the ring."""
+        self._behind: set[Viewer] = set()
+        """Whose transport holds something back."""
+
+    def __len__(self) -> int:
+        return len(self._viewers)
+
+    def __iter__(self) -> Iterator[Viewer]:
+        return iter(self._viewers)
+
+    def add(self, viewer: Viewer) -> None:
+        """Seat a viewer whose transport is there."""
+        assert viewer.transport is not None
+        viewer.place = len(self._viewers)
+        self._viewers.append(viewer)
+        self._writes.append(viewer.transport.write)
+        if self._ring is not None:
+            descriptor = viewer.transport.get_extra_info("socket").fileno()
+            self._slots += self._ring.slot(descriptor, viewer.place)
+            self.heed(viewer)
+
+    def remove(self, viewer: Viewer) -> None:
+        """The viewer's connection has ended; its descriptor is closed only after this."""
+        place, last = viewer.place, len(self._viewers) - 1
+        self._viewers[place] = self._viewers[last]
+        self._viewers[place].place = place
+        self._writes[place] = self._writes[last]
+        del self._viewers[last], self._writes[last]
+        if self._ring is not None:
+            move(self._slots, last, place)
+            del self._slots[last * SLOT_BYTES :]
+        self._behind.discard(viewer)
+        viewer.place = -1
+
+    def silence(self, viewer: Viewer) -> None:
+        """Send the viewer nothing that goes to all."""
+        self._writes[viewer.place] = _send_nothing
+        self._skip(viewer)
+        self._behind.discard(viewer)
+
+    def resume(self, viewer: Viewer) -> None:
+        """Send the viewer again what goes to all."""
+        assert viewer.transport is not None
+        self._writes[viewer.place] = viewer.transport.write
+        if self._ring is not None:
+            self._slots[viewer.place * SLOT_BYTES] = SEND
+            self.heed(viewer)
+
+    def heed(self, viewer: Viewer) -> None:
+        """The viewer was written to: go through its transport while that holds something back."""
+        assert viewer.transport is not None
+        if self._writes[viewer.place] is not _send_nothing and (
+            viewer.transport.get_write_buffer_size()
+        ):
+            self._skip(viewer)
+            self._behind.add(viewer)
+
+    def write(self, data: bytes) -> None:
+        """Write the same to all."""
+        if self._ring is None or len(data) > CAPACITY:
+            self._write_through_transports(data)
+            return
+        self._catch_up()
+        for place, sent in self._ring.send(self._slots, data):
+            self._writes[place](data[sent:])
+            self.heed(self._viewers[place])
+
+    def _write_through_transports(self, data: bytes) -> None:
+        for write in self._writes:
+            write(data)
+        if self._ring is not None:
+            for viewer in self._viewers:
+                self.heed(viewer)
+
+    def _catch_up(self) -> None:
+        """Let those go by the ring again whose transport holds nothing back any more."""
+        for viewer in list(self._behind):
+            assert viewer.transport is not None
+            if not viewer.transport.get_write_buffer_size():
+                self._slots[viewer.place * SLOT_BYTES] = SEND
+                self._behind.discard(viewer)
+
+    def _skip(self, viewer: Viewer) -> None:
+        if self._ring is not None:
+            self._slots[viewer.place * SLOT_BYTES] = SKIP
+
+
+def _send_nothing(data: bytes) -> None:
+    del data

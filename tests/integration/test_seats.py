@@ -1,0 +1,254 @@
+"""The same bytes to many sockets at once, whole and in order, whatever each of them takes."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+import coordinator.app
+from coordinator.hub import Hub
+from coordinator.io_uring import CAPACITY, ENTRIES, Ring
+from coordinator.room import Room
+from coordinator.viewer import EventStreamViewer
+from harness import WAIT_SECONDS, Serve, ask, is_last_tick, viewing
+
+LITTLE = 4096
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    """A ring of this kernel's."""
+    try:
+        ring = Ring()
+    except OSError as error:
+        pytest.skip(f"there is no io_uring here: {error}")
+    yield ring
+    ring.close()
+
+
+@pytest.fixture
+async def room(ring: Ring) -> Room:
+    return Hub("coordinator-1", ring).room("main")
+
+
+class Watcher(EventStreamViewer):
+    """A viewer that notes whether its descriptor was still its own when it left."""
+
+    descriptor = -1
+    was_open: bool | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.was_open = os.fstat(self.descriptor) is not None
+        super().connection_lost(exc)
+
+
+@asynccontextmanager
+async def seated(room: Room, count: int) -> AsyncIterator[list[tuple[Watcher, socket.socket]]]:
+    """Viewers in the room, each with the far end of its connection; the greetings are read."""
+    loop = asyncio.get_running_loop()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=count)
+    pairs: list[tuple[Watcher, socket.socket]] = []
+    for _ in range(count):
+        far = socket.socket()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE)
+        far.connect(listener.getsockname())
+        near, _ = listener.accept()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE)
+        far.setblocking(False)
+        viewer = Watcher(room)
+        transport, _ = await loop.connect_accepted_socket(partial(_same, viewer), near)
+        viewer.descriptor = transport.get_extra_info("socket").fileno()
+        viewer.transport = transport
+        room._crowd.welcome(viewer)
+        room.join(viewer, transport, "", None)
+        pairs.append((viewer, far))
+    listener.close()
+    for _, far in pairs:
+        await received(far, lambda data: data.endswith(b"\n\n\r\n"))
+    try:
+        yield pairs
+    finally:
+        for viewer, far in pairs:
+            far.close()
+            assert viewer.transport is not None
+            viewer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def _same(viewer: Watcher) -> Watcher:
+    return viewer
+
+
+async def received(far: socket.socket, is_all: int | Callable[[bytes], bool]) -> bytes:
+    """Read until all is there: so many bytes, or what is asked for."""
+    loop, data = asyncio.get_running_loop(), b""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while len(data) < is_all if isinstance(is_all, int) else not is_all(data):
+            more = await loop.sock_recv(far, 1 << 20)
+            assert more, "the connection ended"
+            data += more
+    return data
+
+
+async def test_many_are_sent_the_same_in_more_than_one_call(room: Room) -> None:
+    async with seated(room, ENTRIES + 100) as pairs:
+        seats = room.audiences[Watcher]
+        for word in (b"one ", b"two ", b"three "):
+            seats.write(word)
+        for _, far in pairs:
+            assert await received(far, 14) == b"one two three "
+
+
+def goes_by_transport(room: Room) -> list[tuple[int, int]]:
+    """Who does not go by the ring, found by sending a letter to all who do."""
+    assert room._crowd.ring is not None
+    return room._crowd.ring.send(room.audiences[Watcher]._slots, b"x")
+
+
+def at_once(far: socket.socket) -> bytes:
+    """Read what is there without letting the loop run: the near end has room again after it."""
+    data = b""
+    while True:
+        try:
+            data += far.recv(1 << 20)
+        except BlockingIOError:
+            return data
+
+
+def is_held_back(viewer: Watcher) -> bool:
+    assert viewer.transport is not None
+    return viewer.transport.get_write_buffer_size() > 0
+
+
+async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room) -> None:
+    async with seated(room, 2) as pairs:
+        seats, alone = room.audiences[Watcher], os.urandom(50_000)
+        viewer, far = pairs[1]
+        viewer.write(alone)
+        assert is_held_back(viewer)
+        told = at_once(far)
+        seats.write(b"second ")
+        told += at_once(far)
+        seats.write(b"third")
+        expected = alone + b"second third"
+        assert told + await received(far, len(expected) - len(told)) == expected
+        assert await received(pairs[0][1], 12) == b"second third"
+        seats.write(b"all is taken")
+        assert not goes_by_transport(room)
+
+
+@pytest.mark.parametrize("size", [50_000, CAPACITY + 1])
+async def test_what_a_socket_did_not_take_comes_before_the_next(room: Room, size: int) -> None:
+    async with seated(room, 2) as pairs:
+        seats, word = room.audiences[Watcher], os.urandom(size)
+        viewer, far = pairs[1]
+        seats.write(word)
+        assert is_held_back(viewer)
+        assert not viewer.lagging_since
+        told = at_once(far)
+        seats.write(b"after")
+        expected = word + b"after"
+        assert told + await received(far, len(expected) - len(told)) == expected
+        assert await received(pairs[0][1], len(expected)) == expected
+
+
+async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
+    async with seated(room, 2) as pairs:
+        seats, word = room.audiences[Watcher], os.urandom(50_000)
+        for _ in range(30):
+            seats.write(word)
+            assert await received(pairs[0][1], len(word)) == word
+        viewer, _ = pairs[1]
+        assert viewer.lagging_since
+        assert viewer.transport is not None
+        assert viewer.transport.get_write_buffer_size() < 150_000
+
+
+async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Room) -> None:
+    async with seated(room, 1) as pairs:
+        seats, word = room.audiences[Watcher], os.urandom(50_000)
+        viewer, far = pairs[0]
+        sent = 0
+        while not viewer.lagging_since:
+            seats.write(word)
+            sent += len(word)
+        seats.write(b"missed")
+        assert (await received(far, sent))[:sent] == word * (sent // len(word))
+        async with asyncio.timeout(WAIT_SECONDS):
+            while viewer.lagging_since:
+                await asyncio.sleep(0.001)
+        seats.write(b"seen")
+        told = await received(far, lambda data: data.endswith(b"seen"))
+        assert b"missed" not in told
+        assert not goes_by_transport(room)
+
+
+async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
+    async with seated(room, 5) as pairs:
+        seats = room.audiences[Watcher]
+        for gone in (1, 4):
+            pairs[gone][1].close()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len(seats) > 3:
+                await asyncio.sleep(0.001)
+        # New connections get the descriptors that were somebody else's, and nothing of theirs.
+        strangers = [end for _ in range(4) for end in socket.socketpair()]
+        seats.silence(pairs[3][0])  # who has got another's place answers for it alone
+        seats.write(b"hello")
+        for kept in (0, 2):
+            assert await received(pairs[kept][1], 5) == b"hello"
+        seats.resume(pairs[3][0])
+        seats.write(b"again")
+        for kept in (0, 2, 3):
+            assert await received(pairs[kept][1], 5) == b"again"
+        for end in strangers:
+            end.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                end.recv(5)
+        for end in strangers:
+            end.close()
+
+
+async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -> None:
+    async with seated(room, 4) as pairs:
+        viewers = [viewer for viewer, _ in pairs]
+        pairs[0][1].close()
+        pairs[1][1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        pairs[1][1].close()  # with a reset
+        for viewer in viewers[2:]:
+            assert viewer.transport is not None
+        viewers[2].transport.abort()  # type: ignore[union-attr]  # asserted
+        viewers[3].close(1000, "")
+        pairs[3][1].shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not all(viewer.was_open for viewer in viewers):
+                await asyncio.sleep(0.001)
+        assert not room.audiences
+
+
+@pytest.mark.parametrize("has_ring", [True, False])
+async def test_a_countdown_with_and_without_a_ring(
+    serve_coordinator: Serve,
+    serve_scheduler: Serve,
+    bus: object,
+    monkeypatch: pytest.MonkeyPatch,
+    has_ring: bool,
+) -> None:
+    def refuse() -> Ring:
+        raise PermissionError(1, "not allowed")
+
+    if not has_ring:
+        monkeypatch.setattr(coordinator.app, "Ring", refuse)
+    server: TestServer = await serve_coordinator()
+    await serve_scheduler()
+    assert (server.app[coordinator.app.RING] is not None) == has_ring
+    async with viewing(server) as viewer, viewing(server) as other:
+        await ask(bus, "scheduler.start", interval_ms=100)  # type: ignore[arg-type]
+        for each in (viewer, other):
+            await each.until(is_last_tick)
+            assert each.ticks == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
