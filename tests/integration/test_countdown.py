@@ -1,11 +1,14 @@
 """A countdown from its start to zero, as viewers of several coordinators see it."""
 
 import asyncio
+import time
 
 import pytest
 from nats.aio.client import Client
 
-from harness import Serve, ask, history, is_last_tick, viewing
+from harness import Serve, ask, history, is_last_tick, until, viewing
+from protocol import events
+from protocol.events import Started
 
 FAST = {"interval_ms": 100}
 
@@ -168,3 +171,35 @@ async def test_three_schedulers_store_every_tick_once(serve_scheduler: Serve, bu
     for n in range(10):
         ticks = [e["remaining"] for e in await history(bus, f"room-{n}") if e["type"] == "tick"]
         assert ticks == list(range(10, -1, -1))
+
+
+@pytest.mark.parametrize(("rooms", "least_ms"), [(1, 15), (60, 15 + 59)])
+async def test_a_replica_that_has_many_ticks_at_once_is_given_the_time(
+    serve_scheduler: Serve, bus: Client, rooms: int, least_ms: int
+) -> None:
+    await serve_scheduler(instance="scheduler-2")
+    starts_at = int(time.time() * 1000) + 500
+    for number in range(rooms):
+        started = Started(
+            room=f"room-{number}",
+            run="run-1",
+            from_=1,
+            interval_ms=100,
+            starts_at=starts_at,
+            by="scheduler-1",  # which died after that
+        )
+        await bus.jetstream().publish(f"countdown.room-{number}.events", events.encode(started))
+    first_ticks = []
+    for number in range(rooms):
+
+        async def has_ticked(room: str = f"room-{number}") -> bool:
+            entries = await history(bus, room)
+            first_ticks.extend(entries[1:2])
+            return len(entries) > 1
+
+        await until(has_ticked)
+    waited_ms = [tick["emitted"] - tick["due"] for tick in first_ticks]
+    assert len(waited_ms) == rooms
+    # Who has taken a room over leaves one less in the queue of the one that died.
+    assert max(waited_ms) >= least_ms
+    assert min(waited_ms) >= 15

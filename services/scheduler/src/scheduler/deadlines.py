@@ -1,11 +1,13 @@
 """Every tick at its deadline: one task for each room that counts.
 
 All replicas do the same for the same room. Whoever stored the room's last event appends at the
-deadline; the others give it a little time and find the tick already there. That is politeness, to
-spare the stream appends that it would refuse; that a tick is stored once is the append's own doing.
+deadline; the others give it a little time, and more where it has many at once, and find the tick
+already there. That is politeness, to spare the stream appends that it would refuse; that a tick is
+stored once is the append's own doing.
 """
 
 import asyncio
+from collections import Counter
 from typing import Never
 
 from prometheus_client import Gauge
@@ -22,6 +24,9 @@ log = logger(__name__)
 
 GRACE_MS = 15
 """How long the others wait for the replica that stored the last event."""
+GRACE_EACH_MS = 1
+"""How much longer they wait for every other tick that it has to store at the same time."""
+SAME_TIME_MS = 20
 LOOK_AGAIN_SECONDS = 1.0
 """The longest sleep: a wall clock that is set in between is noticed this soon."""
 RETRY_SECONDS = 0.1
@@ -36,6 +41,8 @@ class Deadlines:
         self._bus = bus
         self._instance = instance
         self._changed: dict[str, asyncio.Event] = {}
+        self._at_once: Counter[tuple[str, int]] = Counter()
+        """How many ticks each replica has to store in each slot of SAME_TIME_MS."""
         self._group: asyncio.TaskGroup | None = None
         self.history = History(bus, self._on_change)
 
@@ -55,26 +62,31 @@ class Deadlines:
 
     async def _count(self, name: str) -> None:
         """Append the room's ticks, each when it is due, until there is none."""
-        changed, loop = self._changed[name], asyncio.get_running_loop()
+        changed = self._changed[name]
         _counting.inc()
         try:
-            while (due := rules.next_due(self.history[name])) is not None:
-                changed.clear()
-                room = self.history[name]
-                is_ours = room.last is not None and room.last.by == self._instance
-                wait_ms = due + (0 if is_ours else GRACE_MS) - now()
-                if wait_ms > 0:
-                    # The timer sets what a new event sets: cheaper than a time limit on the wait.
-                    timer = loop.call_later(min(wait_ms / 1000, LOOK_AGAIN_SECONDS), changed.set)
-                    try:
-                        await changed.wait()
-                    finally:
-                        timer.cancel()
-                    continue
-                await self._append(name, room)
+            while (due := rules.next_due(room := self.history[name])) is not None:
+                owner = room.last.by if room.last is not None else ""
+                slot = owner, due // SAME_TIME_MS
+                self._at_once[slot] += 1
+                try:
+                    while self.history[name] is room and (wait_ms := self._wait_ms(slot, due)) > 0:
+                        await _changed_or_over(changed, wait_ms)
+                finally:
+                    self._at_once[slot] -= 1
+                    if not self._at_once[slot]:
+                        del self._at_once[slot]
+                if self.history[name] is room:
+                    await self._append(name, room)
         finally:
             _counting.dec()
             del self._changed[name]
+
+    def _wait_ms(self, slot: tuple[str, int], due: int) -> float:
+        """How long to wait yet for the tick that is due, of the replica and time in `slot`."""
+        if slot[0] == self._instance:
+            return due - now()
+        return due + GRACE_MS + (self._at_once[slot] - 1) * GRACE_EACH_MS - now()
 
     async def _append(self, name: str, room: rules.Room) -> None:
         """Append the tick that is due; where that fails, learn what the stream holds."""
@@ -100,3 +112,16 @@ class Deadlines:
             except BusError:
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._bus.connected()
+
+
+async def _changed_or_over(changed: asyncio.Event, wait_ms: float) -> None:
+    """Wait until the room has changed, or the time is over; a second at most."""
+    changed.clear()
+    # The timer sets what a new event sets: cheaper than a time limit on the wait.
+    timer = asyncio.get_running_loop().call_later(
+        min(wait_ms / 1000, LOOK_AGAIN_SECONDS), changed.set
+    )
+    try:
+        await changed.wait()
+    finally:
+        timer.cancel()
