@@ -79,7 +79,7 @@ async def joins(viewers: int, *, stayed: int = 100) -> Joins:
         await crowd.join(stayed)
         await settle(crowd, voice, stayed)
         await crowd.reset()
-        speaking = asyncio.create_task(voice.say_steadily(120, 2))
+        speaking = asyncio.create_task(voice.say_steadily(300, 5))
         joined = await crowd.join(viewers, seconds=60)
         speaking.cancel()
         await asyncio.sleep(0.5)

@@ -1,16 +1,22 @@
 """How services end, and what they say of themselves meanwhile."""
 
 import asyncio
+import resource
+import select
+import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from .processes import Process
 from .stack import Stack, discard, running
 from .viewers import until, watching
 
+CROWD = 6000
 BROKEN = Path(__file__).parent / "broken.py"
 LOOPS = [
     ("scheduler", "scheduler.deadlines:Deadlines.run"),
@@ -112,3 +118,39 @@ async def test_services_wait_for_a_bus_that_is_not_there_yet(tmp_path: Path) -> 
             one.process.log().count("no connection to NATS") < 5 for one in stack.services.values()
         )
         await discard(stack)
+
+
+async def test_a_crowd_that_comes_at_once_is_heard_at_once(stack: Stack) -> None:
+    """More than wait at one listening socket: who finds no place tries again a second later."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < CROWD + 100:
+        pytest.skip(f"{CROWD} sockets, and {hard} files are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    [coordinator] = stack.coordinators
+    coordinator.process.freeze()  # so that all of them have to wait
+    crowd = [socket.socket() for _ in range(CROWD)]
+    try:
+        for one in crowd:
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(("127.0.0.1", coordinator.port))
+        await asyncio.sleep(0.1)
+        # A writable socket is one that is connected.
+        poll = select.poll()
+        for one in crowd:
+            poll.register(one, select.POLLOUT)
+        assert len(poll.poll(0)) == CROWD
+    finally:
+        for one in crowd:
+            one.close()
+        coordinator.process.thaw()
+
+
+async def test_a_port_that_another_process_has_is_not_shared(stack: Stack) -> None:
+    """Two coordinators by mistake on one port would each get half of the viewers."""
+    [coordinator] = stack.coordinators
+    environ = coordinator.process.env | {"PORT": str(coordinator.port)}
+    second = Process("second", coordinator.process.command, environ, stack.folder)
+    await second.start()
+    assert await second.ended() == 1
+    assert f"PORT={coordinator.port}: Address already in use" in second.log()

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import socket
 import ssl
 import sys
 from collections.abc import Callable
@@ -18,7 +19,10 @@ S = TypeVar("S", bound=Settings)
 SHUTDOWN_SECONDS = 3.0
 """How long requests in flight may still take once the process was told to stop."""
 BACKLOG = 4096
-"""Connections that may wait to be accepted: past it a crowd's handshakes come a second later."""
+"""Connections that may wait at a listening socket, the most that Linux allows as it comes."""
+LISTENERS = 4
+"""Listening sockets. Of a crowd that comes at once, who finds no place to wait at any is not heard,
+and tries again a second later, or three."""
 
 
 def run(service: str, create_app: Callable[[S], web.Application], kind: type[S]) -> None:
@@ -30,12 +34,15 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     logs.configure(settings, service)
     log = logs.logger(__name__)
     log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
+    can_share = sys.platform == "linux" and settings.port != 0
     try:
+        _claim(settings.host, settings.port)
         web.run_app(
             create_app(settings),
-            host=settings.host,
+            host=[settings.host] * (LISTENERS if can_share else 1),
             port=settings.port,
             backlog=BACKLOG,
+            reuse_port=can_share or None,
             ssl_context=_tls(settings),
             shutdown_timeout=SHUTDOWN_SECONDS,
             access_log=None,
@@ -43,10 +50,24 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             loop=_new_event_loop(),
         )
     except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+        is_ours = error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+        if is_ours or isinstance(error, socket.gaierror):
             sys.exit(f"{service}: HOST={settings.host} PORT={settings.port}: {error.strerror}")
         raise
     log.info("stopped")
+
+
+def _claim(host: str, port: int) -> None:
+    """Raise OSError where another process has the port: our sockets would share it unasked."""
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
