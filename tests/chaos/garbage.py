@@ -132,8 +132,10 @@ async def _into_web_sockets(
 
 
 async def _into_http(trial: Trial, service: Service, payloads: list[bytes]) -> None:
-    """No address answers with an error of ours, whatever is sent there."""
+    """No address answers with an error of ours, whatever is sent there; refusals are counted."""
     http = trial.stack.http
+    before = await trial.stack.metric(service, "tminus_http_refused_total")
+    refused = 0
     paths = [
         *("/", "/ws/connect?room=../x", "/ws/connect?room=main&after=x", "/sse/connect?room=%00"),
         *("/r/%2e%2e", "/api/rooms/main/countdown", "/api/rooms/main/messages", "/api/rooms/A%20B"),
@@ -150,10 +152,27 @@ async def _into_http(trial: Trial, service: Service, payloads: list[bytes]) -> N
                         status = answer.status
                 except aiohttp.ServerDisconnectedError:
                     continue  # who sends a megabyte where none is taken may be cut off
+                refused += status >= 400
                 # 503 is the truth where a room's name is fine and nothing counts there.
                 trial.outcome.demand(
                     status < 500 or status == 503, f"{method} {path[:40]} gave {status}"
                 )
+    counted = await trial.stack.metric(service, "tminus_http_refused_total") - before
+    trial.outcome.demand(counted >= refused > 0, f"{counted:.0f} of {refused} were counted")
+    await _what_is_no_http(trial, service)
+
+
+async def _what_is_no_http(trial: Trial, service: Service) -> None:
+    """Bytes that are no request are answered with 400 and counted."""
+    before = await trial.stack.metric(service, "tminus_http_refused_total")
+    for garbage in (b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01 TLS?\r\n\r\n"):
+        reader, writer = await asyncio.open_connection(service.host, service.port)
+        writer.write(garbage)
+        answer = await asyncio.wait_for(reader.readline(), 5.0)
+        trial.outcome.demand(b" 400 " in answer, f"{garbage!r} was answered with {answer!r}")
+        writer.close()
+    counted = await trial.stack.metric(service, "tminus_http_refused_total") - before
+    trial.outcome.demand(counted == 3, f"{counted:.0f} of 3 requests that were none were counted")
 
 
 async def _too_big_for_the_bus(stack: Stack) -> None:

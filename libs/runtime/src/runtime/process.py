@@ -12,6 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from . import logs
+from .refused import RefusedCounter
 from .settings import PublicSettings, Settings, SettingsError, load
 
 S = TypeVar("S", bound=Settings)
@@ -45,7 +46,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             reuse_port=can_share or None,
             ssl_context=_tls(settings),
             shutdown_timeout=SHUTDOWN_SECONDS,
-            access_log=None,
+            access_log_class=RefusedCounter,
             print=None,
             loop=_new_event_loop(),
         )
