@@ -94,6 +94,27 @@ async def test_what_comes_in_one_turn_is_written_once() -> None:
     assert wire.seqs == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_start_and_its_first_tick_are_written_once_though_they_come_apart() -> None:
+    hub = await new_hub()
+    _, wire = join(hub)
+    started, tick = entries(2)
+    hub.take_in(started)
+    await asyncio.sleep(0)
+    assert wire.seqs == []
+    hub.take_in(tick)
+    await asyncio.sleep(0)
+    assert wire.seqs == [1, 2]
+
+
+async def test_a_start_without_its_first_tick_is_told_all_the_same() -> None:
+    hub = await new_hub()
+    _, wire = join(hub)
+    hub.take_in(entries(1)[0])
+    async with asyncio.timeout(1):
+        while wire.seqs != [1]:
+            await asyncio.sleep(0.001)
+
+
 async def test_who_lags_is_skipped_and_then_told_what_it_missed() -> None:
     hub = await new_hub()
     viewer, wire = join(hub)
@@ -153,9 +174,10 @@ async def test_the_number_of_viewers_goes_with_the_next_frame() -> None:
     hub.tell_viewers(hub.room("main"))
     await asyncio.sleep(0)
     assert [frame["type"] for frame in wire.frames] == ["hello"]
-    hub.take_in(entries(1)[0])
+    for entry in entries(2):
+        hub.take_in(entry)
     await asyncio.sleep(0)
-    assert [frame["type"] for frame in wire.frames] == ["hello", "started", "viewers"]
+    assert [frame["type"] for frame in wire.frames] == ["hello", "started", "tick", "viewers"]
 
 
 async def test_the_number_of_viewers_goes_alone_where_no_other_frame_comes() -> None:
@@ -177,7 +199,8 @@ async def test_those_who_came_first_are_told_first() -> None:
 
     wires = [join(hub, wire=Listening())[1] for _ in range(100)]
     told.clear()
-    hub.take_in(entries(1)[0])
+    for entry in entries(2):
+        hub.take_in(entry)
     await asyncio.sleep(0)
     assert told == wires
 
@@ -187,6 +210,7 @@ async def test_nothing_is_sent_after_the_end_of_a_stream() -> None:
     viewer, wire = join(hub)
     viewer.close(1013, "too slow")
     before = wire.written
-    hub.take_in(entries(1)[0])
+    for entry in entries(2):
+        hub.take_in(entry)
     await asyncio.sleep(0)
     assert wire.written == before

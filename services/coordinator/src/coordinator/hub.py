@@ -3,7 +3,9 @@
 from prometheus_client import Counter, Gauge
 
 from protocol import messages
+from protocol.events import Started
 from protocol.frames import MessageFrame, Viewers
+from runtime.clock import now
 from runtime.logs import logger
 from runtime.rooms import drop, place, read_event
 from runtime.stream import Entry
@@ -65,14 +67,17 @@ class Hub:
         if found is None:
             return
         name, kind = found
+        is_first_of_two = False
         if kind == "events":
-            room = self.room(name)
-            wire = room.history.add_event(entry.seq, read_event(entry, name), self.situation.epoch)
+            event = read_event(entry, name)
+            wire = self.room(name).history.add_event(entry.seq, event, self.situation.epoch)
+            # The first tick of a run that starts at once is on its way already.
+            is_first_of_two = isinstance(event, Started) and event.starts_at <= now()
         else:
             wire = self._message(name, entry)
         if wire is not None:
             _sent.labels(wire.kind).inc()
-            self.room(name).publish(wire)
+            self.room(name).publish(wire, is_first_of_two)
 
     def _message(self, name: str, entry: Entry) -> Wire | None:
         try:

@@ -16,6 +16,8 @@ REPORT_SECONDS = 10.0
 """A viewer's report of itself is out of date after this long."""
 SETTLING_SECONDS = 0.5
 """A viewer that shows the entry before the last one is in step for this long after the last."""
+GATHER_SECONDS = 0.01
+"""A frame that another one follows at once waits this long for it: two writes become one."""
 ASIDE_SECONDS = 1.0
 """Frames that can wait are never sent more often than this."""
 ASIDE_VIEWERS_A_SECOND = 1000
@@ -31,6 +33,7 @@ class Room:
         "_changed_at",
         "_crowd",
         "_flushed_seq",
+        "_is_flushed_soon",
         "_pending",
         "_previous_seq",
         "_situation",
@@ -49,6 +52,7 @@ class Room:
         """The viewers by kind, since what they are sent is encoded once for each."""
         self.told_viewers = 0
         self._pending: list[Wire] = []
+        self._is_flushed_soon = False
         self._flushed_seq = 0
         self._previous_seq = 0
         self._changed_at = 0.0
@@ -63,16 +67,22 @@ class Room:
         """How many viewers the room has, other coordinators' included."""
         return len(self) + self._situation.elsewhere.get(self.name, 0)
 
-    def publish(self, wire: Wire) -> None:
-        """Send a frame to all viewers, with all else that comes in this turn of the loop."""
+    def publish(self, wire: Wire, is_first_of_two: bool = False) -> None:
+        """Send a frame to all viewers, with all else that comes in this turn of the loop.
+
+        The first of two that belong together waits for the second, if that does not tarry.
+        """
         if wire.seq is not None:
             self._previous_seq, self._changed_at = self._flushed_seq, self._crowd.loop.time()
         if not self.audiences or self._situation.is_beginning:
             self._flushed_seq = self.history.seq
             return
-        if not self._pending:
-            self._crowd.loop.call_soon(self.flush)
         self._pending.append(wire)
+        if is_first_of_two:
+            self._crowd.loop.call_later(GATHER_SECONDS, self.flush)
+        elif not self._is_flushed_soon:
+            self._is_flushed_soon = True
+            self._crowd.loop.call_soon(self.flush)
 
     def mention(self, wire: Wire) -> None:
         """Send a frame that can wait, and replaces one that waits, along with the next that can't.
@@ -98,6 +108,7 @@ class Room:
     def flush(self) -> None:
         """Write what is pending, to each viewer once."""
         self._flushed_seq = self.history.seq
+        self._is_flushed_soon = False
         if not self._pending:
             return
         batch, self._pending = self._pending, []
