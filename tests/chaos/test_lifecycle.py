@@ -152,5 +152,8 @@ async def test_a_port_that_another_process_has_is_not_shared(stack: Stack) -> No
     environ = coordinator.process.env | {"PORT": str(coordinator.port)}
     second = Process("second", coordinator.process.command, environ, stack.folder)
     await second.start()
-    assert await second.ended() == 1
+    try:
+        assert await second.ended() == 1
+    finally:
+        await second.discard()
     assert f"PORT={coordinator.port}: Address already in use" in second.log()
