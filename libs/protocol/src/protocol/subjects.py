@@ -1,6 +1,7 @@
 """The names on the bus: the stream, its two subjects a room, and what the services answer to."""
 
 import re
+from functools import lru_cache
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -44,6 +45,7 @@ def messages(room: str) -> str:
     return f"countdown.{room}.message"
 
 
+@lru_cache(maxsize=10_000)
 def parse(subject: str) -> tuple[str, str] | None:
     """Split a subject of the stream into its room and its kind, `events` or `message`.
 

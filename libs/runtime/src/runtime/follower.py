@@ -65,6 +65,7 @@ class Follower:
         self.epoch = ""
         self.position = 0
         """Stream sequence of the last entry handed over."""
+        _position.set_function(lambda: self.position)
         bus.on_disconnect.append(self._lose)
 
     @property
@@ -169,7 +170,6 @@ class Follower:
             self._lose()
             return
         self.position = entry.seq
-        _position.set(entry.seq)
         self._moved.set()
 
     def _on_current(self) -> None:

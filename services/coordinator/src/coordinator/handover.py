@@ -16,6 +16,9 @@ SEND_BUFFER_BYTES = 64 * 1024
 """What the kernel may hold back for one viewer (Linux doubles it): it would be megabytes."""
 WRITE_BUFFER_BYTES = 64 * 1024
 """What the process may hold back for one viewer before it counts as lagging."""
+UNACKNOWLEDGED_MS = 20_000
+"""After so long without a sign that what was sent arrives, the kernel gives a connection up: it is
+how a dead viewer is found out who need not answer anything (RFC 5482)."""
 
 
 def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transport | None:
@@ -32,5 +35,7 @@ def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transpo
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
     transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
     return transport

@@ -1,5 +1,7 @@
 """The rooms by name: what the stream says goes in, what their viewers are told comes out."""
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge
 
 from protocol import messages
@@ -33,6 +35,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self._allowances: dict[str, Allowance] = {}
         self._gauged: dict[str, int] = {}
+        self._count = cache(_sent.labels)
         self._floor = 0
 
     def room(self, name: str) -> Room:
@@ -76,7 +79,7 @@ class Hub:
         else:
             wire = self._message(name, entry)
         if wire is not None:
-            _sent.labels(wire.kind).inc()
+            self._count(wire.kind).inc()
             self.room(name).publish(wire, is_first_of_two)
 
     def _message(self, name: str, entry: Entry) -> Wire | None:

@@ -55,7 +55,7 @@ class Ring:
         self._syscall.argtypes = (ctypes.c_long,) * 3 + (ctypes.c_void_p,) * 4
         params = ctypes.create_string_buffer(_PARAMS.size)
         _PARAMS.pack_into(params, 0, 0, 0, _SINGLE_ISSUER | _DEFER_TASKRUN, *[0] * 27)
-        self._fd = self._call(_SETUP, ENTRIES, ctypes.addressof(params))
+        self._fd = self._call(_SETUP, ENTRIES, ctypes.addressof(params), 0, 0, 0, 0)
         words = _PARAMS.unpack(params)
         sq_head, sq_tail, *_, sq_array = words[10:17]
         cq_head, cq_tail, *_, cqes = words[20:26]
@@ -109,7 +109,7 @@ class Ring:
         head = words[self._cq_head]
         while (words[self._cq_tail] - head) % (1 << 32) < count:
             waiting = (tail - words[self._sq_head]) % (1 << 32)
-            self._call(_ENTER, self._fd, waiting, count, _GETEVENTS)
+            self._call(_ENTER, self._fd, waiting, count, _GETEVENTS, 0, 0)
         short = self._short(head % self._results, count, size)
         words[self._cq_head] = (head + count) % (1 << 32)
         return short
@@ -134,8 +134,7 @@ class Ring:
         return short
 
     def _call(self, number: int, *arguments: int) -> int:
-        padded = [*arguments, *[0] * (6 - len(arguments))]
-        while (result := int(self._syscall(number, *padded))) < 0:
+        while (result := int(self._syscall(number, *arguments))) < 0:
             if (code := ctypes.get_errno()) != errno.EINTR:
                 raise OSError(code, f"io_uring: {os.strerror(code)}")
         return result

@@ -20,6 +20,7 @@ GATHER_SECONDS = 0.01
 """A frame that another one follows at once waits this long for it: two writes become one."""
 ASIDE_SECONDS = 1.0
 """Frames that can wait are never sent more often than this."""
+NO_SCREENS = Screens(reporting=0, in_step=0, worst_error_ms=None)
 ASIDE_VIEWERS_A_SECOND = 1000
 """Alone they are sent so rarely, in a large room, that this many viewers get one in a second."""
 
@@ -36,6 +37,7 @@ class Room:
         "_is_flushed_soon",
         "_pending",
         "_previous_seq",
+        "_reported_at",
         "_situation",
         "audiences",
         "history",
@@ -56,6 +58,7 @@ class Room:
         self._flushed_seq = 0
         self._previous_seq = 0
         self._changed_at = 0.0
+        self._reported_at = -REPORT_SECONDS
         self._aside: Wire | None = None
         self._aside_at = 0.0
 
@@ -207,12 +210,14 @@ class Room:
             viewer.is_in_step = ping.seq >= (
                 self._previous_seq if is_settling else self.history.seq
             )
-            viewer.reported_at = time
+            viewer.reported_at = self._reported_at = time
             viewer.error_ms = ping.error_ms or 0.0
 
     def screens(self) -> Screens:
         """What the viewers have reported of themselves lately."""
         since = self._crowd.loop.time() - REPORT_SECONDS
+        if self._reported_at <= since:
+            return NO_SCREENS
         reporting = in_step = 0
         worst = None
         for viewer in self.audiences.get(WebSocketViewer, ()):

@@ -1,0 +1,118 @@
+"""Who is dead, without a word of it from the network, is found out; who is only silent stays."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from subprocess import run
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+import coordinator.crowd
+import coordinator.handover
+from coordinator.app import HUB
+from coordinator.crowd import HEARTBEAT_TURNS
+from coordinator.handover import UNACKNOWLEDGED_MS
+from harness import WAIT_SECONDS, Serve, viewing
+
+GONE_SECONDS = 45
+
+
+def test_the_dead_are_gone_in_time() -> None:
+    """A WebSocket has a round of heartbeats to answer; an event stream's is acknowledged or not."""
+    assert 2 * HEARTBEAT_TURNS < GONE_SECONDS
+    assert HEARTBEAT_TURNS + UNACKNOWLEDGED_MS / 1000 < GONE_SECONDS
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the usual patience."""
+    monkeypatch.setattr(coordinator.crowd, "HEARTBEAT_TURNS", 2)
+    monkeypatch.setattr(coordinator.handover, "UNACKNOWLEDGED_MS", 2000)
+
+
+@contextmanager
+def cut_off(port: int) -> Iterator[None]:
+    """Nothing passes to or from a client's port any more, and nobody is told."""
+    if os.geteuid() or not shutil.which("iptables"):
+        pytest.skip("cutting a network takes root and iptables")
+    rules = [
+        ["INPUT", "-p", "tcp", side, str(port), "-j", "DROP"] for side in ("--sport", "--dport")
+    ]
+    done: list[list[str]] = []
+    try:
+        for rule in rules:
+            added = run(["iptables", "-w", "-I", *rule], capture_output=True, check=False)
+            if added.returncode:
+                pytest.skip(f"this kernel cuts no network: {added.stderr.decode().strip()}")
+            done.append(rule)
+        yield
+    finally:
+        for rule in done:
+            run(["iptables", "-w", "-D", *rule], check=True)
+
+
+async def silently(reader: asyncio.StreamReader) -> None:
+    """Read on, and say nothing."""
+    while await reader.read(1 << 16):
+        pass
+
+
+@asynccontextmanager
+async def connected(server: TestServer, path: str) -> AsyncIterator[int]:
+    """A viewer that only listens; gives the port at its own end."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        if path.startswith("/ws")
+        else ""
+    )
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    task = asyncio.create_task(silently(reader))
+    try:
+        yield int(writer.get_extra_info("sockname")[1])
+    finally:
+        task.cancel()
+        writer.transport.abort()
+
+
+async def until_count(server: TestServer, is_it: Callable[[int], bool]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not is_it(server.app[HUB].crowd.count):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_viewer_whose_network_is_dead_is_gone_and_a_silent_one_stays(
+    serve_coordinator: Serve,
+) -> None:
+    server = await serve_coordinator()
+    async with AsyncExitStack() as stack:
+        dead = [
+            await stack.enter_async_context(connected(server, path))
+            for path in ("/ws/connect", "/sse/connect")
+        ]
+        living = await stack.enter_async_context(viewing(server))
+        await stack.enter_async_context(connected(server, "/sse/connect"))
+        await until_count(server, lambda count: count == 4)
+        listening = asyncio.create_task(living.closed())
+        for port in dead:
+            stack.enter_context(cut_off(port))
+        await until_count(server, lambda count: count < 4)
+        await until_count(server, lambda count: count == 2)
+        with pytest.raises(TimeoutError):  # three more rounds change nothing
+            await asyncio.wait_for(until_count(server, lambda count: count != 2), 6.0)
+        assert not listening.done()
+        listening.cancel()
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_web_socket_that_answers_no_ping_is_gone(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    async with connected(server, "/ws/connect"):
+        await until_count(server, lambda count: count == 1)
+        await until_count(server, lambda count: count == 0)
