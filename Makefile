@@ -118,7 +118,7 @@ bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	QUICK=$(QUICK) $(BIN)/python -m bench
 
 same-instant: $(INSTALLED) ## How nearly screens change together: the figures in docs/same-instant.md
-	@$(BIN)/python -m tests.browser.same_instant
+	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant
 
 screenshots: $(INSTALLED) ## The pictures in docs/screenshots
-	@$(BIN)/python -m tests.browser.screenshots
+	@PYTHONPATH=tests $(BIN)/python -m browser.screenshots

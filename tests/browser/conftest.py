@@ -1,6 +1,5 @@
 """Real browsers and the real services. Synchronous: Playwright runs a loop of its own."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+
+from harness import missing
 
 from .stack import Stack, running
 
@@ -37,13 +38,6 @@ addEventListener("DOMContentLoaded", () => {
 """
 
 Opening = Callable[..., Page]
-
-
-def missing(what: str) -> None:
-    """Skip, with the reason; but where CI says that it has everything, fail."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI skips nothing")
-    pytest.skip(what)
 
 
 def executable(playwright: Playwright) -> str:

@@ -1,4 +1,4 @@
-"""Measures how nearly screens change together: `python -m tests.browser.same_instant`.
+"""Measures how nearly screens change together: `python -m browser.same_instant`.
 
 Every page gets clocks of its own, wrong by minutes and by 140 millionths, and keeps the real one
 aside as the truth. What is measured is the moment at which the number in the page changes.

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Opening, missing
+from harness import missing
+
+from .conftest import Opening
 from .stack import Stack
 from .watching import wait_for, wait_green
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from .conftest import Opening, missing
+from harness import missing
+
+from .conftest import Opening
 from .stack import Stack
 from .watching import DEFAULT_RUN, shown, wait_for, wait_green, words
 

@@ -15,7 +15,7 @@ import coordinator.handover
 from coordinator.app import HUB
 from coordinator.crowd import HEARTBEAT_TURNS
 from coordinator.handover import UNACKNOWLEDGED_MS
-from harness import WAIT_SECONDS, Serve, viewing
+from harness import WAIT_SECONDS, Serve, missing, viewing
 
 GONE_SECONDS = 45
 
@@ -37,7 +37,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def cut_off(port: int) -> Iterator[None]:
     """Nothing passes to or from a client's port any more, and nobody is told."""
     if os.geteuid() or not shutil.which("iptables"):
-        pytest.skip("cutting a network takes root and iptables")
+        missing("cutting a network takes root and iptables")
     rules = [
         ["INPUT", "-p", "tcp", side, str(port), "-j", "DROP"] for side in ("--sport", "--dport")
     ]
@@ -46,7 +46,7 @@ def cut_off(port: int) -> Iterator[None]:
         for rule in rules:
             added = run(["iptables", "-w", "-I", *rule], capture_output=True, check=False)
             if added.returncode:
-                pytest.skip(f"this kernel cuts no network: {added.stderr.decode().strip()}")
+                missing(f"this kernel cuts no network: {added.stderr.decode().strip()}")
             done.append(rule)
         yield
     finally:

@@ -15,7 +15,7 @@ from coordinator.hub import Hub
 from coordinator.io_uring import CAPACITY, ENTRIES, Ring
 from coordinator.room import Room
 from coordinator.viewer import EventStreamViewer
-from harness import WAIT_SECONDS, Serve, ask, is_last_tick, viewing
+from harness import WAIT_SECONDS, Serve, ask, is_last_tick, missing, viewing
 
 LITTLE = 4096
 
@@ -26,7 +26,8 @@ def ring() -> Iterator[Ring]:
     try:
         ring = Ring()
     except OSError as error:
-        pytest.skip(f"there is no io_uring here: {error}")
+        missing(f"there is no io_uring here: {error}")
+        raise
     yield ring
     ring.close()
 
@@ -229,6 +230,23 @@ async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -
             while not all(viewer.was_open for viewer in viewers):
                 await asyncio.sleep(0.001)
         assert not room.audiences
+
+
+async def test_a_ring_that_fails_ends_the_service(
+    room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with seated(room, 2) as pairs:
+        with monkeypatch.context() as broken:
+            broken.setattr(ring, "_fd", -1)
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                room.audiences[Watcher].write(b"lost")
+        # What goes round in it is not what is asked for next, so it is asked for nothing more.
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            room.audiences[Watcher].write(b"torn")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await asyncio.wait_for(room._crowd.sweep(), WAIT_SECONDS)
+        for _, far in pairs:
+            assert at_once(far) == b""
 
 
 @pytest.mark.parametrize("has_ring", [True, False])

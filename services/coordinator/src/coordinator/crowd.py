@@ -57,9 +57,14 @@ class Crowd:
         self._ending[viewer] = self.loop.time() + CLOSING_SECONDS
 
     async def sweep(self) -> Never:
-        """Once a second: ask a part of the viewers whether they live, end who lags or is dead."""
+        """Once a second: ask a part of the viewers whether they live, end who lags or is dead.
+
+        Raises what went wrong with the ring, so that the service ends and its viewers come back.
+        """
         while True:
             await asyncio.sleep(1)
+            if self.ring is not None:
+                self.ring.check()
             now = self.loop.time()
             self._turn = (self._turn + 1) % HEARTBEAT_TURNS
             for viewer in list(self._turns[self._turn]):

@@ -70,6 +70,7 @@ class Ring:
         for place in range(ENTRIES):
             self._words[sq_array // 4 + place] = place
         self._buffer = ctypes.create_string_buffer(CAPACITY)
+        self._failure: OSError | None = None
 
     def close(self) -> None:
         """Give the ring back."""
@@ -77,6 +78,11 @@ class Ring:
         self._rings.close()
         self._submissions.close()
         os.close(self._fd)
+
+    def check(self) -> None:
+        """Raise what went wrong: nobody knows then who was sent what, so nothing more is sent."""
+        if self._failure is not None:
+            raise self._failure
 
     def slot(self, descriptor: int, place: int) -> bytes:
         """A send to the socket `descriptor`, for the place where it stands among the slots."""
@@ -88,6 +94,7 @@ class Ring:
 
         Gives the place of each slot that did not send all of it, with the number of bytes it sent.
         """
+        self.check()
         size = len(data)
         ctypes.memmove(self._buffer, data, size)
         with memoryview(slots) as view, view.cast("I") as words:
@@ -109,7 +116,11 @@ class Ring:
         head = words[self._cq_head]
         while (words[self._cq_tail] - head) % (1 << 32) < count:
             waiting = (tail - words[self._sq_head]) % (1 << 32)
-            self._call(_ENTER, self._fd, waiting, count, _GETEVENTS, 0, 0)
+            try:
+                self._call(_ENTER, self._fd, waiting, count, _GETEVENTS, 0, 0)
+            except OSError as error:
+                self._failure = error
+                raise
         short = self._short(head % self._results, count, size)
         words[self._cq_head] = (head + count) % (1 << 32)
         return short
