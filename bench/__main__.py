@@ -77,13 +77,15 @@ async def crowd(found: Results, quick: bool) -> None:
 
 async def rooms(found: Results, quick: bool) -> None:
     """The same number of viewers in more and more rooms."""
-    found.rooms = []
-    for count in (1, 1000) if quick else (1, 100, 1000):
-        rounds = [
-            await crowds.rooms(count, 10_000, seconds=3 if quick else 8)
-            for _ in range(1 if quick else 3)
-        ]
-        found.rooms.append(middle(rounds, lambda rooms: rooms.steady.cpu_us_a_frame))
+    counts = (1, 1000) if quick else (1, 100, 1000)
+    rounds = [
+        [await crowds.rooms(count, 10_000, seconds=3 if quick else 6) for count in counts]
+        for _ in range(1 if quick else 5)
+    ]
+    found.rooms = [
+        middle(measured, lambda rooms: rooms.steady.cpu_us_a_frame)
+        for measured in zip(*rounds, strict=True)
+    ]
 
 
 async def ticks(found: Results, quick: bool) -> None:
@@ -175,6 +177,8 @@ def main() -> None:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
     machine.raise_file_limit()
     machine.take_precedence()
+    if not machine.stay_awake():
+        say("the cores may sleep: only root can keep them awake, and what follows is noisier")
     parts = [part for part in (chosen.parts or PARTS) if part != "report"]
     found = asyncio.run(measure(parts, chosen.quick)) if parts else results.read()
     python = machine.CACHE / "venv" / "bin" / "python"

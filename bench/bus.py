@@ -14,7 +14,7 @@ import nats
 from nats.aio.client import Client
 
 from bench.machine import CACHE, LOAD_CORE
-from bench.programs import Program, free_port, running
+from bench.programs import Program, free_ports, running
 
 FRAME_BYTES = 122
 
@@ -39,7 +39,7 @@ async def nats_server(
     *, core: int | None = LOAD_CORE, sync_always: bool = False
 ) -> AsyncIterator[Bus]:
     """Run a nats-server with an empty store; `sync_always` syncs every append to the disk."""
-    port, websocket_port = free_port(), free_port()
+    port, websocket_port = free_ports(2)
     run = CACHE / "run"
     run.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=run))

@@ -105,10 +105,20 @@ async def test_many_are_sent_the_same_in_more_than_one_call(room: Room) -> None:
             assert await received(far, 14) == b"one two three "
 
 
+async def test_who_comes_later_goes_by_the_ring_too(room: Room) -> None:
+    async with seated(room, 2):
+        goes_by_transport(room)
+        async with seated(room, 2) as later:
+            assert not goes_by_transport(room)
+            for _, far in later:
+                assert await received(far, 1) == b"x"
+
+
 def goes_by_transport(room: Room) -> list[tuple[int, int]]:
     """Who does not go by the ring, found by sending a letter to all who do."""
-    assert room._crowd.ring is not None
-    return room._crowd.ring.send(room.audiences[Watcher]._slots, b"x")
+    slots = room.audiences[Watcher]._slots
+    assert slots is not None
+    return slots.send(b"x")
 
 
 def at_once(far: socket.socket) -> bytes:

@@ -18,16 +18,10 @@ import sys
 from array import array
 from typing import Final
 
-SLOT_BYTES: Final = 64
 CAPACITY: Final = 64 * 1024
 """The most bytes that are sent at once."""
 ENTRIES: Final = 1024
 """The most sends in one system call."""
-
-SKIP: Final = 0
-"""The first byte of a slot for which nothing is done (IORING_OP_NOP)."""
-SEND: Final = 26
-"""The first byte of a slot that sends (IORING_OP_SEND)."""
 
 _SETUP, _ENTER = 425, 426
 _SINGLE_ISSUER, _DEFER_TASKRUN = 1 << 12, 1 << 13
@@ -36,10 +30,12 @@ _SUBMISSIONS_OFFSET = 0x10000000
 _SEND_FLAGS = 0x40 | 0x4000  # MSG_DONTWAIT, MSG_NOSIGNAL
 # struct io_uring_sqe: opcode, flags, ioprio, fd, offset, address, length, msg_flags, user_data
 _SLOT = struct.Struct("<BBHiQQIIQ24x")
+_SLOT_BYTES = _SLOT.size
+_SLOT_WORDS = _SLOT_BYTES // 4
+_LENGTH_WORD = 6
 _PLACE = struct.Struct("<Q")
 _PLACE_AT = 32
-_LENGTH_WORD = 6
-_SLOT_WORDS = SLOT_BYTES // 4
+_SEND, _SKIP = 26, 0  # IORING_OP_SEND, IORING_OP_NOP: the first byte of a slot
 # struct io_uring_params: two sizes, five words, three reserved; then the offsets of both rings.
 _PARAMS = struct.Struct("<30I")
 
@@ -62,7 +58,7 @@ class Ring:
         self._results = words[1]
         size = max(sq_array + 4 * ENTRIES, cqes + 16 * self._results)
         self._rings = mmap.mmap(self._fd, size)
-        self._submissions = mmap.mmap(self._fd, SLOT_BYTES * ENTRIES, offset=_SUBMISSIONS_OFFSET)
+        self._submissions = mmap.mmap(self._fd, _SLOT_BYTES * ENTRIES, offset=_SUBMISSIONS_OFFSET)
         self._words = memoryview(self._rings).cast("I")
         self._sq_head, self._sq_tail = sq_head // 4, sq_tail // 4
         self._cq_head, self._cq_tail = cq_head // 4, cq_tail // 4
@@ -70,6 +66,9 @@ class Ring:
         for place in range(ENTRIES):
             self._words[sq_array // 4 + place] = place
         self._buffer = ctypes.create_string_buffer(CAPACITY)
+        self._payload = memoryview(self._buffer).cast("B")
+        self.address = ctypes.addressof(self._buffer)
+        """Where in memory that stands which is sent."""
         self._failure: OSError | None = None
 
     def close(self) -> None:
@@ -84,34 +83,30 @@ class Ring:
         if self._failure is not None:
             raise self._failure
 
-    def slot(self, descriptor: int, place: int) -> bytes:
-        """A send to the socket `descriptor`, for the place where it stands among the slots."""
-        address = ctypes.addressof(self._buffer)
-        return _SLOT.pack(SEND, 0, 0, descriptor, 0, address, 0, _SEND_FLAGS, place)
-
     def send(self, slots: bytearray, data: bytes) -> list[tuple[int, int]]:
-        """Send `data`, of CAPACITY bytes at most, by every slot, in their order.
-
-        Gives the place of each slot that did not send all of it, with the number of bytes it sent.
-        """
+        """Put `data` where the slots say that it stands, and have the kernel work them off."""
         self.check()
         size = len(data)
-        ctypes.memmove(self._buffer, data, size)
-        with memoryview(slots) as view, view.cast("I") as words:
-            words[_LENGTH_WORD::_SLOT_WORDS] = array("I", [size]) * (len(slots) // SLOT_BYTES)
+        self._payload[:size] = data
+        if len(slots) <= _SLOT_BYTES * ENTRIES:
+            return self._submit(slots, size)
         short: list[tuple[int, int]] = []
-        for start in range(0, len(slots), SLOT_BYTES * ENTRIES):
-            short += self._submit(slots[start : start + SLOT_BYTES * ENTRIES], size)
+        for start in range(0, len(slots), _SLOT_BYTES * ENTRIES):
+            short += self._submit(slots[start : start + _SLOT_BYTES * ENTRIES], size)
         return short
 
     def _submit(self, slots: bytearray, size: int) -> list[tuple[int, int]]:
-        words, count = self._words, len(slots) // SLOT_BYTES
+        words, length = self._words, len(slots)
+        count = length // _SLOT_BYTES
         tail = words[self._sq_tail]
         # Both queues go round: what does not fit before the end stands at the beginning.
-        first = tail % ENTRIES * SLOT_BYTES
-        before_end = min(len(slots), SLOT_BYTES * ENTRIES - first)
-        self._submissions[first : first + before_end] = slots[:before_end]
-        self._submissions[: len(slots) - before_end] = slots[before_end:]
+        first = tail % ENTRIES * _SLOT_BYTES
+        before_end = _SLOT_BYTES * ENTRIES - first
+        if length <= before_end:
+            self._submissions[first : first + length] = slots
+        else:
+            self._submissions[first:] = slots[:before_end]
+            self._submissions[: length - before_end] = slots[before_end:]
         words[self._sq_tail] = tail = (tail + count) % (1 << 32)
         head = words[self._cq_head]
         while (words[self._cq_tail] - head) % (1 << 32) < count:
@@ -151,8 +146,48 @@ class Ring:
         return result
 
 
-def move(slots: bytearray, source: int, place: int) -> None:
-    """Let the slot at `source` stand at `place` too."""
-    begin, end = place * SLOT_BYTES, (place + 1) * SLOT_BYTES
-    slots[begin:end] = slots[source * SLOT_BYTES : (source + 1) * SLOT_BYTES]
-    _PLACE.pack_into(slots, begin + _PLACE_AT, place)
+class Slots:
+    """The sends to a group of sockets, in the order of their places: 0, 1, 2 and so on."""
+
+    __slots__ = ("_data", "_ring", "_size")
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._data = bytearray()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._data) // _SLOT_BYTES
+
+    def add(self, descriptor: int) -> None:
+        """One more, at the last place: a send to the socket `descriptor`."""
+        self._data += _SLOT.pack(
+            _SEND, 0, 0, descriptor, 0, self._ring.address, self._size, _SEND_FLAGS, len(self)
+        )
+
+    def remove(self, place: int) -> None:
+        """One less; the last takes its place."""
+        begin, last = place * _SLOT_BYTES, len(self._data) - _SLOT_BYTES
+        self._data[begin : begin + _SLOT_BYTES] = self._data[last:]
+        _PLACE.pack_into(self._data, begin + _PLACE_AT, place)
+        del self._data[last:]
+
+    def skip(self, place: int) -> None:
+        """Send nothing there until `resume`."""
+        self._data[place * _SLOT_BYTES] = _SKIP
+
+    def resume(self, place: int) -> None:
+        """Send there again."""
+        self._data[place * _SLOT_BYTES] = _SEND
+
+    def send(self, data: bytes) -> list[tuple[int, int]]:
+        """Send `data`, of CAPACITY bytes at most, by all, in the order of their places.
+
+        Gives the place of each that did not send all of it, with the number of bytes it sent.
+        """
+        size = len(data)
+        if size != self._size:
+            self._size = size
+            with memoryview(self._data) as view, view.cast("I") as words:
+                words[_LENGTH_WORD::_SLOT_WORDS] = array("I", [size]) * len(self)
+        return self._ring.send(self._data, data)

@@ -8,7 +8,7 @@ Without a ring, everybody is written to through the transport.
 
 from collections.abc import Callable, Iterator
 
-from .io_uring import CAPACITY, SEND, SKIP, SLOT_BYTES, Ring, move
+from .io_uring import CAPACITY, Ring, Slots
 from .viewer import Viewer
 
 
@@ -19,17 +19,16 @@ class Seats:
     left is taken by the last.
     """
 
-    __slots__ = ("_behind", "_ring", "_slots", "_viewers", "_writes")
+    __slots__ = ("_behind", "_slots", "_viewers", "_writes")
 
     def __init__(self, ring: Ring | None) -> None:
-        self._ring = ring
         self._viewers: list[Viewer] = []
         self._writes: list[Callable[[bytes], None]] = []
         """Each transport's `write`, ready to be called: asking every viewer whether it keeps up,
         and for its transport, would cost a tenth of what the sending costs. Who is sent nothing for
         a while has `_send_nothing` here."""
-        self._slots = bytearray()
-        """Each viewer's send, for the ring."""
+        self._slots = None if ring is None else Slots(ring)
+        """Each viewer's send, where there is a ring."""
         self._behind: set[Viewer] = set()
         """Whose transport holds something back."""
 
@@ -45,9 +44,8 @@ class Seats:
         viewer.place = len(self._viewers)
         self._viewers.append(viewer)
         self._writes.append(viewer.transport.write)
-        if self._ring is not None:
-            descriptor = viewer.transport.get_extra_info("socket").fileno()
-            self._slots += self._ring.slot(descriptor, viewer.place)
+        if self._slots is not None:
+            self._slots.add(viewer.transport.get_extra_info("socket").fileno())
             self.heed(viewer)
 
     def remove(self, viewer: Viewer) -> None:
@@ -57,9 +55,8 @@ class Seats:
         self._viewers[place].place = place
         self._writes[place] = self._writes[last]
         del self._viewers[last], self._writes[last]
-        if self._ring is not None:
-            move(self._slots, last, place)
-            del self._slots[last * SLOT_BYTES :]
+        if self._slots is not None:
+            self._slots.remove(place)
         self._behind.discard(viewer)
         viewer.place = -1
 
@@ -73,8 +70,8 @@ class Seats:
         """Send the viewer again what goes to all."""
         assert viewer.transport is not None
         self._writes[viewer.place] = viewer.transport.write
-        if self._ring is not None:
-            self._slots[viewer.place * SLOT_BYTES] = SEND
+        if self._slots is not None:
+            self._slots.resume(viewer.place)
             self.heed(viewer)
 
     def heed(self, viewer: Viewer) -> None:
@@ -88,32 +85,33 @@ class Seats:
 
     def write(self, data: bytes) -> None:
         """Write the same to all."""
-        if self._ring is None or len(data) > CAPACITY:
+        if self._slots is None or len(data) > CAPACITY:
             self._write_through_transports(data)
             return
-        self._catch_up()
-        for place, sent in self._ring.send(self._slots, data):
+        if self._behind:
+            self._catch_up(self._slots)
+        for place, sent in self._slots.send(data):
             self._writes[place](data[sent:])
             self.heed(self._viewers[place])
 
     def _write_through_transports(self, data: bytes) -> None:
         for write in self._writes:
             write(data)
-        if self._ring is not None:
+        if self._slots is not None:
             for viewer in self._viewers:
                 self.heed(viewer)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, slots: Slots) -> None:
         """Let those go by the ring again whose transport holds nothing back any more."""
         for viewer in list(self._behind):
             assert viewer.transport is not None
             if not viewer.transport.get_write_buffer_size():
-                self._slots[viewer.place * SLOT_BYTES] = SEND
+                slots.resume(viewer.place)
                 self._behind.discard(viewer)
 
     def _skip(self, viewer: Viewer) -> None:
-        if self._ring is not None:
-            self._slots[viewer.place * SLOT_BYTES] = SKIP
+        if self._slots is not None:
+            self._slots.skip(viewer.place)
 
 
 def _send_nothing(data: bytes) -> None:
