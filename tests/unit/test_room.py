@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+from prometheus_client import REGISTRY
+
 from coordinator.hub import Hub
 from coordinator.viewer import EventStreamViewer
 from protocol import events, rules
@@ -214,3 +216,26 @@ async def test_nothing_is_sent_after_the_end_of_a_stream() -> None:
         hub.take_in(entry)
     await asyncio.sleep(0)
     assert wire.written == before
+
+
+async def test_the_metrics_count_the_frames_and_the_viewers() -> None:
+    def counted() -> tuple[float | None, ...]:
+        return (
+            REGISTRY.get_sample_value("tminus_frames_total", {"type": "started"}),
+            REGISTRY.get_sample_value("tminus_frames_total", {"type": "tick"}),
+            REGISTRY.get_sample_value("tminus_viewers", {"room": "main"}),
+        )
+
+    hub = await new_hub()
+    viewer, _ = join(hub)
+    before = counted()
+    for entry in entries(6):
+        hub.take_in(entry)
+    hub.set_metrics()
+    hub.set_metrics()
+    started, ticks, viewers = counted()
+    assert (started, ticks) == ((before[0] or 0) + 1, (before[1] or 0) + 5)
+    assert viewers == 1
+    viewer.connection_lost(None)
+    hub.set_metrics()
+    assert counted()[2] is None

@@ -1,7 +1,5 @@
 """The rooms by name: what the stream says goes in, what their viewers are told comes out."""
 
-from functools import cache
-
 from prometheus_client import Counter, Gauge
 
 from protocol import messages
@@ -35,7 +33,8 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self._allowances: dict[str, Allowance] = {}
         self._gauged: dict[str, int] = {}
-        self._count = cache(_sent.labels)
+        self._counts: dict[str, int] = {}
+        """Frames taken up, by kind, that the metric does not count yet."""
         self._floor = 0
 
     def room(self, name: str) -> Room:
@@ -79,7 +78,7 @@ class Hub:
         else:
             wire = self._message(name, entry)
         if wire is not None:
-            self._count(wire.kind).inc()
+            self._counts[wire.kind] = self._counts.get(wire.kind, 0) + 1
             self.room(name).publish(wire, is_first_of_two)
 
     def _message(self, name: str, entry: Entry) -> Wire | None:
@@ -119,8 +118,11 @@ class Hub:
         for name in unused:
             del self.rooms[name]
 
-    def set_gauges(self) -> None:
-        """Bring the metric of viewers by room up to date, for the rooms where it is not."""
+    def set_metrics(self) -> None:
+        """Bring the metrics up to date, that of viewers by room where a number has changed."""
+        for kind, taken_up in self._counts.items():
+            _sent.labels(kind).inc(taken_up)
+        self._counts.clear()
         counts = {name: len(room) for name, room in self.rooms.items() if room.audiences}
         for name in self._gauged.keys() - counts.keys():
             _viewers.remove(name)

@@ -107,7 +107,7 @@ class Peers:
         for room in self._hub.rooms.values():
             if room.audiences:
                 self._hub.tell_viewers(room)
-        self._hub.set_gauges()
+        self._hub.set_metrics()
         self._hub.tidy()
 
     async def _say(self, rooms: dict[str, Count]) -> None:

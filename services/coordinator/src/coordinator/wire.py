@@ -1,12 +1,15 @@
 """A frame's bytes, as they go to every viewer: built once, whoever many there are."""
 
 from functools import cache
+from struct import pack
 
 from msgspec import Struct
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
+
+_FINAL_TEXT = 0x81
 
 
 class Wire:
@@ -45,8 +48,13 @@ def _kind(frame: type[Struct]) -> str:
 
 
 def text_frame(data: bytes) -> bytes:
-    """A WebSocket text frame from a server."""
-    return WebSocketFrame(Opcode.TEXT, data).serialize(mask=False)
+    """A WebSocket text frame from a server (RFC 6455, 5.2); every event passes here."""
+    size = len(data)
+    if size < 126:
+        return pack("!BB", _FINAL_TEXT, size) + data
+    if size < 1 << 16:
+        return pack("!BBH", _FINAL_TEXT, 126, size) + data
+    return pack("!BBQ", _FINAL_TEXT, 127, size) + data
 
 
 def pong_frame(data: bytes) -> bytes:
