@@ -177,8 +177,6 @@ def main() -> None:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
     machine.raise_file_limit()
     machine.take_precedence()
-    if not machine.stay_awake():
-        say("the cores may sleep: only root can keep them awake, and what follows is noisier")
     parts = [part for part in (chosen.parts or PARTS) if part != "report"]
     found = asyncio.run(measure(parts, chosen.quick)) if parts else results.read()
     python = machine.CACHE / "venv" / "bin" / "python"

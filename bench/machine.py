@@ -43,21 +43,6 @@ def take_precedence() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, -15)
 
 
-def stay_awake() -> bool:
-    """Let no core sleep until this program ends (Linux PM QoS); false where this user may not.
-
-    A virtual core that sleeps is given back to the host. To wake it costs whoever does so, a server
-    that sends to the load, some microseconds; and where it slept, nothing is in its caches.
-    """
-    try:
-        request = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-    except OSError:
-        return False
-    # The latency that is borne, in microseconds, for as long as the file is open.
-    os.write(request, bytes(4))
-    return True
-
-
 def family(pid: int) -> list[int]:
     """The process and all that it started, living."""
     pids = [pid]

@@ -27,9 +27,7 @@ over loopback, in turn; figures are medians over the rounds. Processor time is w
 the kernel charged to the server's process, its share of the loopback's own work included. The
 load checks that every viewer gets every frame, once and in rising order: a round in which one
 does not is no result. A round in which other programs took more than 30 % of the server's core
-is done again, once. No core sleeps meanwhile (Linux PM QoS, where it is run by root): to wake a
-virtual core is dear, and whether it slept is chance. Absolute figures hold for this machine; ratios
-travel better.
+is done again, once. Absolute figures hold for this machine; ratios travel better.
 """
 FAN_OUT = """
 The coordinator's joins include `hello` and the replay of the room's history; its memory
