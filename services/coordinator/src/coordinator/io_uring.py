@@ -84,7 +84,10 @@ class Ring:
             raise self._failure
 
     def send(self, slots: bytearray, data: bytes) -> list[tuple[int, int]]:
-        """Put `data` where the slots say that it stands, and have the kernel work them off."""
+        """Put `data` where the slots say that it stands, and have the kernel work them off.
+
+        Raises OSError where the ring itself fails, and from then on.
+        """
         self.check()
         size = len(data)
         self._payload[:size] = data
@@ -147,7 +150,10 @@ class Ring:
 
 
 class Slots:
-    """The sends to a group of sockets, in the order of their places: 0, 1, 2 and so on."""
+    """The sends to a group of sockets, in the order of their places: 0, 1, 2 and so on.
+
+    They say how many bytes to send, so they are written anew only when that is another number.
+    """
 
     __slots__ = ("_data", "_ring", "_size")
 
