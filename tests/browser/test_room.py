@@ -11,7 +11,7 @@ from harness import missing
 
 from .conftest import Opening
 from .stack import Stack
-from .watching import DEFAULT_RUN, shown, wait_for, wait_green, words
+from .watching import DEFAULT_RUN, SOON, shown, wait_for, wait_green, words
 
 
 def test_the_tab_that_presses_start_and_another_see_all_eleven(
@@ -140,10 +140,10 @@ def test_a_page_opened_before_any_coordinator_connects_by_itself(
 ) -> None:
     for coordinator in own_stack.coordinators:
         coordinator.kill()
-    page = open_page(own_stack.page(room))
+    page = open_page(own_stack.page(room), SOON)
     expect(page.locator("html")).to_have_attribute("data-light", "amber")
     expect(page.get_by_role("button", name="now")).to_be_visible()
-    assert "next try in" in words(page)
+    expect(page.locator("#status-words")).to_contain_text("next try in")
     own_stack.coordinators[1].start()
     wait_green(page)
 

@@ -6,13 +6,13 @@ from playwright.sync_api import WebSocketRoute, expect
 
 from .conftest import Opening
 from .stack import Stack
-from .watching import light, shown, wait_for, wait_green, words
+from .watching import SOON, light, shown, wait_for, wait_green, words
 
 
 def test_a_lost_connection_is_an_estimate_and_the_number_goes_on(
     own_stack: Stack, room: str, open_page: Opening
 ) -> None:
-    page = open_page(own_stack.page(room))
+    page = open_page(own_stack.page(room), SOON)
     wait_green(page)
     own_stack.start(room)
     wait_for(page, "8")

@@ -2,6 +2,8 @@
 
 from playwright.sync_api import Locator, Page, expect
 
+# Script for a page: it waits a tenth of what it may until it tries to connect again, 1.5 s at most.
+SOON = "Math.random = () => 0.1;"
 DEFAULT_RUN = [f"{number}" for number in range(10, -1, -1)]
 
 

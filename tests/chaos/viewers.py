@@ -64,7 +64,9 @@ class Viewer:
                 failures += 1
             turn += 1
             if window is None:
-                ladder = FIRST_WAIT_SECONDS * 2 ** max(0, failures - 1)
+                rest = failures % len(self.addresses)
+                rounds = 1 if rest else failures // len(self.addresses)
+                ladder = FIRST_WAIT_SECONDS * 2 ** max(0, rounds - 1)
                 window = min(LONGEST_WAIT_SECONDS, ladder)
             await asyncio.sleep(self.random.random() * window)
 

@@ -22,9 +22,14 @@ function connected({ random = () => 0.5, isThere = async () => false, addresses 
 }
 
 test("the wait doubles, has a limit, and is a random part of it", () => {
-  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => wait(failures, () => 1));
+  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => wait(failures, 1, () => 1));
   assert.deepEqual(most, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
-  assert.equal(wait(3, () => 0.25), 500);
+  assert.equal(wait(3, 1, () => 0.25), 500);
+});
+
+test("with several addresses the wait doubles after each round of them", () => {
+  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => wait(failures, 2, () => 1));
+  assert.deepEqual(most, [500, 500, 500, 1000, 500, 2000, 500]);
 });
 
 test("a socket that closes is opened again, at the next address", () => {
@@ -40,7 +45,7 @@ test("the wait starts small again after a connection", () => {
   const { world, sockets, connection } = connected();
   for (let turn = 0; turn < 6; turn += 1) {
     sockets.at(-1).onclose({ code: 1006, reason: "" });
-    world.pass(20_000);
+    world.pass(connection.retryAt - world.truth);
   }
   sockets.at(-1).onmessage({ data: HELLO });
   assert.equal(connection.phase, "open");

@@ -26,10 +26,12 @@ const REFUSALS = new Map([
  * }} Network `isThere`: whether somebody answers HTTP at a socket's address
  */
 
-/** A random part of a limit that doubles with each failure: many pages never come back at once.
- * @param {number} failures @param {() => number} random */
-export function wait(failures, random) {
-  return random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.max(0, failures - 1));
+/** A random part of a limit, since many pages never may come back at once. The limit doubles with
+ * each round of the addresses; within a round the next address is tried soon.
+ * @param {number} failures @param {number} addresses @param {() => number} random */
+export function wait(failures, addresses, random) {
+  const rounds = failures % addresses === 0 ? failures / addresses : 1;
+  return random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.max(0, rounds - 1));
 }
 
 export class Connection {
@@ -176,7 +178,7 @@ export class Connection {
       isThere(this.#addresses[(this.#turn - 1) % this.#addresses.length]).then((is) => {
         this.isTurnedAway = is && this.failures > 1;
       });
-    const ms = this.#window === null ? wait(this.failures, random) : random() * this.#window;
+    const ms = this.#window === null ? wait(this.failures, this.#addresses.length, random) : random() * this.#window;
     this.#window = null;
     this.retryAt = now() + ms;
     this.#timer = later(() => this.connect(), ms);
