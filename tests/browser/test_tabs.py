@@ -170,7 +170,7 @@ def test_a_tunnel_is_told_and_left_by_itself(
     event = own_stack.start(room, **{"from": 30})
     wait_for(page, "29")
     with paused(own_stack):
-        expect(page.locator("#status-words")).to_contain_text("last heard 4 s ago")
+        expect(page.locator("#status-words")).to_have_text(re.compile(r"last heard [345] s ago"))
         assert light(page) == "estimating"
         assert_right_within_a_second(page, event)
     wait_green(page)
