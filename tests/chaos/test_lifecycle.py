@@ -73,6 +73,45 @@ async def test_a_few_viewers_are_told_to_come_back_sooner(stack: Stack) -> None:
         assert all(window < 600 for viewer in viewers for window in viewer.byes)
 
 
+async def test_a_scheduler_that_wakes_does_nothing_that_another_was_asked_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Its copies of old requests must not end the runs that were started since."""
+    async with running(tmp_path, coordinators=1, frontends=1) as stack:
+        frontend = stack.services["frontend-1"]
+
+        async def ask(method: str, room: str) -> tuple[int, str]:
+            path = f"/api/rooms/{room}/countdown"
+            terms = {"from": 100} if method == "POST" else None
+            async with stack.http.request(method, frontend.url(path), json=terms) as answer:
+                return answer.status, (await answer.json()).get("run", "")
+
+        async def start_anew(room: str) -> str:
+            """The run that was started after the one under way was cancelled, if both worked."""
+            if (await ask("DELETE", room))[0] != 200:
+                return ""
+            status, run = await ask("POST", room)
+            return run if status == 201 else ""
+
+        rooms = [f"room-{number}" for number in range(24)]
+        for room in rooms:
+            assert (await ask("POST", room))[0] == 201
+        sleeper = stack.schedulers[0].process
+        sleeper.freeze()
+        runs = await asyncio.gather(*map(start_anew, rooms))
+        assert any(runs)
+        sleeper.thaw()
+        async with asyncio.timeout(5.0):
+            while "a request came too late" not in sleeper.log():
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        for room, run in zip(rooms, runs, strict=True):
+            async with stack.http.get(frontend.url(f"/api/rooms/{room}")) as answer:
+                state = (await answer.json())["state"]
+            if run:
+                assert (state["run"], state["status"]) == (run, "running"), room
+
+
 async def test_ready_is_said_only_while_the_bus_is_there(stack: Stack) -> None:
     """All three services see it go and come back, and say why they can't do their job."""
     await stack.nats.kill()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,7 @@ from nats.aio.client import Client
 
 from harness import NatsServer, Serve, ask, history, until
 from runtime.background import background
-from runtime.bus import Bus
+from runtime.bus import ANSWER_BY, Bus
 from runtime.responder import Refused
 from scheduler.commands import Commands
 from scheduler.history import History
@@ -77,3 +78,30 @@ async def test_garbage_behind_a_run_does_not_hide_it(
     with pytest.raises(Refused) as refusal:
         await deaf.start(b"")
     assert json.loads(refusal.value.body)["run"] == started["run"]
+
+
+async def test_nothing_is_done_for_who_has_stopped_waiting(
+    serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+
+    async def start(answer_by: str) -> tuple[str, str]:
+        reply = await bus.request("scheduler.start", b"", timeout=5, headers={ANSWER_BY: answer_by})
+        headers = reply.headers or {}
+        return headers.get("Nats-Service-Error-Code", "200"), headers.get("Nats-Service-Error", "")
+
+    now_ms = int(time.time() * 1000)
+    code, words = await start(f"{now_ms - 1}")
+    assert code == "503"
+    assert "too late" in words
+    assert (await bus.jetstream().stream_info("COUNTDOWN")).state.messages == 0
+    assert await start(f"{now_ms + 60_000}") == ("200", "")
+
+
+@pytest.mark.parametrize("answer_by", ["", "soon", "-5", "9" * 5000])
+async def test_a_deadline_that_is_none_is_no_deadline(
+    serve_scheduler: Serve, bus: Client, answer_by: str
+) -> None:
+    await serve_scheduler()
+    reply = await bus.request("scheduler.start", b"", timeout=5, headers={ANSWER_BY: answer_by})
+    assert json.loads(reply.data)["type"] == "started"

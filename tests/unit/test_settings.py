@@ -2,6 +2,7 @@
 
 import pytest
 
+import frontend.settings
 from coordinator.settings import Settings
 from runtime.settings import SettingsError, load
 
@@ -28,8 +29,19 @@ def test_what_is_set_counts_and_what_is_empty_does_not() -> None:
         ("LOG_FORMAT", "xml"),
         ("MAX_VIEWERS", "-1"),
         ("NATS_URL", "localhost"),
+        ("NATS_URL", "nats://"),
+        ("NATS_URL", "nats://127.0.0.1:port"),
+        ("NATS_URL", "nats://127.0.0.1:99999"),
+        ("NATS_URL", "nats://[::1"),
+        ("NATS_URL", "nats://127.0.0.1,"),
+        ("NATS_URL", "nats://127.0.0.1:1,ws://127.0.0.1:2"),
         ("ALLOWED_ORIGINS", "example.org"),
+        ("ALLOWED_ORIGINS", "https://"),
+        ("ALLOWED_ORIGINS", "https://example.org/path"),
+        ("ALLOWED_ORIGINS", "https://*.example.org"),
+        ("HOST", "a..b"),
         ("INSTANCE", "x" * 129),
+        ("INSTANCE", "s\udcff"),
         ("TLS_CERT", "missing.pem"),
     ],
 )
@@ -38,3 +50,30 @@ def test_a_value_that_is_not_valid_names_its_variable(name: str, value: str) -> 
         load(Settings, {name: value})
     assert name in str(error.value) or "TLS_KEY" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NATS_URL", "nats://10.0.0.1:4222, nats://[::1]:4222,tls://user:a%40b@nats.example.org"),
+        ("ALLOWED_ORIGINS", "https://example.org, http://[::1]:3000/,https://a.b:8443"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("HOST", "::1"),
+        ("HOST", "0.0.0.0"),
+    ],
+)
+def test_a_value_that_is_valid_is_taken(name: str, value: str) -> None:
+    assert getattr(load(Settings, {name: value}), name.lower()) == value
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as error:
+        load(Settings, {"NATS_URL": "nats://user:secret@127.0.0.1:port"})
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["host:65536", "host:port", "a b", "https://host", "host,"])
+def test_hosts_of_coordinators_are_checked(value: str) -> None:
+    with pytest.raises(SettingsError, match="WS_HOST"):
+        load(frontend.settings.Settings, {"WS_HOST": value})
+    assert load(frontend.settings.Settings, {"WS_HOST": "host:65535, a.b"}).socket_hosts

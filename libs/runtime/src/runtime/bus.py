@@ -1,21 +1,22 @@
 """The connection to NATS: made in the background, kept for ever, and requests over it."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Never
 
 import nats.errors
 from aiohttp import web
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
 
 from .background import background
 from .client import Client
+from .clock import now_ms
 from .health import CHECKS
 from .logs import logger
-from .settings import Settings
+from .settings import Settings, without_password
 
 log = logger(__name__)
 
@@ -23,6 +24,9 @@ CONNECT_SECONDS = 3.0
 RETRY_SECONDS = 0.2
 PING_SECONDS = 2
 API_SECONDS = 2.0
+
+ANSWER_BY = "Answer-By"
+"""The header of a request that says until when its caller waits, in ms since the Unix epoch."""
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
@@ -125,13 +129,23 @@ class Bus:
         while client is self._client and not client.is_closed:
             await self._closed.wait()
 
-    async def request(self, subject: str, payload: bytes = b"", timeout: float = 1.0) -> bytes:
-        """Ask the service behind `subject`; `timeout` is in seconds.
+    async def request(
+        self, subject: str, payload: bytes, timeout: float, headers: dict[str, str] | None = None
+    ) -> Msg:
+        """Publish to `subject` and wait for the reply; `timeout` is in seconds.
+
+        Raises NoResponders, BusTimeout or BusUnavailable.
+        """
+        with bus_errors(subject):
+            return await self.client.request(subject, payload, timeout=timeout, headers=headers)
+
+    async def ask(self, subject: str, payload: bytes, timeout: float) -> bytes:
+        """Ask the service behind `subject`, which does nothing once `timeout` seconds are over.
 
         Raises ServiceError, NoResponders, BusTimeout or BusUnavailable.
         """
-        with bus_errors(subject):
-            reply = await self.client.request(subject, payload, timeout=timeout)
+        answer_by = {ANSWER_BY: str(now_ms() + int(timeout * 1000))}
+        reply = await self.request(subject, payload, timeout, answer_by)
         headers = reply.headers or {}
         if code := headers.get("Nats-Service-Error-Code"):
             words = headers.get("Nats-Service-Error", "")
@@ -201,7 +215,7 @@ class Bus:
         self._connected.set()
         _is_connected.set(1)
         self._is_told = False
-        log.info("connected to NATS", url=_without_password(self._settings.nats_url))
+        log.info("connected to NATS", url=without_password(self._settings.nats_url))
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
@@ -228,7 +242,7 @@ class Bus:
         self._reason = reason
         if is_news or not self._is_told:
             self._is_told = True
-            url = _without_password(self._settings.nats_url)
+            url = without_password(self._settings.nats_url)
             log.warning("no connection to NATS", reason=reason, url=url)
 
 
@@ -255,10 +269,6 @@ async def _close(client: Client) -> None:
     with suppress(BusError), bus_errors("closing"):
         async with asyncio.timeout(1.0):
             await client.close()
-
-
-def _without_password(urls: str) -> str:
-    return re.sub(r"//[^/@,]*@", "//", urls)
 
 
 def _words(error: Exception) -> str:

@@ -18,7 +18,7 @@ def is_allowed(request: web.BaseRequest, settings: PublicSettings) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:
         return True
-    allowed = {text.strip().rstrip("/") for text in settings.allowed_origins.split(",")}
+    allowed = {text.strip().rstrip("/").lower() for text in settings.allowed_origins.split(",")}
     if "*" in allowed or origin in allowed:
         return True
     try:

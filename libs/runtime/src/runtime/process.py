@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from aiohttp import web
+from prometheus_client import Info
 
 from . import logs
 from .refused import RefusedCounter
@@ -25,14 +26,18 @@ LISTENERS = 4
 """Listening sockets. Of a crowd that comes at once, who finds no place to wait at any is not heard,
 and tries again a second later, or three."""
 
+_process = Info("tminus_process", "Which process this is.")
+
 
 def run(service: str, create_app: Callable[[S], web.Application], kind: type[S]) -> None:
     """Run `service` until SIGTERM or SIGINT (exit 0), or until it fails (traceback, exit 1)."""
     try:
         settings = load(kind, os.environ)
+        tls = _tls(settings)
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     logs.configure(settings, service)
+    _process.info({"service": service, "instance": settings.instance})
     log = logs.logger(__name__)
     log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
     can_share = sys.platform == "linux" and settings.port != 0
@@ -44,7 +49,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             port=settings.port,
             backlog=BACKLOG,
             reuse_port=can_share or None,
-            ssl_context=_tls(settings),
+            ssl_context=tls,
             shutdown_timeout=SHUTDOWN_SECONDS,
             access_log_class=RefusedCounter,
             print=None,
@@ -76,9 +81,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        # An empty password, so that nobody is asked for the one of an encrypted key.
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
     except (OSError, ssl.SSLError) as error:
-        sys.exit(f"TLS_CERT and TLS_KEY can't be used: {error}")
+        raise SettingsError(f"TLS_CERT and TLS_KEY can't be used: {error}") from None
     return context
 
 

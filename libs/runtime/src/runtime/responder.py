@@ -10,8 +10,9 @@ from nats.micro import add_service
 from nats.micro.request import Request
 from prometheus_client import Counter
 
-from .bus import Bus, BusError, bus_errors
+from .bus import ANSWER_BY, Bus, BusError, bus_errors
 from .client import Client
+from .clock import now_ms
 from .logs import logger
 
 log = logger(__name__)
@@ -91,6 +92,17 @@ class Responder:
                     await service.stop()
 
 
+def _check_deadline(request: Request) -> None:
+    """Refuse what nobody waits for any more: its caller may long have been answered by another.
+
+    A request lies about for seconds where this process or NATS was stopped meanwhile.
+    """
+    answer_by = (request.headers or {}).get(ANSWER_BY, "")
+    if answer_by.isdecimal() and len(answer_by) < 16 and (late_ms := now_ms() - int(answer_by)) > 0:
+        log.warning("a request came too late", subject=request.subject, late_ms=late_ms)
+        raise Refused(503, f"the request came {late_ms} ms too late, or the clocks are that wrong")
+
+
 def _answering(
     subject: str, handler: Handler, lock: asyncio.Lock
 ) -> Callable[[Request], Awaitable[None]]:
@@ -99,6 +111,7 @@ def _answering(
             code = 200
             with suppress(BusError, ValueError), bus_errors(subject):  # nobody to reply to any more
                 try:
+                    _check_deadline(request)
                     await request.respond(await handler(request.data))
                 except Refused as refused:
                     code = refused.code

@@ -1,10 +1,12 @@
 """Settings from the environment: read once, checked, passed down."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -31,6 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     instance: Annotated[str, Meta(min_length=1, max_length=128)] = msgspec.field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
     )
+    """This process's name in `by`, `instance`, logs and metrics."""
 
 
 class PublicSettings(Settings, frozen=True, kw_only=True):
@@ -44,6 +47,10 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
 
 S = TypeVar("S", bound=Settings)
 
+_LOG_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR"}
+_NATS_SCHEMES = {"nats", "tls", "ws", "wss"}
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s/?#@:*]+)(:\d{1,5})?/?", re.IGNORECASE)
+
 
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
     """Read settings of `kind` from `environ`; a variable that is empty counts as not set.
@@ -55,7 +62,10 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         for field in msgspec.structs.fields(kind)
         if (value := environ.get(field.name.upper(), "").strip())
     }
-    if "log_level" in given:
+    for name, value in given.items():
+        if not value.isprintable():  # a byte that is not UTF-8 is none of these, either
+            raise SettingsError(f"{name.upper()} is not valid: expected printable characters")
+    if given.get("log_level", "").upper() in _LOG_LEVELS:
         given["log_level"] = given["log_level"].upper()
     for field in msgspec.structs.fields(kind):
         if field.name in given:
@@ -66,6 +76,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
                     f"{field.name.upper()}={given[field.name]!r} is not valid: {error}"
                 ) from None
     settings = msgspec.convert(given, type=kind, strict=False)
+    _check_host(settings.host)
     _check_servers(settings.nats_url)
     if isinstance(settings, PublicSettings):
         _check_origins(settings.allowed_origins)
@@ -73,18 +84,43 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     return settings
 
 
+def _check_host(host: str) -> None:
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise SettingsError(f"HOST={host!r} is not valid: {error}") from None
+
+
+def without_password(urls: str) -> str:
+    """NATS_URL as it may be shown."""
+    return re.sub(r"//[^/@,]*@", "//", urls)
+
+
 def _check_servers(urls: str) -> None:
-    for url in urls.split(","):
-        if not url.strip().startswith(("nats://", "tls://", "ws://", "wss://")):
-            raise SettingsError(f"NATS_URL={urls!r} is not valid: expected nats://host:port")
+    schemes = {_nats_scheme(url.strip()) for url in urls.split(",")}
+    shown = f"NATS_URL={without_password(urls)!r} is not valid"
+    if None in schemes:
+        raise SettingsError(f"{shown}: expected nats://host:port")
+    if len(schemes) > 1 and schemes & {"ws", "wss"}:
+        raise SettingsError(f"{shown}: ws:// and wss:// do not go with others")
+
+
+def _nats_scheme(url: str) -> str | None:
+    """The scheme of a NATS server's address; None where it is no such address."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in _NATS_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts.scheme if is_one else None
 
 
 def _check_origins(origins: str) -> None:
     for origin in origins.split(","):
         text = origin.strip()
-        if text and text != "*" and not text.startswith(("http://", "https://")):
+        if text and text != "*" and _ORIGIN.fullmatch(text) is None:
             raise SettingsError(
-                f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host, or *"
+                f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host[:port], or *"
             )
 
 

@@ -62,7 +62,7 @@ async def send(app: web.Application, room: str, text: str) -> None:
     try:
         # Asked once only: a message that timed out may be stored, and twice is worse than an error.
         reply = await app[BUS].request(subjects.messages(room), payload, TIME_LIMIT_SECONDS)
-        msgspec.json.decode(reply, type=_Stored)
+        msgspec.json.decode(reply.data, type=_Stored)
     except (BusError, msgspec.MsgspecError):
         raise Refused(503, "The message could not be stored: try again in a moment.") from None
 
@@ -71,9 +71,9 @@ async def _ask(app: web.Application, subject: str, request: Struct, service: str
     payload = msgspec.json.encode(request)
     try:
         try:
-            return await app[BUS].request(subject, payload, TIME_LIMIT_SECONDS)
+            return await app[BUS].ask(subject, payload, TIME_LIMIT_SECONDS)
         except BusTimeout:
-            return await app[BUS].request(subject, payload, TIME_LIMIT_SECONDS)
+            return await app[BUS].ask(subject, payload, TIME_LIMIT_SECONDS)
     except ServiceError as error:
         raise _refusal(error) from None
     except NoResponders:

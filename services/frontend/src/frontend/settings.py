@@ -7,7 +7,8 @@ from msgspec import Meta
 
 from runtime.settings import Port, PublicSettings
 
-_HOST = r"[A-Za-z0-9._-]+(:\d{1,5})?"
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
+_HOST = rf"[A-Za-z0-9._-]+(:{_PORT})?"
 Hosts = Annotated[str, Meta(pattern=rf"^({_HOST}(\s*,\s*{_HOST})*)?$")]
 Path = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")]
 
