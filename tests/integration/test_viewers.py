@@ -157,6 +157,25 @@ async def test_a_full_coordinator_says_so(serve_coordinator: Serve) -> None:
         assert (await viewer.frame())["type"] == "hello"
 
 
+async def test_a_coordinator_that_lags_takes_no_more_viewers_than_it_may(
+    serve_coordinator: Serve,
+) -> None:
+    server = await serve_coordinator(max_viewers=2)
+    async with viewing(server) as viewer:
+        epoch = (await viewer.frame())["epoch"]
+    path = f"/ws/connect?epoch={epoch}&after=999"
+    statuses = await asyncio.gather(*(status(server, path) for _ in range(6)))
+    assert sorted(statuses) == [101, 101, 503, 503, 503, 503]
+
+
+async def test_a_head_is_no_viewer(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    async with aiohttp.ClientSession() as session:
+        for path in ("/ws/connect", "/sse/connect"):
+            async with session.head(server.make_url(path)) as response:
+                assert response.status == 405
+
+
 async def test_viewers_are_told_to_come_back_when_their_coordinator_stops(
     serve_coordinator: Serve,
 ) -> None:

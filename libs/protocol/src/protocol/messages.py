@@ -25,7 +25,9 @@ def encode(text: str) -> bytes:
         raise MessageError("text: blank")
     payload = msgspec.json.encode(Message(text=text))
     if len(payload) > MAX_BYTES:
-        raise MessageError(f"text: {len(payload)} bytes as JSON, {MAX_BYTES} at most")
+        payload = text.encode()  # without what the JSON adds; unless it reads as JSON itself
+        if decode(payload) != text:
+            raise MessageError(f"text: over {MAX_BYTES} bytes as JSON")
     return payload
 
 

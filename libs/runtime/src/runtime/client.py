@@ -1,5 +1,6 @@
-"""The NATS client of our services: it never writes a reply into a room's history."""
+"""The NATS client of our services: no reply goes into a room's history, and a flush is one."""
 
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
 from nats.js.api import Header
 from prometheus_client import Counter
@@ -32,3 +33,12 @@ class Client(NatsClient):
             log.warning("a reply was to go into a room's history", subject=subject)
             return
         await super().publish(subject, payload, reply, headers)
+
+    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
+        """Wait up to `timeout` seconds, twice at most, until the server has all that was sent.
+
+        nats-py's ping overtakes what waits to be written, a subscription for instance. It has that
+        written, too, so a second ping comes behind it.
+        """
+        await super().flush(timeout)
+        await super().flush(timeout)

@@ -43,8 +43,8 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(health.routes(app))
     app.add_routes(
         [
-            web.get("/ws/connect", connect_web_socket),
-            web.get("/sse/connect", connect_event_stream),
+            web.get("/ws/connect", connect_web_socket, allow_head=False),
+            web.get("/sse/connect", connect_event_stream, allow_head=False),
         ]
     )
     app.cleanup_ctx.extend([bus(settings, "coordinator"), sending, coordinating])

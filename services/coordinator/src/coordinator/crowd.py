@@ -85,8 +85,7 @@ class Crowd:
             _ended.labels("dead").inc()
             viewer.transport.abort()
             return
-        viewer.is_heard = not viewer.must_answer
-        viewer.write(viewer.heartbeat)
+        viewer.ask()
 
     async def end(self) -> None:
         """Tell every viewer to come back a little later, close, and wait until they are gone."""

@@ -58,19 +58,23 @@ class Door:
         epoch, after = _resume(request)
         if not is_allowed(request, self._settings):
             raise web.HTTPForbidden(text="this origin may not connect\n")
-        if self._hub.crowd.count >= self._max_viewers:
-            raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
+        self._refuse_if_full()
         if (
             after is not None
             and epoch == self._hub.situation.epoch
             and after > self._hub.situation.position
         ):
             await self._follower.reached(after, REACH_SECONDS)
+            self._refuse_if_full()  # others have come in meanwhile
         if self._hub.situation.is_beginning:
             raise web.HTTPServiceUnavailable(
                 text="not caught up with the stream\n", headers={"Retry-After": "1"}
             )
         return name, epoch, after
+
+    def _refuse_if_full(self) -> None:
+        if self._hub.crowd.count >= self._max_viewers:
+            raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
 
     def _seat(
         self,

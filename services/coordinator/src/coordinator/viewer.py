@@ -19,7 +19,6 @@ from .wire import Wire
 
 MAX_FRAMES_A_SECOND = 10
 
-NORMAL = 1000
 GOING_AWAY = 1001
 PROTOCOL_ERROR = 1002
 UNSUPPORTED = 1003
@@ -58,8 +57,6 @@ class Viewer(asyncio.Protocol):
     )
 
     heartbeat: ClassVar[bytes]
-    must_answer: ClassVar[bool]
-    """Whether the heartbeat asks for an answer."""
 
     def __init__(self, room: Audience) -> None:
         self.room = room
@@ -73,6 +70,7 @@ class Viewer(asyncio.Protocol):
         self.turn = 0
         """At which turn of the heartbeat it is asked whether it lives."""
         self.is_heard = True
+        """Whether anything has come since it was asked for an answer."""
         self.is_closing = False
 
     @staticmethod
@@ -85,6 +83,10 @@ class Viewer(asyncio.Protocol):
         assert self.transport is not None
         self.transport.write(data)
         self.room.heed(self)
+
+    def ask(self) -> None:
+        """Send the heartbeat."""
+        self.write(self.heartbeat)
 
     def close(self, code: int, reason: str) -> None:
         """End the connection in its own protocol's way, and let the hub see to it that it ends."""
@@ -105,6 +107,7 @@ class WebSocketViewer(Viewer):
 
     __slots__ = (
         "_frames",
+        "_is_asked",
         "_is_deaf",
         "_parser",
         "_partial",
@@ -116,13 +119,13 @@ class WebSocketViewer(Viewer):
     )
 
     heartbeat = wire.PING_FRAME
-    must_answer = True
 
     def __init__(self, room: Audience) -> None:
         super().__init__(room)
         self._reader: StreamReader | None = None
         self._parser: Generator[None, None, Frame] | None = None
         self._partial: bytes | None = None
+        self._is_asked = False
         self._is_deaf = False
         self._since = 0.0
         self._frames = 0
@@ -133,6 +136,11 @@ class WebSocketViewer(Viewer):
     @staticmethod
     def encode(batch: Iterable[Wire]) -> bytes:
         return b"".join([frame.websocket for frame in batch])
+
+    def ask(self) -> None:
+        self.is_heard = False
+        self._is_asked = True
+        super().ask()
 
     def close(self, code: int, reason: str) -> None:
         if not self.is_closing and self.transport is not None:
@@ -159,6 +167,8 @@ class WebSocketViewer(Viewer):
                 except StopIteration as parsed:
                     parser = None
                     self._on_frame(parsed.value)
+                    if self._is_deaf:
+                        return
                 else:
                     break
         except PayloadTooBig:
@@ -172,7 +182,7 @@ class WebSocketViewer(Viewer):
         self._parser, self._reader = parser, reader if parser is not None else None
 
     def _go_deaf(self) -> None:
-        """Read nothing more: where the next frame begins is not known."""
+        """Read nothing more: it would not count, or where the next frame begins is not known."""
         self._is_deaf = True
         self._parser = self._reader = None
 
@@ -186,10 +196,13 @@ class WebSocketViewer(Viewer):
         """The default: the transport closes."""
 
     def _on_frame(self, frame: Frame) -> None:
-        if self.transport is None or (self.is_closing and frame.opcode is not Opcode.CLOSE):
-            return
-        if not self._may_send():
+        if self._is_due(frame.opcode):
+            self._is_asked = False
+        elif not self._may_send():
+            self._go_deaf()  # else all that it has sent so far is parsed, while everybody waits
             self._refuse(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
+            return
+        if self.transport is None or (self.is_closing and frame.opcode is not Opcode.CLOSE):
             return
         match frame.opcode:
             case Opcode.TEXT if self._partial is None:
@@ -232,6 +245,7 @@ class WebSocketViewer(Viewer):
     def _on_close(self, data: bytes) -> None:
         """Answer the close, or take it as the answer to ours; then the connection ends."""
         assert self.transport is not None
+        self._go_deaf()
         if not self.is_closing:
             self.is_closing = True
             self.room.part_with(self)
@@ -239,9 +253,15 @@ class WebSocketViewer(Viewer):
                 code = Close.parse(data).code
             except ProtocolError:
                 code = PROTOCOL_ERROR
+            except UnicodeDecodeError:
+                code = INVALID_DATA
             answer = wire.close_frame(code, "") if code != 1005 else wire.EMPTY_CLOSE_FRAME
             self.transport.write(answer)
         self.transport.close()
+
+    def _is_due(self, opcode: Opcode) -> bool:
+        """Whether the protocol has the viewer send this: it does not count as one of its own."""
+        return opcode is Opcode.CLOSE or (opcode is Opcode.PONG and self._is_asked)
 
     def _may_send(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -257,7 +277,6 @@ class EventStreamViewer(Viewer):
     __slots__ = ()
 
     heartbeat = wire.COMMENT_CHUNK
-    must_answer = False
 
     @staticmethod
     def encode(batch: Iterable[Wire]) -> bytes:

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from protocol import requests
 from protocol.events import EpochMs, From, IntervalMs
 
-from . import asking, guard
+from . import asking, bodies, guard
 from .refusals import Refused, not_valid
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ async def start(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/countdown`: 201 with the `started` event."""
     room = asking.room_name(request)
     guard.check_token(request, guard.bearer(request))
-    terms = _decode(await request.read() or b"{}", Terms)
+    terms = _decode(await bodies.read(request) or b"{}", Terms)
     asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
     return _json(await asking.start(request.app, asked), status=201)
 
@@ -61,7 +61,7 @@ async def send(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/messages`: 202 once the message is stored."""
     room = asking.room_name(request)
     guard.check_token(request, guard.bearer(request))
-    message = _decode(await request.read(), Text)
+    message = _decode(await bodies.read(request), Text)
     await asking.send(request.app, room, message.text)
     return _json(msgspec.json.encode(Stored()), status=202)
 

@@ -8,10 +8,9 @@ from aiohttp import web
 from protocol import requests
 from runtime.clock import now_ms
 
-from . import asking, guard, pages
+from . import asking, bodies, guard, pages
+from .bodies import Form
 from .refusals import Refused, not_valid
-
-Form = dict[str, str]
 
 
 async def start(request: web.Request) -> web.Response:
@@ -45,8 +44,9 @@ async def _answer(
     request: web.Request, control: str, run: Callable[[str, Form], Awaitable[None]]
 ) -> web.Response:
     room = asking.room_name(request)
-    form = {key: value for key, value in (await request.post()).items() if isinstance(value, str)}
+    form: Form = {}
     try:
+        form = await bodies.read_form(request)
         guard.check_token(request, form.pop("token", ""))
         await run(room, form)
     except Refused as refused:

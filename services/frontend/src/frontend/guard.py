@@ -24,7 +24,8 @@ async def same_site(request: web.Request, handler: Handler) -> web.StreamRespons
 def check_token(request: web.Request, given: str) -> None:
     """Refuse who lacks the control token, where one is set."""
     token = request.app[SETTINGS].control_token
-    if token and not hmac.compare_digest(token.encode(), given.encode()):
+    # A header may hold bytes that are not UTF-8.
+    if token and not hmac.compare_digest(token.encode(), given.encode(errors="surrogateescape")):
         raise Refused(401, "Controlling this room needs the control token.", field="token")
 
 

@@ -8,7 +8,8 @@ from aiohttp.typedefs import Handler
 
 from .settings import SETTINGS
 
-_PLAIN_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?")
+PLAIN_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:]{1,39}\])(:\d{1,5})?")
+"""What a Host header is to hold."""
 NONCE = "nonce"
 """Where a request keeps the nonce of its page's one inline style."""
 
@@ -31,7 +32,7 @@ def _policy(request: web.Request) -> str:
     sockets = [
         f"{scheme}://{host}"
         for host in hosts
-        if _PLAIN_HOST.fullmatch(host)
+        if PLAIN_HOST.fullmatch(host)
         for scheme in ("ws", "wss", "http", "https")
     ]
     return "; ".join(

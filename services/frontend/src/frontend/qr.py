@@ -6,6 +6,8 @@ import segno
 from aiohttp import web
 
 from . import asking
+from .headers import PLAIN_HOST
+from .refusals import Refused
 
 
 async def code(request: web.Request) -> web.Response:
@@ -19,7 +21,12 @@ async def code(request: web.Request) -> web.Response:
 
 
 def link(request: web.Request, room: str) -> str:
-    """The room's address as who asks reaches it: the edge says whether that is by TLS."""
+    """The room's address as who asks reaches it: the edge says whether that is by TLS.
+
+    Raises Refused.
+    """
+    if PLAIN_HOST.fullmatch(request.host) is None:
+        raise Refused(400, "The Host header names no host.")
     scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
     path = request.app.router["room"].url_for(room=room)
     return f"{'https' if scheme == 'https' else 'http'}://{request.host}{path}"

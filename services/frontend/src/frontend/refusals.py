@@ -1,9 +1,11 @@
 """Why something that was asked can't be had: one error, told as a page or as a problem in JSON."""
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Raw
 
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 _WANTED = {
     "from": "a whole number from 1 to 86,400",
     "interval_ms": "whole milliseconds from 100 to 60,000",
@@ -43,6 +45,8 @@ class Refused(Exception):
 
 def not_valid(reason: str) -> Refused:
     """The refusal of a field; `reason` is `field: what is wrong`, as a program would put it."""
+    if missing := _MISSING.fullmatch(reason):
+        reason = f"{missing[1]}: is missing"
     field, separator, _ = reason.partition(":")
     if not separator:
         return Refused(422, reason)

@@ -1,0 +1,96 @@
+"""What a viewer may send, frame by frame, and what it costs when it sends too much."""
+
+import asyncio
+
+import pytest
+from websockets.frames import Close, Frame, Opcode
+
+import coordinator.viewer
+from coordinator import wire
+from coordinator.hub import Hub
+from coordinator.viewer import WebSocketViewer
+
+PING = b'{"type":"ping","id":1}'
+PONG = Frame(Opcode.PONG, b"").serialize(mask=True)
+
+
+class Socket(asyncio.Transport):
+    """A transport that remembers what was written, and whether it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def closed_with(self, code: int) -> bool:
+        """Whether a close frame of this code is the last that was written."""
+        _, _, last = self.written.rpartition(b"\x88")
+        return last[1:3] == code.to_bytes(2, "big")
+
+
+async def seated() -> tuple[WebSocketViewer, Socket]:
+    hub = Hub("coordinator-1")
+    hub.begin("epoch-1", 0)
+    hub.caught_up()
+    room = hub.room("main")
+    viewer, socket = WebSocketViewer(room), Socket()
+    hub.crowd.welcome(viewer)
+    room.join(viewer, socket, "", None)
+    socket.written = b""
+    return viewer, socket
+
+
+def text(data: bytes) -> bytes:
+    return Frame(Opcode.TEXT, data).serialize(mask=True)
+
+
+async def test_what_comes_after_too_many_frames_is_not_even_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer, socket = await seated()
+    parse, parsed = Frame.parse, []
+
+    def counted(*args: object, **options: object) -> object:
+        parsed.append(args)
+        return parse(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Frame, "parse", counted)
+    viewer.data_received(PONG * 40_000)
+    viewer.data_received(PONG * 40_000)
+    assert len(parsed) == coordinator.viewer.MAX_FRAMES_A_SECOND + 1
+    assert socket.closed_with(1008)
+
+
+async def test_the_answer_to_a_heartbeat_is_not_one_of_the_ten() -> None:
+    viewer, socket = await seated()
+    viewer.ask()
+    assert socket.written == wire.PING_FRAME
+    viewer.data_received(text(PING) * 5 + PONG + text(PING) * 5)
+    assert not viewer.is_closing
+    assert socket.written.count(b'"type":"pong"') == 10
+    viewer.data_received(PONG)  # nobody has asked for this one
+    assert socket.closed_with(1008)
+
+
+async def test_who_leaves_after_ten_frames_is_answered() -> None:
+    viewer, socket = await seated()
+    close = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
+    viewer.data_received(text(PING) * 10 + close + PONG * 100)
+    assert socket.closed_with(1000)
+    assert socket.is_closed
+
+
+async def test_a_reason_that_is_not_utf_8_is_answered() -> None:
+    viewer, socket = await seated()
+    viewer.data_received(Frame(Opcode.CLOSE, b"\x03\xe8\xff").serialize(mask=True))
+    assert socket.closed_with(1007)
+    assert socket.is_closed
