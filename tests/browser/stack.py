@@ -31,11 +31,11 @@ class Service:
         self.port = port
         self._command = command
         self._environ = os.environ | environ
-        self._log = log
+        self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, env=self._environ, stdout=log, stderr=subprocess.STDOUT
             )
@@ -64,7 +64,7 @@ class Service:
                     return
             except OSError:
                 if time.monotonic() > until:
-                    pytest.fail(f"{self._command[-1]} is not ready:\n{self._log.read_text()}")
+                    pytest.fail(f"{self._command[-1]} is not ready:\n{self.log.read_text()}")
                 time.sleep(0.02)
 
 

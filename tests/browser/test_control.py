@@ -70,6 +70,21 @@ def test_a_start_in_minutes_says_when_it_will_be(
     assert abs(state["starts_at"] - (time.time() + 300) * 1000) < 5000
 
 
+def test_minutes_that_are_none_start_nothing(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page(stack.page(room))
+    wait_green(page)
+    page.get_by_text("Options").click()
+    for text in ("5 min", "-5", "1441"):
+        page.get_by_label("In minutes").fill(text)
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator("#start-words")).to_have_text(
+            "minutes: should be minutes from now, 1,440 at most."
+        )
+    page.get_by_label("In minutes").fill("1,5")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#caption")).to_have_text(re.compile(r"in 1 min (30|2\d) s"))
+
+
 def test_a_start_at_a_time_of_day_goes_by_the_servers_clock(
     stack: Stack, room: str, open_page: Opening
 ) -> None:

@@ -249,3 +249,22 @@ def test_two_tabs_of_one_room_go_together(stack: Stack, room: str, open_page: Op
     for one in (page, second):
         wait_for(one, "0")
         assert shown(one) == ["3", "2", "1", "0"]
+
+
+def test_a_browser_that_keeps_nothing_for_pages_counts_too(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    # As where cookies are blocked: even to look at the storage is an error.
+    script = """
+    Object.defineProperty(window, "sessionStorage", {
+      get() { throw new DOMException("denied", "SecurityError"); },
+    });
+    """
+    page = open_page(stack.page(room), script)
+    wait_green(page)
+    stack.send(room, "hello")
+    expect(page.locator("#messages span")).to_have_text(["hello"])
+    page.get_by_role("button", name="Clear").click()
+    stack.start(room, **{"from": 2})
+    wait_for(page, "0")
+    assert shown(page) == ["2", "1", "0"]

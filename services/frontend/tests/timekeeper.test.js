@@ -114,3 +114,24 @@ test("it asks at most eight times a second, and once a second in the end", () =>
   world.pass(10_000);
   assert.equal(asked.length - before, 10);
 });
+
+for (const seconds of [5, -5]) {
+  test(`a server's clock that is set by ${seconds} s is followed at once, and found out anew`, () => {
+    const world = new World(FAST);
+    let set = 0;
+    const keeper = new Timekeeper(world.surroundings, (id) => {
+      world.surroundings.later(() => keeper.pong(id, SERVER + world.truth + set), 1);
+      return true;
+    }, () => {});
+    keeper.begin("coordinator-1", world.surroundings.now(), SERVER);
+    world.pass(30_000);
+    set = seconds * 1000;
+    world.pass(1100);
+    assert.equal(keeper.isKnown, false);
+    for (let step = 0; step < 100; step += 1) {
+      assert.ok(Math.abs(keeper.time() - (SERVER + world.truth + set)) < 2);
+      world.pass(100);
+    }
+    assert.equal(keeper.isKnown, true);
+  });
+}

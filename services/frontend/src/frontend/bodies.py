@@ -31,7 +31,7 @@ def _legible(request: web.Request) -> Iterator[None]:
     except web.RequestPayloadError as error:
         # What is left of the body can't be read either, so nothing can follow on this connection.
         request.content.feed_eof()
-        request.protocol.force_close()
+        request.protocol.keep_alive(False)
         raise _illegible(error) from None
     except (HttpProcessingError, LookupError, RuntimeError, ValueError) as error:
         raise _illegible(error) from None

@@ -51,8 +51,7 @@ async def _answer(
         await run(room, form)
     except Refused as refused:
         return await pages.render(request, room, refused, control, form)
-    back = request.app.router["room"].url_for(room=room)
-    raise web.HTTPSeeOther(location=back.with_query(request.query))
+    raise web.HTTPSeeOther(location=pages.address(request, room))
 
 
 def _start(room: str, form: Form, now: int) -> requests.Start:
@@ -61,7 +60,7 @@ def _start(room: str, form: Form, now: int) -> requests.Start:
     minutes = fields.pop("minutes", None)
     if minutes is not None:
         try:
-            lead_ms = int(float(str(minutes)) * 60_000)
+            lead_ms = int(float(str(minutes).replace(",", ".")) * 60_000)
         except (ValueError, OverflowError):
             raise not_valid("minutes: expected a number") from None
         if not 0 <= lead_ms <= requests.MAX_LEAD_MS:

@@ -25,7 +25,7 @@ def check_token(request: web.Request, given: str) -> None:
     """Refuse who lacks the control token, where one is set."""
     token = request.app[SETTINGS].control_token
     # A header may hold bytes that are not UTF-8.
-    if token and not hmac.compare_digest(token.encode(), given.encode(errors="surrogateescape")):
+    if token and not hmac.compare_digest(token.encode(), given.encode(errors="surrogatepass")):
         raise Refused(401, "Controlling this room needs the control token.", field="token")
 
 

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import MutableMapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -18,12 +19,20 @@ NONCE = "nonce"
 async def secure(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the response what a browser needs to know to be careful."""
     request[NONCE] = secrets.token_urlsafe(16)
-    response = await handler(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    response.headers.setdefault("Content-Security-Policy", _policy(request))
+    try:
+        response = await handler(request)
+    except web.HTTPException as redirect:
+        _add(request, redirect.headers)
+        raise
+    _add(request, response.headers)
     return response
+
+
+def _add(request: web.Request, headers: MutableMapping[str, str]) -> None:
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Content-Security-Policy", _policy(request))
 
 
 def _policy(request: web.Request) -> str:

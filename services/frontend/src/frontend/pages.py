@@ -5,6 +5,7 @@ from http import HTTPStatus
 import aiohttp_jinja2
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from protocol import subjects
 from protocol.frames import RoomReply
@@ -20,7 +21,7 @@ from .settings import SETTINGS, Settings
 async def main_room(request: web.Request) -> web.Response:
     """`GET /`: the room `main`, or the room that the form 'another room' names."""
     if name := request.query.get("room", "").strip().lower():
-        raise web.HTTPSeeOther(location=request.app.router["room"].url_for(room=name))
+        raise web.HTTPSeeOther(location=address(request, name))
     return await render(request, subjects.DEFAULT_ROOM)
 
 
@@ -28,7 +29,7 @@ async def room(request: web.Request) -> web.Response:
     """`GET /r/<room>`."""
     name = request.match_info["room"]
     if not subjects.is_room(name) and subjects.is_room(name.lower()):
-        raise web.HTTPSeeOther(location=request.app.router["room"].url_for(room=name.lower()))
+        raise web.HTTPSeeOther(location=address(request, name.lower()))
     try:
         return await render(request, asking.room_name(request))
     except Refused as refused:
@@ -58,6 +59,7 @@ async def render(
         request,
         {
             "room": room,
+            "here": address(request, room),
             "view": view,
             "reply": reply,
             "status": state.status if state else "unknown",
@@ -77,6 +79,12 @@ async def render(
     response.headers["Cache-Control"] = "no-cache"
     response.enable_compression()
     return response
+
+
+def address(request: web.Request, room: str) -> URL:
+    """The address of a room's page, in the view that is looked at."""
+    query = {name: value for name, value in request.query.items() if name != "room"}
+    return request.app.router["room"].url_for(room=room).with_query(query)
 
 
 def refusal(request: web.Request, refused: Refused) -> web.Response:

@@ -6,8 +6,12 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from runtime.logs import logger
+
 from . import pages
 from .refusals import Refused
+
+log = logger(__name__)
 
 
 @web.middleware
@@ -26,6 +30,10 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
+    except Exception:
+        log.exception("a request failed", method=request.method, path=request.path)
+        why = Refused(500, "Something went wrong here, and the log says what.")
+        return problem(why) if is_api else pages.refusal(request, why)
 
 
 def problem(refused: Refused) -> web.Response:

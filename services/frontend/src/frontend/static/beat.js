@@ -25,6 +25,8 @@ export class Beat {
     if (moment === null) return;
     const ms = moment - this.#time() - EARLY_MS;
     this.#timer = later(() => {
+      // The clock may have been set back meanwhile: that is no moment to wait for in place.
+      if (ms <= LONGEST_MS && moment - this.#time() > 2 * EARLY_MS) return this.at(moment, run);
       if (ms <= LONGEST_MS && !isHidden()) while (moment - this.#time() > 0);
       run();
     }, Math.max(0, Math.min(ms, LONGEST_MS)));

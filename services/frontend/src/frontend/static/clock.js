@@ -34,7 +34,8 @@ export class Clock {
     this.#corners = [];
   }
 
-  /** Take a sample in. One that no line can meet together with the rest starts anew.
+  /** Take a sample in. One that no line can meet together with the rest starts anew: then it is false
+   * that what was known still holds.
    * @param {Sample} sample */
   add(sample) {
     const since = sample.received - WINDOW_MS;
@@ -43,10 +44,12 @@ export class Clock {
     this.#reference = sample.received;
     this.#base = sample.server - sample.received;
     this.#corners = this.#cut(this.#samples);
-    if (this.#corners.length === 0) {
+    const holds = this.#corners.length > 0;
+    if (!holds) {
       this.#samples = [sample];
       this.#corners = this.#cut(this.#samples);
     }
+    return holds;
   }
 
   /** The bounds of the offset at a moment of this page's clock, and the likeliest drift.

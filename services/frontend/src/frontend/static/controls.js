@@ -5,6 +5,7 @@ import { find, say } from "./page-parts.js";
 const ARMED_MS = 3000;
 /** A double click is one decision. */
 const DOUBLE_MS = 500;
+const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * @param {string} room
@@ -15,11 +16,10 @@ const DOUBLE_MS = 500;
 export function controls(room, time, isCounting, toggleFull) {
   const base = `/api/rooms/${room}`;
 
-  answer("start", "start-words", (form) => ({
-    method: "POST",
-    address: `${base}/countdown`,
-    body: terms(form, time()),
-  }));
+  answer("start", "start-words", (form) => {
+    const body = terms(form, time());
+    return typeof body === "string" ? body : { method: "POST", address: `${base}/countdown`, body };
+  });
   answer("send", "message-words", (form) => ({
     method: "POST",
     address: `${base}/messages`,
@@ -54,7 +54,7 @@ function press(id) {
  * @typedef {{method: string, address: string, body: object | null, done?: () => void}} Asking
  * @param {string} id
  * @param {string} words
- * @param {(form: HTMLFormElement) => Asking | null} asking
+ * @param {(form: HTMLFormElement) => Asking | string | null} asking what is asked, or what is wrong
  */
 function answer(id, words, asking) {
   const form = find(id);
@@ -64,7 +64,7 @@ function answer(id, words, asking) {
     const asked = asking(form);
     if (asked === null) return;
     say(words, "");
-    say(words, await ask(asked, field(form, "token")));
+    say(words, typeof asked === "string" ? asked : await ask(asked, field(form, "token")));
   });
 }
 
@@ -86,17 +86,25 @@ async function ask({ method, address, body, done }, token) {
   }
 }
 
-/** What a start form asks for; the server says what is wrong with it.
+/** What a start form asks for; the server says what is wrong with it, but for what only we know of.
  * @param {HTMLFormElement} form @param {number} time */
 function terms(form, time) {
   /** @type {Record<string, number | string>} */
   const body = {};
   for (const name of ["from", "interval_ms"]) if (field(form, name)) body[name] = number(field(form, name));
-  const minutes = number(field(form, "minutes"));
-  if (typeof minutes === "number" && minutes > 0) body.starts_at = Math.round(time + minutes * 60_000);
+  const ms = lead(field(form, "minutes"));
+  if (Number.isNaN(ms)) return "minutes: should be minutes from now, 1,440 at most.";
+  if (ms > 0) body.starts_at = Math.round(time + ms);
   const clock = field(form, "at");
   if (clock) body.starts_at = next(clock, time);
   return body;
+}
+
+/** How far ahead `minutes` is in ms, with a point or a comma in it; NaN where it can't be.
+ * @param {string} minutes */
+export function lead(minutes) {
+  const ms = Number(minutes.replace(",", ".")) * 60_000;
+  return ms >= 0 && ms <= DAY_MS ? ms : NaN;
 }
 
 /** The next moment at which clocks here show `clock`, by the server's time.

@@ -2,7 +2,7 @@
 
 /** @import {MessageFrame} from "../../../types/protocol" */
 
-import { find } from "./page-parts.js";
+import { find, keep, kept } from "./page-parts.js";
 
 const MOST = 100;
 const SHOUT_MS = 6000;
@@ -17,13 +17,13 @@ export function messages(room) {
   clear?.addEventListener("click", () => {
     list?.replaceChildren();
     if (clear) clear.hidden = true;
-    sessionStorage.setItem(key, last);
+    keep(key, last);
   });
 
   return {
     /** Whether this one was cleared away before. @param {string} epoch @param {number} seq */
     isCleared(epoch, seq) {
-      const [clearedEpoch, clearedSeq] = (sessionStorage.getItem(key) ?? "").split(" ");
+      const [clearedEpoch, clearedSeq] = kept(key).split(" ");
       return clearedEpoch === epoch && seq <= Number(clearedSeq);
     },
 

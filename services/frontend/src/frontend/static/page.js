@@ -12,7 +12,7 @@ import { Face } from "./face.js";
 import { Finale } from "./finale.js";
 import { extras } from "./extras.js";
 import { messages, shouting } from "./messages.js";
-import { find, say } from "./page-parts.js";
+import { find, keep, say } from "./page-parts.js";
 import { Queue } from "./queue.js";
 import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
 import { Screen } from "./screen.js";
@@ -100,7 +100,8 @@ function heard(frame) {
       room = read(room, frame);
       const { epoch } = room;
       if (list.isCleared(epoch, frame.seq)) return;
-      const ms = frame.at + DELAY_MS - keeper.time();
+      // A message that seems to come from the future was timed by a clock that is ahead.
+      const ms = Math.min(DELAY_MS, frame.at + DELAY_MS - keeper.time());
       const isFresh = ms > -2000;
       queue.add(Math.max(0, isFresh ? ms : 0), () => {
         list.add(epoch, frame);
@@ -196,7 +197,7 @@ document.addEventListener("visibilitychange", () => (surroundings.isHidden() ? k
 
 root.dataset.live = "";
 root.removeAttribute("data-plain");
-sessionStorage.removeItem("again");
+keep("again", null);
 if (given.reply) room = { ...unknown, state: given.reply.state };
 const [load] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
 // A page that comes from a cache tells an old time.

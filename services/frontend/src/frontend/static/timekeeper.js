@@ -136,7 +136,8 @@ export class Timekeeper {
 
   /** @param {import("./clock.js").Sample} sample */
   #take(sample) {
-    this.#clock.add(sample);
+    // One of the clocks was set: what is shown must not creep after it.
+    if (!this.#clock.add(sample)) this.#pongs = this.#asked = 0;
     const now = this.#surroundings.now();
     const { low, high, rate } = this.#clock.at(now);
     const isSettled = this.#pongs > BURST && !this.#surroundings.isHidden();
