@@ -121,6 +121,26 @@ def goes_by_transport(room: Room) -> list[tuple[int, int]]:
     return slots.send(b"x")
 
 
+async def test_who_is_skipped_costs_no_call_of_its_own(
+    room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with seated(room, 20) as pairs:
+        seats = room.audiences[Watcher]
+        for viewer, _ in pairs[::2]:
+            seats.silence(viewer)
+        calls, call = [], ring._call
+        monkeypatch.setattr(ring, "_call", lambda *words: calls.append(words) or call(*words))  # type: ignore[func-returns-value]
+        seats.write(b"one ")
+        assert len(calls) == 1
+        for viewer, _ in pairs[::2]:
+            seats.resume(viewer)
+        seats.write(b"two ")
+        assert len(calls) == 2
+        for number, (_, far) in enumerate(pairs):
+            expected = b"one two " if number % 2 else b"two "
+            assert await received(far, len(expected)) == expected
+
+
 def at_once(far: socket.socket) -> bytes:
     """Read what is there without letting the loop run: the near end has room again after it."""
     data = b""

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Never
 
 import nats.errors
+import nats.js.errors
 from aiohttp import web
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
@@ -67,6 +68,9 @@ def bus_errors(what: str) -> Iterator[None]:
         raise
     except nats.errors.NoRespondersError:
         raise NoResponders(f"{what}: nobody answers") from None
+    except nats.js.errors.ServiceUnavailableError as error:
+        words = error.description or "is it enabled there? nats-server -js"
+        raise BusUnavailable(f"{what}: JetStream does not answer ({words})") from None
     except (nats.errors.TimeoutError, TimeoutError):
         raise BusTimeout(f"{what}: no answer in time") from None
     except (nats.errors.Error, OSError, RuntimeError) as error:

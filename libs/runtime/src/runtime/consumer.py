@@ -75,8 +75,14 @@ class Consumer:
             with suppress(BusError), bus_errors("flow control"):
                 await message._client.publish(reply)
         last = headers.get("Nats-Last-Consumer")
-        if last is not None and int(last) != self._deliveries:
+        if last is None:
+            return
+        if int(last) != self._deliveries:
             self.lost.set()
+        elif self.owed > 0 and "Nats-Consumer-Stalled" not in headers:
+            # The server has nothing to deliver: what it owed was purged, or has expired.
+            self.owed = 0
+            self._on_current()
 
 
 @asynccontextmanager

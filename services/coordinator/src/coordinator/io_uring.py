@@ -33,8 +33,8 @@ _SLOT = struct.Struct("<BBHiQQIIQ24x")
 _SLOT_BYTES = _SLOT.size
 _SLOT_WORDS = _SLOT_BYTES // 4
 _LENGTH_WORD = 6
-_PLACE = struct.Struct("<Q")
-_PLACE_AT = 32
+_FLAGS, _FLAGS_AT = struct.Struct("<I"), 28
+_PLACE, _PLACE_AT = struct.Struct("<Q"), 32
 _SEND, _SKIP = 26, 0  # IORING_OP_SEND, IORING_OP_NOP: the first byte of a slot
 # struct io_uring_params: two sizes, five words, three reserved; then the offsets of both rings.
 _PARAMS = struct.Struct("<30I")
@@ -180,11 +180,16 @@ class Slots:
 
     def skip(self, place: int) -> None:
         """Send nothing there until `resume`."""
-        self._data[place * _SLOT_BYTES] = _SKIP
+        self._set(place, _SKIP, 0)  # a flag that it does not know would end the system call here
 
     def resume(self, place: int) -> None:
         """Send there again."""
-        self._data[place * _SLOT_BYTES] = _SEND
+        self._set(place, _SEND, _SEND_FLAGS)
+
+    def _set(self, place: int, operation: int, flags: int) -> None:
+        begin = place * _SLOT_BYTES
+        self._data[begin] = operation
+        _FLAGS.pack_into(self._data, begin + _FLAGS_AT, flags)
 
     def send(self, data: bytes) -> list[tuple[int, int]]:
         """Send `data`, of CAPACITY bytes at most, by all, in the order of their places.

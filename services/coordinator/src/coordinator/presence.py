@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from contextlib import suppress
+from itertools import islice
 from typing import Never
 
 import msgspec
@@ -23,6 +24,8 @@ REPEAT_SECONDS = 3.0
 """A coordinator tells its counts anew this often, though nothing has changed."""
 EXPIRE_SECONDS = 8.0
 """A coordinator that has not been heard for this long has no viewers."""
+ROOMS_A_PART = 300
+"""With the longest names these are 45 KB; the bus takes 64 KB at once."""
 
 
 class Count(Struct, frozen=True, array_like=True):
@@ -33,10 +36,33 @@ class Count(Struct, frozen=True, array_like=True):
 
 
 class Presence(Struct, frozen=True):
-    """What one coordinator tells the others."""
+    """What one coordinator tells the others: some of its rooms, in as many parts as it takes."""
 
     id: str
     rooms: dict[str, Count]
+    part: int = 0
+    is_last: bool = True
+
+
+class Peer:
+    """Another coordinator, as it was last heard."""
+
+    __slots__ = ("coming", "heard_at", "rooms")
+
+    def __init__(self) -> None:
+        self.heard_at = 0.0
+        self.rooms: dict[str, Count] = {}
+        self.coming: dict[str, Count] = {}
+        """What has come in parts of which the last is still to come."""
+
+    def take(self, presence: Presence, now: float) -> None:
+        """Take in a part; the last completes what is known."""
+        self.heard_at = now
+        if presence.part == 0:
+            self.coming = {}
+        self.coming.update(presence.rooms)
+        if presence.is_last:
+            self.rooms, self.coming = self.coming, {}
 
 
 class Peers:
@@ -46,16 +72,14 @@ class Peers:
         self._bus = bus
         self._hub = hub
         self._id = uuid.uuid4().hex
-        self._heard: dict[str, tuple[float, Presence]] = {}
+        self._heard: dict[str, Peer] = {}
         self._told: dict[str, Count] = {}
         self._told_at = 0.0
 
     def screens(self, room: str) -> Screens:
         """What all viewers of a room report, on every coordinator."""
         all_screens = [
-            presence.rooms[room].screens
-            for _, presence in self._heard.values()
-            if room in presence.rooms
+            peer.rooms[room].screens for peer in self._heard.values() if room in peer.rooms
         ]
         if room in self._hub.rooms:
             all_screens.append(self._hub.rooms[room].screens())
@@ -80,9 +104,9 @@ class Peers:
             while True:
                 await asyncio.sleep(1)
                 now = self._hub.crowd.loop.time()
-                for peer, (heard_at, _) in list(self._heard.items()):
-                    if now - heard_at > EXPIRE_SECONDS:
-                        del self._heard[peer]
+                for name, peer in list(self._heard.items()):
+                    if now - peer.heard_at > EXPIRE_SECONDS:
+                        del self._heard[name]
                 self._add_up()
                 rooms = self._counts()
                 if rooms != self._told or now - self._told_at > REPEAT_SECONDS:
@@ -100,8 +124,8 @@ class Peers:
 
     def _add_up(self) -> None:
         elsewhere: dict[str, int] = {}
-        for _, presence in self._heard.values():
-            for name, count in presence.rooms.items():
+        for peer in self._heard.values():
+            for name, count in peer.rooms.items():
                 elsewhere[name] = elsewhere.get(name, 0) + count.viewers
         self._hub.situation.elsewhere = elsewhere
         for room in self._hub.rooms.values():
@@ -111,11 +135,17 @@ class Peers:
         self._hub.tidy()
 
     async def _say(self, rooms: dict[str, Count]) -> None:
+        starts = range(0, len(rooms), ROOMS_A_PART) or [0]
         with suppress(BusError), bus_errors(subjects.PRESENCE):
-            payload = msgspec.json.encode(Presence(self._id, rooms))
-            await self._bus.client.publish(subjects.PRESENCE, payload)
+            for part, start in enumerate(starts):
+                some = dict(islice(rooms.items(), start, start + ROOMS_A_PART))
+                presence = Presence(self._id, some, part, is_last=start == starts[-1])
+                await self._bus.client.publish(subjects.PRESENCE, msgspec.json.encode(presence))
 
     async def _hear(self, message: Msg) -> None:
+        # Anybody can have the stream deliver a message here; that keeps the subject it was sent to.
+        if message.subject != subjects.PRESENCE:
+            return
         try:
             presence = msgspec.json.decode(message.data, type=Presence)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -123,4 +153,5 @@ class Peers:
             log.warning("dropped", subject=message.subject, reason="not a presence")
             return
         if presence.id != self._id:
-            self._heard[presence.id] = (self._hub.crowd.loop.time(), presence)
+            peer = self._heard.setdefault(presence.id, Peer())
+            peer.take(presence, self._hub.crowd.loop.time())

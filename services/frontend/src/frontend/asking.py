@@ -1,17 +1,33 @@
 """What the frontend asks of the other services, and what their answers mean to people."""
 
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
 import msgspec
 from aiohttp import web
 from msgspec import Raw, Struct
 
 from protocol import messages, requests, subjects
-from protocol.frames import RoomReply
+from protocol.frames import RoomReply, State
 from runtime.bus import BUS, BusError, BusTimeout, NoResponders, ServiceError
 
 from .refusals import Refused, not_valid
 
 TIME_LIMIT_SECONDS = 0.9
 """Of one try; with the second one, nobody waits for two seconds."""
+
+
+SHOWN_SECONDS = 0.25
+SHOWN_TRIES = 50
+"""How long a coordinator may take to hear of an event, and how often it is asked, before nobody
+waits for it any more."""
+
+
+class _Run(Struct):
+    """An event, as far as it matters here."""
+
+    run: str
 
 
 class _Stored(Struct):
@@ -40,13 +56,19 @@ async def state(app: web.Application, room: str) -> RoomReply:
 
 
 async def start(app: web.Application, request: requests.Start) -> Raw:
-    """Start a run; returns its `started` event as JSON."""
-    return Raw(await _ask(app, subjects.START, request, "scheduler"))
+    """Start a run; returns its `started` event as JSON, once the room shows it."""
+    event = await _ask(app, subjects.START, request, "scheduler")
+    run = msgspec.json.decode(event, type=_Run).run
+    await _wait_until(app, request.room, lambda state: state.run == run)
+    return Raw(event)
 
 
 async def cancel(app: web.Application, room: str) -> Raw:
-    """Cancel the run under way; returns its `cancelled` event as JSON."""
-    return Raw(await _ask(app, subjects.CANCEL, requests.Cancel(room=room), "scheduler"))
+    """Cancel the run under way; returns its `cancelled` event as JSON, once the room shows it."""
+    event = await _ask(app, subjects.CANCEL, requests.Cancel(room=room), "scheduler")
+    run = msgspec.json.decode(event, type=_Run).run
+    await _wait_until(app, room, lambda state: state.run != run or state.status == "cancelled")
+    return Raw(event)
 
 
 async def send(app: web.Application, room: str, text: str) -> None:
@@ -65,6 +87,16 @@ async def send(app: web.Application, room: str, text: str) -> None:
         msgspec.json.decode(reply.data, type=_Stored)
     except (BusError, msgspec.MsgspecError):
         raise Refused(503, "The message could not be stored: try again in a moment.") from None
+
+
+async def _wait_until(app: web.Application, room: str, is_shown: Callable[[State], bool]) -> None:
+    """Wait a moment for a coordinator to have heard, so that who looks next sees what was done."""
+    with suppress(TimeoutError, Refused):
+        async with asyncio.timeout(SHOWN_SECONDS):
+            for _ in range(SHOWN_TRIES):
+                if is_shown((await state(app, room)).state):
+                    return
+                await asyncio.sleep(0.002)
 
 
 async def _ask(app: web.Application, subject: str, request: Struct, service: str) -> bytes:
