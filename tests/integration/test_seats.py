@@ -98,7 +98,7 @@ async def received(far: socket.socket, is_all: int | Callable[[bytes], bool]) ->
 
 async def test_many_are_sent_the_same_in_more_than_one_call(room: Room) -> None:
     async with seated(room, ENTRIES + 100) as pairs:
-        seats = room.audiences[Watcher]
+        seats = room.seats[Watcher]
         for word in (b"one ", b"two ", b"three "):
             seats.write(word)
         for _, far in pairs:
@@ -116,7 +116,7 @@ async def test_who_comes_later_goes_by_the_ring_too(room: Room) -> None:
 
 def goes_by_transport(room: Room) -> list[tuple[int, int]]:
     """Who does not go by the ring, found by sending a letter to all who do."""
-    slots = room.audiences[Watcher]._slots
+    slots = room.seats[Watcher]._slots
     assert slots is not None
     return slots.send(b"x")
 
@@ -125,7 +125,7 @@ async def test_who_is_skipped_costs_no_call_of_its_own(
     room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with seated(room, 20) as pairs:
-        seats = room.audiences[Watcher]
+        seats = room.seats[Watcher]
         for viewer, _ in pairs[::2]:
             seats.silence(viewer)
         calls, call = [], ring._call
@@ -158,7 +158,7 @@ def is_held_back(viewer: Watcher) -> bool:
 
 async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room) -> None:
     async with seated(room, 2) as pairs:
-        seats, alone = room.audiences[Watcher], os.urandom(50_000)
+        seats, alone = room.seats[Watcher], os.urandom(50_000)
         viewer, far = pairs[1]
         viewer.write(alone)
         assert is_held_back(viewer)
@@ -176,7 +176,7 @@ async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room)
 @pytest.mark.parametrize("size", [50_000, CAPACITY + 1])
 async def test_what_a_socket_did_not_take_comes_before_the_next(room: Room, size: int) -> None:
     async with seated(room, 2) as pairs:
-        seats, word = room.audiences[Watcher], os.urandom(size)
+        seats, word = room.seats[Watcher], os.urandom(size)
         viewer, far = pairs[1]
         seats.write(word)
         assert is_held_back(viewer)
@@ -190,7 +190,7 @@ async def test_what_a_socket_did_not_take_comes_before_the_next(room: Room, size
 
 async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
     async with seated(room, 2) as pairs:
-        seats, word = room.audiences[Watcher], os.urandom(50_000)
+        seats, word = room.seats[Watcher], os.urandom(50_000)
         for _ in range(30):
             seats.write(word)
             assert await received(pairs[0][1], len(word)) == word
@@ -202,7 +202,7 @@ async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
 
 async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Room) -> None:
     async with seated(room, 1) as pairs:
-        seats, word = room.audiences[Watcher], os.urandom(50_000)
+        seats, word = room.seats[Watcher], os.urandom(50_000)
         viewer, far = pairs[0]
         sent = 0
         while not viewer.lagging_since:
@@ -221,7 +221,7 @@ async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Ro
 
 async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
     async with seated(room, 5) as pairs:
-        seats = room.audiences[Watcher]
+        seats = room.seats[Watcher]
         for gone in (1, 4):
             pairs[gone][1].close()
         async with asyncio.timeout(WAIT_SECONDS):
@@ -259,7 +259,7 @@ async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -
         async with asyncio.timeout(WAIT_SECONDS):
             while not all(viewer.was_open for viewer in viewers):
                 await asyncio.sleep(0.001)
-        assert not room.audiences
+        assert not room.seats
 
 
 async def test_a_ring_that_fails_ends_the_service(
@@ -269,10 +269,10 @@ async def test_a_ring_that_fails_ends_the_service(
         with monkeypatch.context() as broken:
             broken.setattr(ring, "_fd", -1)
             with pytest.raises(OSError, match="Bad file descriptor"):
-                room.audiences[Watcher].write(b"lost")
+                room.seats[Watcher].write(b"lost")
         # What goes round in it is not what is asked for next, so it is asked for nothing more.
         with pytest.raises(OSError, match="Bad file descriptor"):
-            room.audiences[Watcher].write(b"torn")
+            room.seats[Watcher].write(b"torn")
         with pytest.raises(OSError, match="Bad file descriptor"):
             await asyncio.wait_for(room._crowd.sweep(), WAIT_SECONDS)
         for _, far in pairs:

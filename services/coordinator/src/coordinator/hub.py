@@ -113,7 +113,7 @@ class Hub:
     def tidy(self) -> None:
         """Let go of rooms that somebody only looked at: any name can be asked for."""
         unused = [
-            name for name, room in self.rooms.items() if not room.audiences and not room.history.seq
+            name for name, room in self.rooms.items() if not room.seats and not room.history.seq
         ]
         for name in unused:
             del self.rooms[name]
@@ -123,7 +123,7 @@ class Hub:
         for kind, taken_up in self._counts.items():
             _sent.labels(kind).inc(taken_up)
         self._counts.clear()
-        counts = {name: len(room) for name, room in self.rooms.items() if room.audiences}
+        counts = {name: len(room) for name, room in self.rooms.items() if room.seats}
         for name in self._gauged.keys() - counts.keys():
             _viewers.remove(name)
         for name, count in counts.items():

@@ -119,7 +119,7 @@ class Peers:
         return {
             name: Count(len(room), room.screens())
             for name, room in self._hub.rooms.items()
-            if room.audiences
+            if room.seats
         }
 
     def _add_up(self) -> None:
@@ -129,7 +129,7 @@ class Peers:
                 elsewhere[name] = elsewhere.get(name, 0) + count.viewers
         self._hub.situation.elsewhere = elsewhere
         for room in self._hub.rooms.values():
-            if room.audiences:
+            if room.seats:
                 self._hub.tell_viewers(room)
         self._hub.set_metrics()
         self._hub.tidy()

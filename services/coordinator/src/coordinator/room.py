@@ -39,9 +39,9 @@ class Room:
         "_previous_seq",
         "_reported_at",
         "_situation",
-        "audiences",
         "history",
         "name",
+        "seats",
         "told_viewers",
     )
 
@@ -50,7 +50,7 @@ class Room:
         self._situation = situation
         self._crowd = crowd
         self.history = History(floor)
-        self.audiences: dict[type[Viewer], Seats] = {}
+        self.seats: dict[type[Viewer], Seats] = {}
         """The viewers by kind, since what they are sent is encoded once for each."""
         self.told_viewers = 0
         self._pending: list[Wire] = []
@@ -63,7 +63,7 @@ class Room:
         self._aside_at = 0.0
 
     def __len__(self) -> int:
-        return sum(map(len, self.audiences.values()))
+        return sum(map(len, self.seats.values()))
 
     @property
     def total(self) -> int:
@@ -77,7 +77,7 @@ class Room:
         """
         if wire.seq is not None:
             self._previous_seq, self._changed_at = self._flushed_seq, self._crowd.loop.time()
-        if not self.audiences or self._situation.is_beginning:
+        if not self.seats or self._situation.is_beginning:
             self._flushed_seq = self.history.seq
             return
         self._pending.append(wire)
@@ -118,7 +118,7 @@ class Room:
         if self._aside is not None and self._crowd.loop.time() - self._aside_at >= ASIDE_SECONDS:
             batch.append(self._aside)
             self._aside, self._aside_at = None, self._crowd.loop.time()
-        for kind, seats in self.audiences.items():
+        for kind, seats in self.seats.items():
             seats.write(kind.encode(batch))
 
     def join(
@@ -127,9 +127,9 @@ class Room:
         """Tell a new viewer all it needs, then count it in: in one turn, so nothing is missed."""
         self.flush()
         viewer.transport = transport
-        seats = self.audiences.get(type(viewer))
+        seats = self.seats.get(type(viewer))
         if seats is None:
-            seats = self.audiences[type(viewer)] = Seats(self._crowd.ring)
+            seats = self.seats[type(viewer)] = Seats(self._crowd.ring)
         seats.add(viewer)
         if viewer.lagging_since:
             seats.silence(viewer)
@@ -147,7 +147,7 @@ class Room:
         if seats := self._seats(viewer):
             seats.remove(viewer)
             if not seats:
-                del self.audiences[type(viewer)]
+                del self.seats[type(viewer)]
         self._crowd.forget(viewer)
 
     def heed(self, viewer: Viewer) -> None:
@@ -194,7 +194,7 @@ class Room:
     def greet_again(self) -> None:
         """Tell every viewer the state to go on from, since the stream is another one."""
         self.flush()
-        for viewers in self.audiences.values():
+        for viewers in self.seats.values():
             for viewer in viewers:
                 if not viewer.lagging_since and not viewer.is_closing:
                     self._tell(viewer, self.history.first(), is_complete=False)
@@ -220,7 +220,7 @@ class Room:
             return NO_SCREENS
         reporting = in_step = 0
         worst = None
-        for viewer in self.audiences.get(WebSocketViewer, ()):
+        for viewer in self.seats.get(WebSocketViewer, ()):
             assert isinstance(viewer, WebSocketViewer)
             if viewer.reported_at > since:
                 reporting += 1
@@ -230,7 +230,7 @@ class Room:
 
     def _seats(self, viewer: Viewer) -> Seats | None:
         """Where the viewer sits: nowhere before it has joined, though it may lag by then."""
-        return self.audiences[type(viewer)] if viewer.place >= 0 else None
+        return self.seats[type(viewer)] if viewer.place >= 0 else None
 
     def _tell(self, viewer: Viewer, replayed: list[Wire], is_complete: bool) -> None:
         hello = Hello(

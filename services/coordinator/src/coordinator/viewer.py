@@ -30,7 +30,7 @@ TRY_AGAIN_LATER = 1013
 _refused = Counter("tminus_viewers_refused_total", "Viewers ended for what they sent.", ["code"])
 
 
-class Audience(Protocol):
+class Host(Protocol):
     """Whom a viewer tells what befalls it: its room."""
 
     def leave(self, viewer: "Viewer") -> None: ...
@@ -58,7 +58,7 @@ class Viewer(asyncio.Protocol):
 
     heartbeat: ClassVar[bytes]
 
-    def __init__(self, room: Audience) -> None:
+    def __init__(self, room: Host) -> None:
         self.room = room
         self.transport: asyncio.Transport | None = None
         self.lagging_since = 0.0
@@ -89,7 +89,7 @@ class Viewer(asyncio.Protocol):
         self.write(self.heartbeat)
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection in its own protocol's way, and let the hub see to it that it ends."""
+        """End the connection in its own protocol's way, and see to it that it ends soon."""
         raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -120,7 +120,7 @@ class WebSocketViewer(Viewer):
 
     heartbeat = wire.PING_FRAME
 
-    def __init__(self, room: Audience) -> None:
+    def __init__(self, room: Host) -> None:
         super().__init__(room)
         self._reader: StreamReader | None = None
         self._parser: Generator[None, None, Frame] | None = None
