@@ -16,8 +16,6 @@ from .refusals import Refused, not_valid
 
 TIME_LIMIT_SECONDS = 0.9
 """Of one try; with the second one, nobody waits for two seconds."""
-
-
 SHOWN_SECONDS = 0.25
 SHOWN_TRIES = 50
 """How long a coordinator may take to hear of an event, and how often it is asked, before nobody
