@@ -17,14 +17,15 @@ from .table import describe, write
 
 def main() -> int:
     """Play the rows; gives 1 where one of them lost or doubled a tick or broke otherwise."""
+    every_row = [*ROWS, CONTAINERS, SOAK]
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds of every row")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="the dice")
-    parser.add_argument("--row", action="append", choices=[row.name for row in (*ROWS, CONTAINERS)])
+    parser.add_argument("--row", action="append", choices=[row.name for row in every_row])
     parser.add_argument("--soak", action="store_true", help="ten minutes of coming and going too")
     given = parser.parse_args()
-    all_rows = [*ROWS, CONTAINERS, *([SOAK] if given.soak else [])]
-    rows = [row for row in all_rows if given.row is None or row.name in given.row]
+    asked_for = given.row or [row.name for row in every_row if not row.is_on_request]
+    rows = [row for row in every_row if row.name in asked_for or (row is SOAK and given.soak)]
     print(f"seed {given.seed}: make chaos SEED={given.seed} repeats this", flush=True)
     begun, other_load = time.monotonic(), os.getloadavg()[1]
     with tempfile.TemporaryDirectory(prefix="tminus-chaos-") as folder:
