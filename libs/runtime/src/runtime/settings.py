@@ -5,12 +5,13 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 
@@ -28,7 +29,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """One server or several, separated by commas."""
     nats_user: str = ""
     nats_password: str = ""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     log_format: Literal["console", "json"] = "console"
     instance: Annotated[str, Meta(min_length=1, max_length=128)] = msgspec.field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
@@ -47,7 +48,6 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
 
 S = TypeVar("S", bound=Settings)
 
-_LOG_LEVELS = {"DEBUG", "INFO", "WARNING", "ERROR"}
 _NATS_SCHEMES = {"nats", "tls", "ws", "wss"}
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s/?#@:*]+)(:\d{1,5})?/?", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     for name, value in given.items():
         if not value.isprintable():  # a byte that is not UTF-8 is none of these, either
             raise SettingsError(f"{name.upper()} is not valid: expected printable characters")
-    if given.get("log_level", "").upper() in _LOG_LEVELS:
+    if given.get("log_level", "").upper() in get_args(LogLevel):
         given["log_level"] = given["log_level"].upper()
     for field in msgspec.structs.fields(kind):
         if field.name in given:

@@ -34,8 +34,8 @@ export class Clock {
     this.#corners = [];
   }
 
-  /** Take a sample in. One that no line can meet together with the rest starts anew: then it is false
-   * that what was known still holds.
+  /** Take a sample in, and say whether what was known still holds: one that no line can meet together
+   * with the rest starts anew.
    * @param {Sample} sample */
   add(sample) {
     const since = sample.received - WINDOW_MS;

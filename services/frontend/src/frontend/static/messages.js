@@ -2,7 +2,8 @@
 
 /** @import {MessageFrame} from "../../../types/protocol" */
 
-import { find, keep, kept } from "./page-parts.js";
+import { find } from "./page-parts.js";
+import { keep, kept } from "./storage.js";
 
 const MOST = 100;
 const SHOUT_MS = 6000;

@@ -11,23 +11,3 @@ export function say(id, text) {
   const part = find(id);
   if (part && part.textContent !== text) part.textContent = text;
 }
-
-/** What this tab keeps for itself under a name; nothing, where the browser keeps nothing for pages.
- * @param {string} name */
-export function kept(name) {
-  try {
-    return sessionStorage.getItem(name) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-/** @param {string} name @param {string | null} value null to keep it no longer */
-export function keep(name, value) {
-  try {
-    if (value === null) sessionStorage.removeItem(name);
-    else sessionStorage.setItem(name, value);
-  } catch {
-    // Then it is not kept.
-  }
-}

@@ -12,11 +12,12 @@ import { Face } from "./face.js";
 import { Finale } from "./finale.js";
 import { extras } from "./extras.js";
 import { messages, shouting } from "./messages.js";
-import { find, keep, say } from "./page-parts.js";
+import { find, say } from "./page-parts.js";
 import { Queue } from "./queue.js";
 import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
 import { Screen } from "./screen.js";
 import { milliseconds, status } from "./status.js";
+import { keep } from "./storage.js";
 import { Timekeeper } from "./timekeeper.js";
 
 /** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number}} */
