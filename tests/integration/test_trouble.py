@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -25,7 +26,7 @@ from harness import (
 from runtime.background import background
 from runtime.bus import Bus
 from runtime.follower import Follower
-from runtime.stream import Entry
+from runtime.stream import Entry, open_stream, wanted
 from scheduler.settings import Settings
 
 
@@ -231,7 +232,8 @@ async def test_a_service_is_ready_only_once_it_answers(
 async def test_an_entry_that_can_not_be_taken_in_ends_the_follower(
     nats_server: NatsServer, bus: Client
 ) -> None:
-    the_bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
+    settings = Settings(nats_url=nats_server.url)
+    the_bus = Bus(settings, "scheduler")
 
     def fail(entry: Entry) -> None:
         raise ZeroDivisionError(entry.seq)
@@ -239,6 +241,7 @@ async def test_an_entry_that_can_not_be_taken_in_ends_the_follower(
     follower = Follower(
         the_bus,
         "countdown.*.*",
+        open_stream=partial(open_stream, the_bus, wanted(settings)),
         look_back=10,
         on_entry=fail,
         on_epoch=lambda epoch, floor: None,

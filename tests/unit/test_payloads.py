@@ -1,5 +1,6 @@
 """What is read from the bus and from viewers: what passes, and what each refusal says."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import events, frames, messages, requests, subjects
-from protocol.events import EventError, Tick
+from protocol.events import EventError, Tick, Unknown
 from protocol.frames import FrameError
 from protocol.messages import MessageError
 from protocol.requests import RequestError, Start
@@ -37,12 +38,39 @@ def test_a_field_that_is_not_known_is_ignored() -> None:
         (TICK.replace(b'"main"', b'"other"'), "room"),
         (TICK.replace(b'"remaining":7', b'"remaining":11'), "remaining"),
         (TICK.replace(b'"interval_ms":1000', b'"interval_ms":1'), "interval_ms"),
-        (TICK.replace(b'"tick"', b'"tock"'), "tock"),
+        (TICK.replace(b'"tick"', b'"Tock 1"'), "Tock 1"),
         (b"[" * 100_000, "object"),
     ],
 )
 def test_what_is_no_event_is_refused_with_the_reason(payload: bytes, words: str) -> None:
     with pytest.raises(EventError, match=words):
+        events.decode(payload, "main")
+
+
+def test_an_event_of_a_newer_version_is_kept_as_it_is() -> None:
+    payload = b'{"type":"held","room":"main","run":"r1","from":10,"at":{"x":[1]}}'
+    event = events.decode(payload, "main")
+    assert isinstance(event, Unknown)
+    assert (event.type, event.run, event.from_, event.by) == ("held", "r1", 10, "")
+    assert events.encode(event) == payload
+    frame = json.loads(frames.encode(frames.of_event(7, event)))
+    assert frame == json.loads(payload) | {"seq": 7}
+    assert frames.kind(frames.of_event(7, event)) == "held"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"type":"held","room":"main"}',
+        b'{"type":"held","room":"other","run":"r1"}',
+        b'{"type":7,"room":"main","run":"r1"}',
+        b'{"type":"a\\nb","room":"main","run":"r1"}',
+        b'{"type":"held","room":"main","run":"r1","from":"ten"}',
+        b'{"type":"started","room":"main","run":"r1"}',
+    ],
+)
+def test_what_has_no_event_s_form_is_no_newer_version_s_event(payload: bytes) -> None:
+    with pytest.raises(EventError):
         events.decode(payload, "main")
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from protocol import rules
-from protocol.events import Cancelled, Event, Started, Tick
+from protocol.events import Cancelled, Event, Started, Tick, Unknown
 from protocol.requests import MAX_LEAD_MS, RequestError, Start
-from protocol.rules import NothingToCancel, Room, RunUnderWay
+from protocol.rules import NothingToCancel, NotUnderstood, Room, RunUnderWay
 
 NOW = 1_795_420_800_000
 
@@ -109,3 +109,30 @@ def test_the_last_event_alone_is_the_whole_state() -> None:
     assert restarted == room
     assert rules.next_due(restarted) == NOW + 600
     assert isinstance(last, Tick | Started | Cancelled)
+
+
+def test_nothing_is_decided_behind_an_event_of_a_newer_version() -> None:
+    room, _ = count_down(started(), NOW + 2000)
+    held = rules.apply(room, 9, Unknown(type="held", room="main", run="run-1"))
+    assert rules.next_due(held) is None
+    assert rules.decide(held, NOW + 60_000, "scheduler-1") is None
+    with pytest.raises(NotUnderstood, match="held"):
+        rules.start(held, Start(), NOW, "run-2", "scheduler-1")
+    with pytest.raises(NotUnderstood):
+        rules.cancel(held, "scheduler-1")
+
+
+def test_a_run_goes_on_behind_what_was_removed_from_the_stream() -> None:
+    room, ticks = count_down(started(), NOW + 2000)
+    for left in (0, room.seq - 1):
+        after = rules.removed(room, left)
+        assert after.seq == left
+        tick = rules.decide(after, NOW + 3000, "scheduler-1")
+        assert tick is not None
+        assert tick.remaining == ticks[-1].remaining - 1
+
+
+def test_nothing_is_known_of_a_room_without_a_run_of_which_nothing_is_left() -> None:
+    room, _ = count_down(started(), NOW + 60_000)
+    assert rules.removed(room, 0) == Room()
+    assert rules.removed(room, 3) == Room(3, room.last)

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { greeted, happened, isNew, read, resume, unknown } from "../src/frontend/static/room.js";
+import { showing } from "../src/frontend/static/countdown.js";
 
 const TERMS = { room: "main", run: "a", from: 10, interval_ms: 1000, starts_at: 0, by: "s" };
 const tick = (seq, remaining) => ({ type: "tick", ...TERMS, remaining, due: 0, emitted: 0, seq });
@@ -44,4 +45,11 @@ test("a run ends at zero or where it is cancelled", () => {
   assert.equal(happened(room, tick(13, 0)).state.status, "finished");
   const cancelled = happened(room, { type: "cancelled", ...TERMS, remaining: 1, seq: 13 });
   assert.equal(cancelled.state.status, "cancelled");
+});
+
+test("what a newer version says of a room is not taken for anything that is known", () => {
+  const room = greeted(unknown, hello(12, 8));
+  const held = /** @type {any} */ ({ type: "held", ...TERMS, seq: 13 });
+  assert.equal(happened(room, held).state.status, "unknown");
+  assert.equal(showing(happened(room, held).state, Date.now()).number, null);
 });

@@ -80,7 +80,7 @@ export interface StartedFrame {
 }
 
 export interface State {
-  status: "cancelled" | "finished" | "idle" | "running" | "scheduled";
+  status: "cancelled" | "finished" | "idle" | "running" | "scheduled" | "unknown";
   run: string | null;
   from: number | null;
   interval_ms: number | null;

@@ -1,4 +1,8 @@
-"""What can have happened in a room: a run started, a tick was emitted, a run was cancelled."""
+"""What can have happened in a room: a run started, a tick was emitted, a run was cancelled.
+
+A newer version may tell of more: what has the form of an event and a type that is not known here
+is `Unknown`, which is neither garbage nor anything that could be acted upon.
+"""
 
 from typing import Annotated
 
@@ -50,20 +54,36 @@ class Cancelled(Terms, frozen=True, kw_only=True, tag_field="type", tag="cancell
     remaining: Remaining | None
 
 
-Event = Started | Tick | Cancelled
+class Unknown(Struct, frozen=True, kw_only=True):
+    """An event of a type that only a newer version knows; `payload` is its JSON as it came."""
+
+    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    room: RoomName
+    run: RunId
+    from_: From | None = field(name="from", default=None)
+    interval_ms: IntervalMs | None = None
+    starts_at: EpochMs | None = None
+    by: Instance = ""
+    payload: bytes = b""
+
+
+Event = Started | Tick | Cancelled | Unknown
 
 
 class EventError(ValueError):
     """A payload that is not an event of the room it was published to."""
 
 
-_decoder = msgspec.json.Decoder(Event)
+_Known = Started | Tick | Cancelled
+_decoder = msgspec.json.Decoder(_Known)
+_unknown = msgspec.json.Decoder(Unknown)
 _encoder = msgspec.json.Encoder()
+_types = {str(kind.__struct_config__.tag) for kind in (Started, Tick, Cancelled)}
 
 
 def encode(event: Event) -> bytes:
     """The event as JSON, as it is published."""
-    return _encoder.encode(event)
+    return event.payload if isinstance(event, Unknown) else _encoder.encode(event)
 
 
 def decode(payload: bytes, room: str) -> Event:
@@ -74,10 +94,23 @@ def decode(payload: bytes, room: str) -> Event:
     try:
         event: Event = _decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EventError(str(error)) from None
+        event = _decode_unknown(payload, error)
     if event.room != room:
         raise EventError(f"it names room {event.room!r}, not {room!r} - at `$.room`")
-    remaining = None if isinstance(event, Started) else event.remaining
+    if isinstance(event, Started | Unknown):
+        return event
+    remaining = event.remaining
     if remaining is not None and remaining > event.from_:
         raise EventError(f"{remaining} is above `from`, {event.from_} - at `$.remaining`")
     return event
+
+
+def _decode_unknown(payload: bytes, reason: Exception) -> Unknown:
+    """The event of a type that is not known; raises EventError for `reason` where it is none."""
+    try:
+        event = _unknown.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise EventError(str(reason)) from None
+    if event.type in _types:
+        raise EventError(str(reason))
+    return msgspec.structs.replace(event, payload=payload)

@@ -1,11 +1,12 @@
 """What a viewer and a coordinator say to each other: one JSON object a frame."""
 
+from functools import cache
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from .events import Cancelled, EpochMs, Event, From, IntervalMs, Started, Tick
+from .events import Cancelled, EpochMs, Event, From, IntervalMs, Started, Tick, Unknown
 from .rules import Room
 from .subjects import RoomName
 
@@ -15,7 +16,8 @@ MAX_INBOUND_BYTES = 1024
 """The largest frame that a viewer may send."""
 
 Seq = Annotated[int, Meta(ge=0, description="The stream sequence of an event or a message.")]
-Status = Literal["idle", "scheduled", "running", "finished", "cancelled"]
+Status = Literal["idle", "scheduled", "running", "finished", "cancelled", "unknown"]
+"""`unknown`: the room's last event is of a type that only a newer version knows."""
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -60,6 +62,13 @@ class CancelledFrame(Cancelled, frozen=True, kw_only=True, tag_field="type", tag
     """A `cancelled` event with its place in the stream."""
 
     seq: Seq
+
+
+class UnknownFrame(Struct, frozen=True, kw_only=True):
+    """An event of a type that only a newer version knows, passed on as it is with its place."""
+
+    seq: Seq
+    event: Unknown
 
 
 class MessageFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
@@ -137,7 +146,22 @@ _pings = msgspec.json.Decoder(Ping | Pong)
 
 def encode(frame: Struct) -> bytes:
     """The frame's JSON."""
+    if isinstance(frame, UnknownFrame):
+        fields = msgspec.json.decode(frame.event.payload, type=dict[str, msgspec.Raw])
+        return _encoder.encode(fields | {"seq": frame.seq})
     return _encoder.encode(frame)
+
+
+def kind(frame: Struct) -> str:
+    """The frame's `type`."""
+    if isinstance(frame, UnknownFrame):
+        return frame.event.type
+    return _tag(type(frame))
+
+
+@cache
+def _tag(frame: type[Struct]) -> str:
+    return str(frame.__struct_config__.tag)
 
 
 def decode_ping(payload: bytes) -> Ping:
@@ -151,8 +175,10 @@ def decode_ping(payload: bytes) -> Ping:
     return ping
 
 
-def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFrame:
+def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFrame | UnknownFrame:
     """The frame that tells a viewer of `event`, stored as `seq`."""
+    if isinstance(event, Unknown):
+        return UnknownFrame(seq=seq, event=event)
     fields = msgspec.structs.asdict(event)
     match event:
         case Started():
@@ -176,6 +202,8 @@ def state_of(room: Room) -> State:
             status = "running" if remaining else "finished"
         case Cancelled(remaining=remaining):
             status = "cancelled"
+        case Unknown():
+            status, remaining = "unknown", None
     return State(
         status=status,
         run=last.run,

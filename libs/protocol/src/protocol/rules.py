@@ -7,7 +7,7 @@ work: an event is stored only if the room's `seq` is still the last of its subje
 
 from msgspec import Struct
 
-from .events import Cancelled, Event, Started, Tick
+from .events import Cancelled, Event, Started, Tick, Unknown
 from .requests import MAX_LAG_MS, MAX_LEAD_MS, RequestError, Start
 
 
@@ -41,6 +41,15 @@ class NothingToCancel(Exception):
     """A cancel was refused: nothing is under way in the room."""
 
 
+class NotUnderstood(Exception):
+    """A command was refused: the room's last event is of a type that only a newer version knows."""
+
+    def __init__(self, last: Unknown) -> None:
+        super().__init__(
+            f"the last event of room {last.room!r} is {last.type!r}: a newer version's business"
+        )
+
+
 def apply(room: Room, seq: int, event: Event | None) -> Room:
     """The room after the entry `seq` of its subject; `event` is None where that was no event.
 
@@ -50,6 +59,16 @@ def apply(room: Room, seq: int, event: Event | None) -> Room:
     if seq <= room.seq:
         return room
     return Room(seq, room.last if event is None else event)
+
+
+def removed(room: Room, seq: int) -> Room:
+    """The room after its last entries were removed from the stream, which now ends with `seq` for
+    it; 0 is nothing.
+
+    What has happened has happened: a run under way goes on, and is expected to follow what is left.
+    Where nothing is left of a room without one, nothing is known of it.
+    """
+    return Room(seq, room.last if seq or room.is_counting else None)
 
 
 def next_remaining(room: Room) -> int | None:
@@ -66,7 +85,7 @@ def next_remaining(room: Room) -> int | None:
 def next_due(room: Room) -> int | None:
     """When the room's next tick is to be emitted, in milliseconds since the Unix epoch."""
     remaining = next_remaining(room)
-    if remaining is None or room.last is None:
+    if remaining is None or not isinstance(room.last, Started | Tick):
         return None
     return room.last.due(remaining)
 
@@ -74,7 +93,7 @@ def next_due(room: Room) -> int | None:
 def decide(room: Room, now: int, by: str) -> Tick | None:
     """The tick that is to be stored next, if it is due at `now`; `by` is who would store it."""
     remaining, last = next_remaining(room), room.last
-    if remaining is None or last is None or last.due(remaining) > now:
+    if remaining is None or not isinstance(last, Started | Tick) or last.due(remaining) > now:
         return None
     return Tick(
         room=last.room,
@@ -92,9 +111,11 @@ def decide(room: Room, now: int, by: str) -> Tick | None:
 def start(room: Room, request: Start, now: int, run: str, by: str) -> Started:
     """The event that starts `run` as asked.
 
-    Raises RunUnderWay where the room already counts, RequestError where `starts_at` is out of
-    range.
+    Raises RunUnderWay where the room already counts, NotUnderstood where that can't be known,
+    RequestError where `starts_at` is out of range.
     """
+    if isinstance(room.last, Unknown):
+        raise NotUnderstood(room.last)
     if room.last is not None and room.is_counting:
         raise RunUnderWay(room.last)
     starts_at = now if request.starts_at is None else request.starts_at
@@ -113,8 +134,13 @@ def start(room: Room, request: Start, now: int, run: str, by: str) -> Started:
 
 
 def cancel(room: Room, by: str) -> Cancelled:
-    """The event that ends the run under way; raises NothingToCancel where there is none."""
+    """The event that ends the run under way.
+
+    Raises NothingToCancel where there is none, NotUnderstood where that can't be known.
+    """
     last = room.last
+    if isinstance(last, Unknown):
+        raise NotUnderstood(last)
     if last is None or not room.is_counting:
         raise NothingToCancel
     return Cancelled(

@@ -28,6 +28,7 @@ RoomName = Annotated[
     ),
 ]
 _room = re.compile(ROOM_PATTERN)
+_LONGEST = len("countdown..message") + 64
 
 
 def is_room(name: str) -> bool:
@@ -45,12 +46,16 @@ def messages(room: str) -> str:
     return f"countdown.{room}.message"
 
 
-@lru_cache(maxsize=10_000)
 def parse(subject: str) -> tuple[str, str] | None:
     """Split a subject of the stream into its room and its kind, `events` or `message`.
 
     None where it is neither, or where its room is not one (NATS allows names that we do not).
     """
+    return _parse(subject) if len(subject) <= _LONGEST else None
+
+
+@lru_cache(maxsize=10_000)
+def _parse(subject: str) -> tuple[str, str] | None:
     match subject.split("."):
         case ["countdown", room, ("events" | "message") as kind] if is_room(room):
             return room, kind

@@ -22,7 +22,9 @@ from .stream import Entry
 HEARTBEAT_SECONDS = 1.0
 SILENCE_SECONDS = 3.0
 """Without a delivery or a heartbeat for this long, the consumer is taken for lost."""
-READ_SECONDS = 10.0
+DELETE_SECONDS = 0.5
+"""How long the server may take to delete a consumer; it does so by itself after 30 s."""
+ENTRY_REPLY = "$JS.ACK."
 TURN_ENTRIES = 100
 """After so many entries in a row, other work of the event loop gets its turn."""
 
@@ -52,10 +54,14 @@ class Consumer:
         return ""
 
     async def receive(self, message: Msg) -> None:
-        """Take in what the server sends: an entry, a heartbeat, or a question of flow control."""
+        """Take in what the server sends: an entry, a heartbeat, or a question of flow control.
+
+        An entry is told by its reply, which the server gives it. Its headers are its publisher's,
+        who may have written there what a heartbeat says.
+        """
         self._heard = self._clock()
-        if message.headers and "Status" in message.headers:
-            await self._answer(message, message.headers)
+        if not message.reply.startswith(ENTRY_REPLY):
+            await self._answer(message, message.headers or {})
             return
         at, seq, delivery = _metadata(message)
         if delivery != self._deliveries + 1:
@@ -127,18 +133,24 @@ async def consuming(
     finally:
         with suppress(BusError), bus_errors("unsubscribing"):
             await subscription.unsubscribe()
-            if client.is_connected and not consumer.lost.is_set():
-                await jetstream.delete_consumer(subjects.STREAM, name)
+            if client.is_connected:
+                async with asyncio.timeout(DELETE_SECONDS):
+                    await jetstream.delete_consumer(subjects.STREAM, name)
 
 
-async def read(bus: Bus, client: Client, subject: str, policy: DeliverPolicy) -> list[Entry]:
-    """Read what the stream holds of `subject` now; raises BusError where that can't be had."""
-    entries: list[Entry] = []
+async def read(
+    bus: Bus,
+    client: Client,
+    subject: str,
+    policy: DeliverPolicy,
+    on_entry: Callable[[Entry], None],
+) -> None:
+    """Hand over what the stream holds of `subject` now, as it comes and however long it takes.
+
+    Raises BusError where something was missed, or nothing more comes.
+    """
     is_current = asyncio.Event()
-    async with (
-        asyncio.timeout(READ_SECONDS),
-        consuming(bus, client, subject, policy, entries.append, is_current.set) as consumer,
-    ):
+    async with consuming(bus, client, subject, policy, on_entry, is_current.set) as consumer:
         waits = [
             asyncio.ensure_future(is_current.wait()),
             asyncio.ensure_future(consumer.until_lost()),
@@ -150,7 +162,6 @@ async def read(bus: Bus, client: Client, subject: str, policy: DeliverPolicy) ->
                 wait.cancel()
         if not is_current.is_set():
             raise BusError("the consumer was lost while reading")
-    return entries
 
 
 def _metadata(message: Msg) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ or the stream ends before the place reached, everything begins anew.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Never
 
@@ -20,11 +20,16 @@ from .bus import Bus, BusError, bus_errors
 from .consumer import Consumer, consuming, read
 from .logs import logger
 from .rooms import is_event
-from .stream import Entry, epoch_of, open_stream
+from .stream import Entry, epoch_of
 
 log = logger(__name__)
 
 RETRY_SECONDS = 0.25
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+"""A consumer that is lost at once is opened again after a pause that doubles up to this."""
+STEADY_SECONDS = 10.0
+"""A consumer that lived for this long was not lost at once."""
 
 _position = Gauge("tminus_follower_position", "Stream sequence of the last entry handed over.")
 _opened = Counter("tminus_follower_opened_total", "How often a consumer was opened.")
@@ -46,6 +51,7 @@ class Follower:
         bus: Bus,
         subject: str,
         *,
+        open_stream: Callable[[], Awaitable[StreamInfo]],
         look_back: int,
         on_entry: Callable[[Entry], None],
         on_epoch: Callable[[str, int], None],
@@ -53,6 +59,7 @@ class Follower:
     ) -> None:
         self._bus = bus
         self._subject = subject
+        self._open_stream = open_stream
         self._look_back = look_back
         self._on_entry = on_entry
         self._on_epoch = on_epoch
@@ -95,12 +102,21 @@ class Follower:
 
     async def run(self) -> Never:
         """Follow for ever; raises what `on_entry` raised, since an entry was lost with it."""
+        clock = asyncio.get_running_loop().time
+        pause = 0.0
         while True:
             client = await self._bus.connected()
+            opened_at = clock()
             try:
                 with bus_errors("following"):
                     async with self._open(client) as consumer:
-                        self._say(await consumer.until_lost())
+                        reason = await consumer.until_lost()
+                # On a connection that lives, what took this consumer may take the next one, too.
+                is_suspicious = client.is_connected and clock() - opened_at < STEADY_SECONDS
+                pause = max(FIRST_PAUSE_SECONDS, 2 * pause) if is_suspicious else 0.0
+                pause = min(pause, LONGEST_PAUSE_SECONDS)
+                self._say(reason or ("a delivery was missed" if client.is_connected else ""))
+                await asyncio.sleep(pause)
             except BusError as error:
                 self._say(str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -110,7 +126,7 @@ class Follower:
     @asynccontextmanager
     async def _open(self, client: Client) -> AsyncIterator[Consumer]:
         """Have everything behind the place reached delivered, or the past first, if it is new."""
-        start = await self._begin(client, await open_stream(self._bus))
+        start = await self._begin(client, await self._open_stream())
         async with consuming(
             self._bus,
             client,
@@ -148,29 +164,43 @@ class Follower:
 
     async def _hand_over_latest(self, client: Client, before: int) -> None:
         """Hand over the last event of every room that has none from `before` on."""
-        latest = await read(self._bus, client, subjects.ALL_EVENTS, DeliverPolicy.LAST_PER_SUBJECT)
-        for entry in latest:
+        unclear: list[str] = []
+
+        def take_last(entry: Entry) -> None:
             if is_event(entry):
-                if entry.seq < before:
-                    self._on_entry(entry)
-                continue
-            # What is no event says nothing, so the room's state stands further back.
-            for older in await read(self._bus, client, entry.subject, DeliverPolicy.ALL):
-                if older.seq < before:
-                    self._on_entry(older)
+                take(entry)
+            elif subjects.parse(entry.subject) is not None:
+                # What is no event says nothing, so the room's state stands further back.
+                unclear.append(entry.subject)
+
+        def take(entry: Entry) -> None:
+            if entry.seq < before:
+                self._deliver(entry)
+
+        last = DeliverPolicy.LAST_PER_SUBJECT
+        await read(self._bus, client, subjects.ALL_EVENTS, last, take_last)
+        for subject in unclear:
+            await read(self._bus, client, subject, DeliverPolicy.ALL, take)
+        if self._failure is not None:
+            raise BusError("an entry could not be taken in")
 
     def _hand_over(self, entry: Entry) -> None:
-        if entry.seq <= self.position or self._failure is not None:
-            return
+        if entry.seq > self.position and self._deliver(entry):
+            self.position = entry.seq
+            self._moved.set()
+
+    def _deliver(self, entry: Entry) -> bool:
+        """Whether the entry was taken in. nats-py would log a failure and go on; here it is kept,
+        and ends the service."""
+        if self._failure is not None:
+            return False
         try:
             self._on_entry(entry)
         except Exception as error:
-            # nats-py would log it and go on; here it ends the service.
             self._failure = error
             self._lose()
-            return
-        self.position = entry.seq
-        self._moved.set()
+            return False
+        return True
 
     def _on_current(self) -> None:
         self._on_caught_up()

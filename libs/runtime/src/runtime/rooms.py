@@ -31,9 +31,12 @@ class Rooms:
         """Forget everything: the stream is another one."""
         self._rooms.clear()
 
-    def forget(self, name: str) -> None:
-        """Nothing is held of this room any more."""
-        self._rooms.pop(name, None)
+    def put(self, name: str, room: rules.Room) -> None:
+        """This is what is known of the room now."""
+        if room == _UNKNOWN:
+            self._rooms.pop(name, None)
+        else:
+            self._rooms[name] = room
 
     def fold(self, name: str, seq: int, event: Event | None) -> bool:
         """Take in the entry `seq` of a room's events; false where it was known already."""

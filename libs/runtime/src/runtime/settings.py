@@ -35,6 +35,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}"
     )
     """This process's name in `by`, `instance`, logs and metrics."""
+    stream_max_bytes: Annotated[int, Meta(ge=1 << 20)] = 3 << 30
+    """The most bytes that the stream may hold; less where the server has less."""
+    stream_replicas: Annotated[int, Meta(ge=0, le=5)] = 0
+    """On how many servers the stream is stored; 0 leaves it as it is, and makes it on one."""
 
 
 class PublicSettings(Settings, frozen=True, kw_only=True):

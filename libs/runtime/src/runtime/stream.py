@@ -1,15 +1,18 @@
-"""The stream: its entries, its identity, and its making."""
+"""The stream: its entries, its identity, its making, and what it may hold."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import nats.js.errors
 from msgspec import Struct
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import APIError
 
 from protocol import subjects
 
 from .bus import Bus, BusError
 from .logs import logger
+from .settings import Settings
 
 log = logger(__name__)
 
@@ -17,6 +20,9 @@ KEPT_ENTRIES = 1000
 """How many entries of each subject the stream keeps."""
 KEPT_SECONDS = 7 * 24 * 60 * 60
 """For how long it keeps them at most."""
+LEAST_BYTES = 1 << 20
+TOO_MUCH_STORE = {10002, 10047, 10122}
+"""The server's error codes for a stream that may take more bytes than there are."""
 
 
 class Entry(Struct, frozen=True):
@@ -28,24 +34,86 @@ class Entry(Struct, frozen=True):
     at: int
 
 
-async def open_stream(bus: Bus) -> StreamInfo:
-    """The stream; whoever comes first creates it."""
-    jetstream = bus.jetstream
+def wanted(settings: Settings) -> StreamConfig:
+    """The stream as `settings` want it.
+
+    Its bytes are bounded, and at the bound the oldest entries go. A server whose store is full
+    refuses everything, ticks too, and anybody's messages can fill it; a stream that is full takes
+    a tick as before, and what goes is old. A run whose events go with it is stored again by its
+    schedulers. (A stream of their own for messages would end the one order of both.)
+    """
+    return StreamConfig(
+        name=subjects.STREAM,
+        subjects=[subjects.ALL_EVENTS, subjects.ALL_MESSAGES],
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_msgs_per_subject=KEPT_ENTRIES,
+        max_age=KEPT_SECONDS,
+        max_bytes=settings.stream_max_bytes,
+        allow_direct=True,
+        num_replicas=settings.stream_replicas or None,
+    )
+
+
+async def open_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
+    """The stream as it is; whoever comes first makes it as `config` says."""
     try:
-        return await jetstream.stream_info(subjects.STREAM)
+        return await bus.jetstream.stream_info(subjects.STREAM)
     except nats.js.errors.NotFoundError:
         log.info("creating the stream", stream=subjects.STREAM)
-    return await jetstream.add_stream(
-        StreamConfig(
-            name=subjects.STREAM,
-            subjects=[subjects.ALL_EVENTS, subjects.ALL_MESSAGES],
-            storage=StorageType.FILE,
-            discard=DiscardPolicy.OLD,
-            max_msgs_per_subject=KEPT_ENTRIES,
-            max_age=KEPT_SECONDS,
-            allow_direct=True,
-        )
-    )
+    return await _within_the_store(bus.jetstream.add_stream, config)
+
+
+async def keep_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
+    """The stream, brought to what `config` says where it was made otherwise.
+
+    Where the server refuses that, the stream is used as it is, and the log says why.
+    """
+    stream = await open_stream(bus, config)
+    changes = _differences(stream.config, config)
+    if changes:
+        log.info("changing the stream", **changes)
+        try:
+            return await _within_the_store(
+                bus.jetstream.update_stream, stream.config.evolve(**changes)
+            )
+        except APIError as error:
+            log.warning("the stream stays as it is", reason=error.description)
+    return stream
+
+
+def _differences(actual: StreamConfig, config: StreamConfig) -> dict[str, object]:
+    """What `config` says, and `actual` otherwise."""
+    return {
+        name: value
+        for name, value in vars(config).items()
+        if name in _KEPT and value is not None and value != getattr(actual, name)
+    }
+
+
+_KEPT = (
+    "subjects",
+    "discard",
+    "max_msgs_per_subject",
+    "max_age",
+    "max_bytes",
+    "allow_direct",
+    "num_replicas",
+)
+
+
+async def _within_the_store(
+    store: Callable[[StreamConfig], Awaitable[StreamInfo]], config: StreamConfig
+) -> StreamInfo:
+    """Make or change the stream, with half the bytes for as long as the server has no more."""
+    while True:
+        try:
+            return await store(config)
+        except APIError as error:
+            max_bytes = (config.max_bytes or 0) // 2
+            if error.err_code not in TOO_MUCH_STORE or max_bytes < LEAST_BYTES:
+                raise
+            config = config.evolve(max_bytes=max_bytes)
 
 
 def epoch_of(stream: StreamInfo) -> str:

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from runtime.bus import BUS, bus
 from runtime.follower import Follower
 from runtime.logs import logger
 from runtime.responder import Refused, Responder
+from runtime.stream import open_stream, wanted
 
 from .history import History
 from .hub import Hub
@@ -78,6 +80,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
     follower = Follower(
         the_bus,
         subjects.EVERYTHING,
+        open_stream=partial(open_stream, the_bus, wanted(settings)),
         look_back=LOOK_BACK,
         on_entry=hub.take_in,
         on_epoch=hub.begin,

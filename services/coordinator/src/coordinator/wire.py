@@ -1,6 +1,5 @@
 """A frame's bytes, as they go to every viewer: built once, whoever many there are."""
 
-from functools import cache
 from struct import pack
 
 from msgspec import Struct
@@ -18,7 +17,7 @@ class Wire:
     __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
 
     def __init__(self, frame: Struct, epoch: str = "") -> None:
-        self.kind = _kind(type(frame))
+        self.kind = frames.kind(frame)
         self.seq: int | None = getattr(frame, "seq", None)
         self.json = frames.encode(frame)
         self._epoch = epoch
@@ -40,11 +39,6 @@ class Wire:
             head = f"{place}event: {self.kind}\ndata: ".encode()
             self._event_stream = chunk(head + self.json + b"\n\n")
         return self._event_stream
-
-
-@cache
-def _kind(frame: type[Struct]) -> str:
-    return str(frame.__struct_config__.tag)
 
 
 def text_frame(data: bytes) -> bytes:

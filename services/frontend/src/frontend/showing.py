@@ -44,7 +44,7 @@ def first(state: State | None, now_ms: float, is_clock: bool) -> Showing:
     """What to show of `state` at `now_ms`; None is a state that nobody could tell."""
     if state is None:
         return Showing(number="", left=0, caption="no word from the coordinator")
-    if state.status == "idle" or state.from_ is None or state.interval_ms is None:
+    if state.status in ("idle", "unknown") or state.from_ is None or state.interval_ms is None:
         return Showing(number="", left=1, caption="ready")
     remaining = state.remaining
     if state.status != "cancelled" and state.starts_at is not None:

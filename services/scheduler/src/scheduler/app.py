@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from runtime.background import background
 from runtime.bus import BUS, bus
 from runtime.follower import Follower
 from runtime.responder import Responder
+from runtime.stream import keep_stream, wanted
 
 from .commands import Commands
 from .deadlines import Deadlines
@@ -37,6 +39,7 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     follower = Follower(
         app[BUS],
         subjects.ALL_EVENTS,
+        open_stream=partial(keep_stream, app[BUS], wanted(app[SETTINGS])),
         look_back=0,
         on_entry=deadlines.history.fold,
         on_epoch=deadlines.history.begin,
@@ -48,6 +51,6 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
         {subjects.START: commands.start, subjects.CANCEL: commands.cancel},
         instance,
     )
-    app[health.CHECKS].extend([follower.check, responder.check])
+    app[health.CHECKS].extend([follower.check, responder.check, deadlines.history.check])
     async with background(deadlines.run(), follower.run(), responder.run(ready=follower.caught_up)):
         yield

@@ -16,12 +16,17 @@ from runtime.client import Client
 
 APPEND_SECONDS = 1.5
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-WRONG_LAST_SEQUENCE = 10071
-"""The server's error code for an append that expected another last sequence."""
-TOO_MANY_REQUESTS = 10167
-"""The server's error code for an append that found the stream's queue full: it is not stored."""
-BUSY_SECONDS = 0.002
-"""When to knock again at a queue that is full; under a flood its places are free for instants."""
+CONFLICTS = {10071, 10164}
+"""The server's error codes for an append that expected another last sequence: as it stands in the
+stream, or behind an append to the same subject that a replicated stream is about to store."""
+NOT_NOW_SECONDS = {10167: 0.002, 10163: 0.01, 10008: 0.05}
+"""The server's error codes for an append that it has not stored and would later, and when to ask
+again: its queue is full (under a flood its places are free for instants); an append to the same
+subject is on its way; there is no leader."""
+NOBODY_SECONDS = 0.05
+"""When to ask again where nobody stores the subject: there is no leader, or no stream."""
+REFUSED_SECONDS = 10.0
+"""For how long a refusal says that the stream takes nothing, unless it takes something."""
 IN_FLIGHT = 64
 """The most appends that wait for the stream at once, so that many rooms are no flood themselves."""
 
@@ -45,7 +50,7 @@ class _Answer(Struct):
 
 
 _answers = msgspec.json.Decoder(_Answer)
-_NOBODY = _Answer(error=_Error(description="there is no stream"))
+_NOBODY = _Answer(error=_Error(description="nobody stores it at the moment"))
 
 
 class Appends:
@@ -58,7 +63,16 @@ class Appends:
         self._number = 0
         self._turns = asyncio.Semaphore(IN_FLIGHT)
         self._waiting: dict[str, asyncio.Future[_Answer]] = {}
+        self._refusal = ""
+        self._refused_at = 0.0
         bus.on_disconnect.append(self._give_up)
+
+    def check(self) -> str | None:
+        """For `/readyz`: whether the stream took the last append that it answered lately."""
+        if not self._refusal:
+            return None
+        since = asyncio.get_running_loop().time() - self._refused_at
+        return self._refusal if since < REFUSED_SECONDS else None
 
     async def append(self, subject: str, payload: bytes, expected_seq: int) -> int:
         """Append to `subject` if its last sequence still is `expected_seq`; gives the new one.
@@ -83,17 +97,22 @@ class Appends:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + APPEND_SECONDS
         async with self._turns:
-            while loop.time() < deadline:
+            while True:
                 answer = await self._ask(subject, payload, expected_seq, deadline)
-                if answer.error is None:
+                error = answer.error
+                if error is None or error.err_code in CONFLICTS:
+                    self._refusal = ""
+                if error is None:
                     return answer.seq
-                if answer.error.err_code == WRONG_LAST_SEQUENCE:
+                if error.err_code in CONFLICTS:
                     raise Conflict
-                if answer.error.err_code != TOO_MANY_REQUESTS:
-                    raise BusUnavailable(f"the stream takes nothing: {answer.error.description}")
+                pause = NOBODY_SECONDS if answer is _NOBODY else NOT_NOW_SECONDS.get(error.err_code)
+                if pause is None or loop.time() + pause > deadline:
+                    self._refusal = f"the stream takes nothing: {error.description}"
+                    self._refused_at = loop.time()
+                    raise BusUnavailable(self._refusal)
                 _appended.labels("busy").inc()
-                await asyncio.sleep(BUSY_SECONDS)
-        raise TimeoutError
+                await asyncio.sleep(pause)
 
     async def _ask(
         self, subject: str, payload: bytes, expected_seq: int, deadline: float

@@ -3,12 +3,13 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import TypeVar
 
 from protocol import events, requests, rules
 from protocol.events import Cancelled, Event, Started
 from protocol.requests import Cancel, RequestError, Start
-from protocol.rules import NothingToCancel, Room, RunUnderWay
+from protocol.rules import NothingToCancel, NotUnderstood, Room, RunUnderWay
 from runtime.bus import BusError, BusTimeout
 from runtime.clock import now_ms
 from runtime.logs import logger
@@ -21,8 +22,9 @@ E = TypeVar("E", Started, Cancelled)
 
 log = logger(__name__)
 
-ATTEMPTS = 8
-"""How often a command is decided anew because the room's history had gone on."""
+NEWS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02)
+"""When to read again what an append that was refused did not know of; the last one over and over,
+for as long as the caller waits."""
 ANSWER_SECONDS = 0.8
 """Who asks is told by then that the stream takes nothing: nobody waits for longer than a second."""
 
@@ -72,37 +74,55 @@ class Commands:
         return events.encode(cancelled)
 
     async def _carry_out(self, name: str, decide: Callable[[Room], E]) -> E:
-        """Append what `decide` says of the room, anew for as long as its history goes on meanwhile.
-
-        A refusal is never given on what was folded alone, which may lag behind the stream: before
-        that, the room is read again. An append without an answer may have been stored: then, too.
-        """
+        """Append what `decide` says of the room, or refuse it in words."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._try(name, decide)
+        except NotUnderstood as error:
+            raise Refused(503, str(error)) from None
         except BusError as error:
             raise Refused(503, f"the stream can't be reached: {error}") from None
         except TimeoutError:
             raise Refused(503, "the stream does not say in time that it has stored it") from None
 
     async def _try(self, name: str, decide: Callable[[Room], E]) -> E:
-        is_fresh, unsure = False, None
-        for _ in range(ATTEMPTS):
+        """Append what `decide` says of the room.
+
+        1. Decide on what is known of the room. A refusal counts only where the room was just read:
+           what was folded may lag behind the stream.
+        2. Append, expecting that nothing else has happened in the room.
+        3. Where something has, or no answer came, read the room, and begin again with 1. An append
+           without an answer may have been stored: then the room says so, and that is the answer.
+        """
+        is_fresh = False
+        unacknowledged: E | None = None
+        pauses = chain(NEWS_SECONDS, repeat(NEWS_SECONDS[-1]))
+        while True:
             room = self._history[name]
-            if unsure is not None and (stored := _as_stored(unsure, room.last)) is not None:
+            if unacknowledged and (stored := _as_stored(unacknowledged, room.last)) is not None:
                 return stored
             try:
-                unsure = event = decide(room)
+                event = decide(room)
+                unacknowledged = event
                 await self._history.append(event, room)
                 return event
-            except (RunUnderWay, NothingToCancel):
+            except (RunUnderWay, NothingToCancel, NotUnderstood):
                 if is_fresh:
                     raise
             except (Conflict, BusTimeout):
                 pass
+            is_fresh = await self._read(name)
+            if self._history[name] is room and unacknowledged:
+                await asyncio.sleep(next(pauses))
+
+    async def _read(self, name: str) -> bool:
+        """Fold what the stream holds of the room; false where that can't be had at the moment."""
+        try:
             await self._history.refresh(name)
-            is_fresh = True
-        raise Refused(503, f"room {name!r} is too busy")
+        except BusError:
+            await asyncio.sleep(NEWS_SECONDS[-1])
+            return False
+        return True
 
 
 def _as_stored(event: E, last: Event | None) -> E | None:

@@ -30,6 +30,9 @@ SAME_TIME_MS = 20
 LOOK_AGAIN_SECONDS = 1.0
 """The longest sleep: a wall clock that is set in between is noticed this soon."""
 RETRY_SECONDS = 0.1
+NEWS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""When to read again what an append that was refused did not know of: a replicated stream refuses
+it for an entry that can't be read yet."""
 
 _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
 
@@ -96,7 +99,7 @@ class Deadlines:
         try:
             await self.history.append(tick, room)
         except Conflict:
-            await self._refresh(name)
+            await self._catch_up(name, room)
         except BusError as error:
             # Perhaps it was stored: what the stream holds decides, as soon as it can be read.
             log.warning(
@@ -105,13 +108,24 @@ class Deadlines:
             await asyncio.sleep(RETRY_SECONDS)
             await self._refresh(name)
 
+    async def _catch_up(self, name: str, room: rules.Room) -> None:
+        """Read what an append behind `room` did not know of."""
+        for pause in NEWS_SECONDS:
+            await self._refresh(name)
+            if self.history[name] is not room:
+                return
+            await asyncio.sleep(pause)
+        log.warning("an append is refused, and the stream holds nothing new", room=name)
+
     async def _refresh(self, name: str) -> None:
         while True:
             try:
-                return await self.history.refresh(name)
+                await self.history.refresh(name)
             except BusError:
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._bus.connected()
+            else:
+                return
 
 
 async def _changed_or_over(changed: asyncio.Event, wait_ms: float) -> None:

@@ -1,11 +1,11 @@
 """The rooms' histories as a writer sees them: what is folded, and appends that compare and set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import nats.js.errors
 from prometheus_client import Histogram
 
-from protocol import events, subjects
+from protocol import events, rules, subjects
 from protocol.events import Event, Tick
 from protocol.rules import Room
 from runtime.bus import Bus, bus_errors
@@ -34,6 +34,13 @@ class History:
     def __getitem__(self, name: str) -> Room:
         return self._rooms[name]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rooms)
+
+    def check(self) -> str | None:
+        """For `/readyz`."""
+        return self._appends.check()
+
     def begin(self, epoch: str, floor: int) -> None:
         """The stream is another one: forget the old one's rooms."""
         del epoch, floor  # what happened in the old stream is gone, whichever the new one is
@@ -55,29 +62,32 @@ class History:
         """
         subject, payload = subjects.events(event.room), events.encode(event)
         seq = await self._appends.append(subject, payload, expected.seq)
-        if isinstance(event, Tick):
+        if isinstance(event, Tick) and event is not expected.last:
             _late.observe(max(0.0, now() - event.due_at) / 1000)
         self._take(event.room, seq, event)
 
-    async def refresh(self, name: str) -> None:
-        """Fold what the stream holds of the room now.
+    async def refresh(self, name: str) -> bool:
+        """Fold what the stream holds of the room now; gives whether that was any news.
 
-        Raises BusError where the stream can't be read.
+        Where it holds less than was known, somebody has removed entries, or they have aged out: a
+        run under way goes on behind what is left. Raises BusError where the stream can't be read.
         """
+        before = self._rooms[name]
         with bus_errors("the stream"):
             last = await self._read(name)
-            if last is None:
-                if self._rooms[name].seq:
-                    # What had happened here has aged out: the next append is the first again.
-                    self._rooms.forget(name)
-                    self._on_change(name)
-                return
             # The last event is the whole state; what is no event says nothing of those before it.
-            while not is_event(last) and (entry := await self._read(name, self._rooms[name].seq)):
+            while last is not None and not is_event(last):
+                entry = await self._read(name, self._rooms[name].seq)
+                if entry is None or entry.seq >= last.seq:
+                    break
                 self._fold(name, entry)
-                if entry.seq >= last.seq:
-                    return
-        self._fold(name, last)
+        if last is not None:
+            self._fold(name, last)
+        seq = last.seq if last is not None else 0
+        if seq < self._rooms[name].seq and self._rooms[name] is before:
+            self._rooms.put(name, rules.removed(before, seq))
+            self._on_change(name)
+        return self._rooms[name] is not before
 
     async def _read(self, name: str, after: int | None = None) -> Entry | None:
         """The room's last entry, or the next one `after` a sequence; None where there is none."""

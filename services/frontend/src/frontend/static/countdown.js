@@ -23,7 +23,7 @@ const LATE_MS = 1000;
 export function showing(state, time) {
   const { status, from, interval_ms, starts_at, remaining } = state;
   const still = { number: null, left: 1, lapse: 0, nextAt: null, isLate: false };
-  if (from === null || interval_ms === null || starts_at === null || status === "idle")
+  if (from === null || interval_ms === null || starts_at === null || status === "idle" || status === "unknown")
     return { ...still, status: "idle" };
   if (status === "cancelled")
     return { ...still, status, number: remaining, left: remaining === null ? 1 : left(remaining, from) };

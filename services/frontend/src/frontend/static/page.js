@@ -116,6 +116,13 @@ function heard(frame) {
     case "pong":
       keeper.pong(frame.id, frame.server_time);
       break;
+    default: {
+      // An event that only a newer page knows: what the room does now is not known here.
+      const event = /** @type {import("./room.js").Happening} */ (/** @type {unknown} */ (frame));
+      if (!event.run || !isNew(room, event)) return;
+      room = happened(room, event);
+      draw();
+    }
   }
   light();
 }

@@ -56,5 +56,7 @@ function state(event) {
       return { status: event.remaining > 0 ? "running" : "finished", ...terms, remaining: event.remaining };
     case "cancelled":
       return { status: "cancelled", ...terms, remaining: event.remaining };
+    default:
+      return { ...unknown.state, status: "unknown" };
   }
 }

@@ -1,0 +1,82 @@
+"""Reading what the NATS server sends, whatever bytes strangers have put into it.
+
+The server separates the fields of a line by spaces and tabs and ends it with CR LF; every other
+byte may stand in a subject or in a reply (docs.nats.io, client protocol). nats-py also takes form
+feeds and vertical tabs for separators, and it stops reading for good where a message can't be made
+of what it has read. Here a line is split where the server splits it, and a message that nothing
+can be made of costs itself only.
+"""
+
+import json
+
+from nats.errors import ProtocolError
+from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE
+from nats.protocol.parser import Parser as NatsParser
+from prometheus_client import Counter
+
+MAX_LINE_BYTES = 1 << 20
+"""No server sends a longer line; the longest is its INFO."""
+
+_unreadable = Counter("tminus_bus_unreadable_total", "Messages that the NATS client can't read.")
+
+
+class Parser(NatsParser):
+    """Takes what the server sends, in pieces of any size, and hands it to the client."""
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Hand over all that `data` completes; raises ProtocolError where it is not NATS."""
+        self.buf.extend(data)
+        while self.buf:
+            if self.state == AWAITING_CONTROL_LINE:
+                end = self.buf.find(b"\r\n")
+                if end < 0 and len(self.buf) > MAX_LINE_BYTES:
+                    raise ProtocolError("nats: a line without an end")
+                if end < 0:
+                    return
+                line = bytes(self.buf[:end])
+                del self.buf[: end + CRLF_SIZE]
+                await self._on_line(line)
+            elif len(self.buf) >= self.needed + CRLF_SIZE:
+                await self._on_payload()
+            else:
+                return
+
+    async def _on_line(self, line: bytes) -> None:
+        operation, *fields = [field for field in line.replace(b"\t", b" ").split(b" ") if field]
+        match operation.upper():
+            case b"MSG":
+                self._expect(fields[:-1], b"0", fields[-1])
+            case b"HMSG":
+                self._expect(fields[:-2], *fields[-2:])
+            case b"PING":
+                await self.nc._process_ping()
+            case b"PONG":
+                await self.nc._process_pong()
+            case b"-ERR":
+                await self.nc._process_err(b" ".join(fields).decode(errors="replace").lower())
+            case b"INFO":
+                await self.nc._process_info(json.loads(b" ".join(fields)))
+            case b"+OK":
+                pass
+            case _:
+                raise ProtocolError("nats: unknown protocol")
+
+    def _expect(self, address: list[bytes], header_size: bytes, size: bytes) -> None:
+        """A message follows; `address` is its subject, its subscription, and perhaps its reply."""
+        subject, subscription, *reply = address
+        self.msg_arg["subject"], self.msg_arg["sid"] = subject, int(subscription)
+        self.msg_arg["reply"] = b"".join(reply)
+        self.header_needed, self.needed = int(header_size), int(size)
+        self.state = AWAITING_MSG_PAYLOAD
+
+    async def _on_payload(self) -> None:
+        headers = bytes(self.buf[: self.header_needed])
+        payload = bytes(self.buf[self.header_needed : self.needed])
+        del self.buf[: self.needed + CRLF_SIZE]
+        self.state, self.header_needed = AWAITING_CONTROL_LINE, 0
+        to = self.msg_arg
+        try:
+            await self.nc._process_msg(to["sid"], to["subject"], to["reply"], payload, headers)
+        except Exception as error:
+            _unreadable.inc()
+            await self.nc._error_cb(error)
