@@ -94,7 +94,7 @@ class Countdowns(RuleBasedStateMachine):
 
     @invariant()
     def every_run_is_every_tick_once_in_order(self) -> None:
-        under_way: Event | None = None
+        under_way: Started | Tick | None = None
         for event in self.stream:
             match event:
                 case Started():

@@ -71,6 +71,8 @@ def bus_errors(what: str) -> Iterator[None]:
     except nats.js.errors.ServiceUnavailableError as error:
         words = error.description or "is it enabled there? nats-server -js"
         raise BusUnavailable(f"{what}: JetStream does not answer ({words})") from None
+    except nats.js.errors.APIError as error:
+        raise BusUnavailable(f"{what}: {error.description}") from None
     except (nats.errors.TimeoutError, TimeoutError):
         raise BusTimeout(f"{what}: no answer in time") from None
     except (nats.errors.Error, OSError, RuntimeError) as error:

@@ -83,7 +83,9 @@ class Follower:
 
     def check(self) -> str | None:
         """For `/readyz`."""
-        return None if self.is_caught_up else "not caught up with the stream"
+        if self.is_caught_up:
+            return None
+        return ": ".join(filter(None, ["not caught up with the stream", self._reason]))
 
     async def caught_up(self) -> None:
         """Wait until all that the stream held has been handed over."""

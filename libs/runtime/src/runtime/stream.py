@@ -60,8 +60,9 @@ async def open_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
     try:
         return await bus.jetstream.stream_info(subjects.STREAM)
     except nats.js.errors.NotFoundError:
-        log.info("creating the stream", stream=subjects.STREAM)
-    return await _within_the_store(bus.jetstream.add_stream, config)
+        stream = await _within_the_store(bus.jetstream.add_stream, config)
+    log.info("created the stream", stream=subjects.STREAM)
+    return stream
 
 
 async def keep_stream(bus: Bus, config: StreamConfig) -> StreamInfo:

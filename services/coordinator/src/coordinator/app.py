@@ -23,6 +23,7 @@ from .hub import Hub
 from .io_uring import Ring
 from .joining import Door
 from .presence import Peers
+from .reconciler import Reconciler
 from .settings import Settings
 
 log = logger(__name__)
@@ -108,6 +109,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
         hub.crowd.sweep(),
         peers.listen(),
         peers.tell(),
+        Reconciler(the_bus, hub).run(),
         responder.run(ready=follower.caught_up),
     ):
         yield

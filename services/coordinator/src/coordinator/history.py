@@ -47,12 +47,12 @@ class History:
         return frames.state_of(self.room)
 
     def add_event(self, seq: int, event: Event | None, epoch: str) -> Wire | None:
-        """Take in an entry of the room's events; gives the frame to send."""
+        """Take in an entry of the room's events; gives the frame to send, where it is news."""
         previous = self.room.last
         self.room = apply(self.room, seq, event)
         self.seq = seq
-        if event is None:
-            return None
+        if event is None or event == previous:
+            return None  # stored again by a scheduler, since the entry before was removed
         if previous is None or previous.run != event.run:
             self._run_seq = seq
         wire = Wire(frames.of_event(seq, event), epoch)

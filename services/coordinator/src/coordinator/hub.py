@@ -81,6 +81,26 @@ class Hub:
             self._counts[wire.kind] = self._counts.get(wire.kind, 0) + 1
             self.room(name).publish(wire, is_first_of_two)
 
+    def at_stake(self) -> list[str]:
+        """The rooms of which somebody would see that their history was removed."""
+        return [
+            name
+            for name, room in self.rooms.items()
+            if room.history.room.seq and (room.seats or room.history.room.is_counting)
+        ]
+
+    def last_event(self, name: str) -> int:
+        """The sequence of the room's last event, as it was told; 0 is none."""
+        return self.rooms[name].history.room.seq if name in self.rooms else 0
+
+    def reset(self, name: str, last: Entry | None) -> None:
+        """The room's history was removed up to `last`, its last event now: tell its viewers."""
+        room = self.room(name)
+        room.restart(self.situation.position)
+        if last is not None:
+            room.history.add_event(last.seq, read_event(last, name), self.situation.epoch)
+        room.greet_again()
+
     def _message(self, name: str, entry: Entry) -> Wire | None:
         try:
             text = messages.decode(entry.data)

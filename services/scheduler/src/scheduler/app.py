@@ -16,6 +16,7 @@ from runtime.stream import keep_stream, wanted
 
 from .commands import Commands
 from .deadlines import Deadlines
+from .keeper import Keeper
 from .settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -52,5 +53,10 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
         instance,
     )
     app[health.CHECKS].extend([follower.check, responder.check, deadlines.history.check])
-    async with background(deadlines.run(), follower.run(), responder.run(ready=follower.caught_up)):
+    async with background(
+        deadlines.run(),
+        Keeper(app[BUS], deadlines.history).run(),
+        follower.run(),
+        responder.run(ready=follower.caught_up),
+    ):
         yield

@@ -1,0 +1,63 @@
+"""Runs outlive what the stream forgets: their last event is stored again where it was removed.
+
+A run that waits for its first tick, or long for its next, is known by one event. That can be
+purged, deleted, too old, or pushed out by newer entries. The schedulers that know of the run go on
+with it in any case; the event is stored again so that whoever starts later knows of it, too.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Never
+
+from protocol import rules
+from runtime import removals
+from runtime.bus import Bus, BusError
+from runtime.clock import now
+from runtime.logs import logger
+
+from .appends import Conflict
+from .history import History
+
+log = logger(__name__)
+
+AHEAD_MS = 1000
+"""A run whose next tick is due sooner is known again by that."""
+
+
+class Keeper:
+    """Looks after the runs that are under way."""
+
+    def __init__(self, bus: Bus, history: History) -> None:
+        self._bus = bus
+        self._history = history
+        self._seen: object = None
+
+    async def run(self) -> Never:
+        """Look whether entries have been removed, for ever."""
+        while True:
+            await asyncio.sleep(removals.LOOK_SECONDS)
+            with suppress(BusError):
+                state = await removals.state(self._bus)
+                if state != self._seen:
+                    await self._look()
+                    self._seen = state
+
+    async def _look(self) -> None:
+        soon = now() + AHEAD_MS
+        rooms = {
+            name: self._history[name].seq
+            for name in self._history
+            if (rules.next_due(self._history[name]) or 0) > soon
+        }
+        for name in await removals.missing(self._bus, rooms):
+            await self._store_again(name)
+
+    async def _store_again(self, name: str) -> None:
+        room = self._history[name]
+        await self._history.refresh(name)
+        left = self._history[name]
+        if left.last is None or left.last is not room.last or left.seq >= room.seq:
+            return  # something has happened in the room meanwhile
+        with suppress(Conflict):  # another scheduler was quicker
+            await self._history.append(left.last, left)
+            log.warning("a run's last event was removed: stored again", room=name)
