@@ -1,12 +1,9 @@
 """Commands that race: two starts at the same instant, a cancel between ticks."""
 
 import asyncio
-import json
-
-from nats.aio.client import Client
 
 from . import truth
-from .countdowns import Reply, new_rooms, settled, start
+from .countdowns import ask_over, new_rooms, settled, start
 from .row import Row, Trial
 
 AT_ONCE = 25
@@ -17,8 +14,10 @@ async def two_starts(trial: Trial) -> None:
     names = []
     async with trial.stack.client() as one, trial.stack.client() as other:
         for room in rooms:
-            terms = json.dumps({"room": room, "from": 2, "interval_ms": 200}).encode()
-            replies = await asyncio.gather(_request(one, terms), _request(other, terms))
+            terms = {"room": room, "from": 2, "interval_ms": 200}
+            replies = await asyncio.gather(
+                *(ask_over(client, "scheduler.start", **terms) for client in (one, other))
+            )
             codes = sorted(reply.code for reply in replies)
             trial.outcome.demand(codes == [200, 409], f"two starts were answered {codes}")
             runs = {str(reply.body.get("run")) for reply in replies}
@@ -30,12 +29,6 @@ async def two_starts(trial: Trial) -> None:
     trial.outcome.demand(in_these == set(names), "the stream holds another run too")
 
 
-async def _request(client: Client, payload: bytes) -> Reply:
-    reply = await client.request("scheduler.start", payload, timeout=5.0)
-    code = int((reply.headers or {}).get("Nats-Service-Error-Code", "200"))
-    return Reply(code, json.loads(reply.data) if reply.data else {})
-
-
 async def cancel_anytime(trial: Trial) -> None:
     rooms, interval_ms = new_rooms(trial, trial.either(50, 20)), trial.either(250, 100)
     async with trial.stack.client() as client:
@@ -45,9 +38,7 @@ async def cancel_anytime(trial: Trial) -> None:
             await asyncio.sleep(trial.random.random())
             name = await start(trial.stack, room, interval_ms=interval_ms)
             await asyncio.sleep(trial.random.uniform(0.0, interval_ms / 100))
-            payload = json.dumps({"room": room}).encode()
-            reply = await client.request("scheduler.cancel", payload, timeout=5.0)
-            return name, int((reply.headers or {}).get("Nats-Service-Error-Code", "200"))
+            return name, (await ask_over(client, "scheduler.cancel", room=room)).code
 
         results = await asyncio.gather(*map(start_and_cancel, rooms))
     names, codes = [name for name, _ in results], [code for _, code in results]

@@ -29,6 +29,11 @@ class Containers(Stack):
     project: compose.Stack | None = None
 
     @property
+    def bus_urls(self) -> list[str]:
+        assert self.project is not None
+        return [f"nats://127.0.0.1:{self.project.bus_port}"]
+
+    @property
     def addresses(self) -> list[str]:
         assert self.project is not None
         return [f"{self.project.origin}/api"]
@@ -46,7 +51,7 @@ async def up(folder: Path) -> AsyncIterator[Stack]:
         except pytest.skip.Exception as reason:
             raise CannotRunError(str(reason)) from None
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-            yield Containers(folder, http, folder, bus_port=project.bus_port, project=project)
+            yield Containers(folder, http, servers=(), project=project)
 
 
 async def killed(trial: Trial) -> None:

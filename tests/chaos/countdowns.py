@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import nats.errors
+from nats.aio.client import Client
 
 from . import truth
 from .row import Trial
@@ -33,10 +34,15 @@ class Reply:
 async def ask(stack: Stack, subject: str, **fields: object) -> Reply:
     """Ask a service once, as one of the people."""
     async with stack.client() as client:
-        try:
-            reply = await client.request(subject, json.dumps(fields).encode(), timeout=4.0)
-        except (nats.errors.Error, TimeoutError):
-            return Reply(0, {})
+        return await ask_over(client, subject, **fields)
+
+
+async def ask_over(client: Client, subject: str, **fields: object) -> Reply:
+    """Ask a service once over a connection that is there already."""
+    try:
+        reply = await client.request(subject, json.dumps(fields).encode(), timeout=4.0)
+    except (nats.errors.Error, TimeoutError):
+        return Reply(0, {})
     headers = reply.headers or {}
     code = int(headers.get("Nats-Service-Error-Code", "200"))
     body = json.loads(reply.data) if reply.data else {}

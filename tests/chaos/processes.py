@@ -34,6 +34,11 @@ class Process:
         """The exit status; None while it runs."""
         return None if self._child is None else self._child.returncode
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended; one that is frozen runs, too."""
+        return self._child is not None and self._child.returncode is None
+
     async def start(self) -> None:
         self.was_told_to_end = False
         with self.log_file.open("ab") as log:
@@ -76,7 +81,7 @@ class Process:
 
     async def discard(self) -> None:
         """End it whatever state it is in."""
-        if self._child is not None and self._child.returncode is None:
+        if self.is_running:
             self.thaw()
             await self.kill()
 

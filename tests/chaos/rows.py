@@ -3,6 +3,7 @@
 from . import (
     bus,
     clocks,
+    cluster,
     commands,
     coordinators,
     crowds,
@@ -26,6 +27,7 @@ ROWS: list[Row] = [
     *commands.ROWS,
     *coordinators.ROWS,
     *bus.ROWS,
+    *cluster.ROWS,
     *durability.ROWS,
     *network.ROWS,
     *crowds.ROWS,

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,8 @@ import nats
 from nats.aio.client import Client
 
 from .processes import Process, free_port
+from .servers import CONFIG, Server, servers
 
-ROOT = Path(__file__).parent.parent.parent
 READY_SECONDS = 30.0
 USERS = ("scheduler", "coordinator", "frontend", "operator")
 """The users of nats.conf that have a password: here, their own names."""
@@ -40,16 +39,28 @@ class Stack:
 
     folder: Path
     http: aiohttp.ClientSession
-    store: Path
-    bus_port: int = field(default_factory=free_port)
+    servers: Sequence[Server]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What every service is told besides."""
     services: dict[str, Service] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.nats = Process("nats", self._nats_command(), self._environment(), self.folder)
+    @property
+    def nats(self) -> Process:
+        """The only server of the bus, or the first of a cluster."""
+        return self.servers[0].process
 
     @property
-    def bus_url(self) -> str:
-        return f"nats://127.0.0.1:{self.bus_port}"
+    def store(self) -> Path:
+        return self.servers[0].store
+
+    @property
+    def bus_port(self) -> int:
+        return self.servers[0].port
+
+    @property
+    def bus_urls(self) -> list[str]:
+        """Where clients of the bus connect: to any of these."""
+        return [server.url for server in self.servers]
 
     @property
     def coordinators(self) -> list[Service]:
@@ -64,33 +75,21 @@ class Stack:
     def schedulers(self) -> list[Service]:
         return [one for name, one in self.services.items() if name.startswith("scheduler")]
 
-    def _nats_command(self) -> list[str]:
-        return [
-            str(Path(sys.executable).parent / "nats-server"),
-            *("--config", str(ROOT / "deploy" / "nats.conf")),
-            *("--addr", "127.0.0.1", "--port", str(self.bus_port)),
-            *("--store_dir", str(self.store)),
-        ]
-
-    def _environment(self) -> dict[str, str]:
-        # What this terminal happens to have set must not change what is tried.
-        passwords = {f"{name.upper()}_PASSWORD": f'"{name}"' for name in USERS}
-        return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **passwords}
-
     async def add(
         self, name: str, *, command: list[str] | None = None, host: str = "127.0.0.1", **env: str
     ) -> Service:
         """Start a service; its kind is its name without the number."""
         kind = name.rpartition("-")[0]
         port = free_port()
-        environment = self._environment() | {
-            "NATS_URL": self.bus_url,
+        environment = _environment() | {
+            "NATS_URL": ",".join(self.bus_urls),
             "NATS_USER": kind,
             "NATS_PASSWORD": kind,
             "HOST": host,
             "PORT": str(port),
             "INSTANCE": name,
             "LOG_FORMAT": "json",
+            **self.env,
             **env,
         }
         command = command or [sys.executable, "-m", kind]
@@ -100,23 +99,15 @@ class Stack:
         return service
 
     async def start_nats(self) -> None:
-        """Start the bus and wait until it takes connections."""
-        await self.nats.start()
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.bus_port)
-            except OSError:
-                if time.monotonic() > deadline or self.nats.status is not None:
-                    raise RuntimeError(f"nats-server did not start:\n{self.nats.log()}") from None
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
-                return
+        """Start every server of the bus that does not run and wait until it takes connections."""
+        for server in self.servers:
+            if not server.process.is_running:
+                await server.start()
 
     async def wipe(self) -> None:
         """Throw the bus's data away; only while it is down."""
-        await asyncio.to_thread(shutil.rmtree, self.store, ignore_errors=True)
+        for server in self.servers:
+            await server.wipe()
 
     async def ready(self, *services: Service, seconds: float = READY_SECONDS) -> float:
         """Wait until the services, or all of them, can do their job; gives the seconds it took."""
@@ -148,10 +139,15 @@ class Stack:
         )
 
     @asynccontextmanager
-    async def client(self, user: str | None = None) -> AsyncIterator[Client]:
-        """A connection of our own to the bus, as one of the people or as a service."""
+    async def client(
+        self, user: str | None = None, server: Server | None = None
+    ) -> AsyncIterator[Client]:
+        """A connection of our own to the bus, as one of the people or as a service.
+
+        Where no `server` is given, to any.
+        """
         client = await nats.connect(
-            self.bus_url,
+            self.bus_urls if server is None else server.url,
             user=user,
             password=user,
             inbox_prefix=f"_INBOX_{user}" if user else "_INBOX",
@@ -177,22 +173,34 @@ async def _nothing(_: Exception) -> None:
     """What the bus does is what is watched here; its client need not tell."""
 
 
+def _environment() -> dict[str, str]:
+    # What this terminal happens to have set must not change what is tried.
+    passwords = {f"{name.upper()}_PASSWORD": f'"{name}"' for name in USERS}
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **passwords}
+
+
 @asynccontextmanager
 async def running(
     folder: Path,
     *,
+    bus: int = 1,
     schedulers: int = 2,
     coordinators: int = 2,
     frontends: int = 0,
     store: Path | None = None,
+    config: Path = CONFIG,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
-    """A stack that is ready, and gone without a trace afterwards."""
+    """A stack that is ready, and gone without a trace afterwards.
+
+    `bus` is of how many servers, `env` what every service is told besides.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as leaving:
         http = await leaving.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
-        stack = Stack(folder, http, store or folder / "stream")
+        stack = Stack(folder, http, servers(folder, _environment(), bus, store, config), env or {})
         leaving.push_async_callback(discard, stack)
         await stack.start_nats()
         counts = {"scheduler": schedulers, "coordinator": coordinators, "frontend": frontends}
@@ -207,4 +215,5 @@ async def discard(stack: Stack) -> None:
     """End every process of the stack."""
     for service in stack.services.values():
         await service.process.discard()
-    await stack.nats.discard()
+    for server in stack.servers:
+        await server.process.discard()

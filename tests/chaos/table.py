@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from .outcome import Outcome
 from .row import Row
-from .stack import ROOT
+from .servers import ROOT
 
 PAGE = ROOT / "docs" / "failure-table.md"
 
