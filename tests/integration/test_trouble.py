@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from harness import (
 from runtime.background import background
 from runtime.bus import Bus
 from runtime.follower import Follower
+from runtime.rooms import is_event
 from runtime.stream import Entry, open_stream, wanted
 from scheduler.settings import Settings
 
@@ -252,3 +254,25 @@ async def test_an_entry_that_can_not_be_taken_in_ends_the_follower(
             await bus.publish("countdown.main.message", b"hello")
             async with asyncio.timeout(5):
                 await asyncio.Event().wait()
+
+
+async def test_a_past_that_takes_long_to_read_is_read_to_its_end(
+    serve_scheduler: Serve, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may not last is silence."""
+    scheduler = await serve_scheduler()
+    for n in range(30):
+        assert (await ask(bus, "scheduler.start", room=f"r-{n}", interval_ms=60_000))[0] == 200
+    await scheduler.close()
+    monkeypatch.setattr("runtime.consumer.READ_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr("runtime.consumer.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("runtime.consumer.TURN_ENTRIES", 1)
+    decode = is_event
+
+    def slowly(entry: Entry) -> bool:
+        time.sleep(0.02)
+        return decode(entry)
+
+    monkeypatch.setattr("runtime.follower.is_event", slowly)
+    await serve_scheduler(instance="scheduler-2")
+    assert (await ask(bus, "scheduler.start", room="r-29"))[0] == 409
