@@ -7,7 +7,8 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Final, TypeVar
 
 from aiohttp import web
 from prometheus_client import Info
@@ -25,6 +26,11 @@ BACKLOG = 4096
 LISTENERS = 4
 """Listening sockets. Of a crowd that comes at once, who finds no place to wait at any is not heard,
 and tries again a second later, or three."""
+FILE_LIMITS: Final = (65_536, 10_240)
+"""What is asked for where as many files as the hard limit allows can't be had: macOS has none as it
+comes, takes no soft limit without an end, and no more than 10,240 before its version 10.15."""
+UNLIMITED_FILES: Final = 65_536
+"""How many files are counted on where the system names no limit."""
 
 _process = Info("tminus_process", "Which process this is.")
 
@@ -61,6 +67,30 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             sys.exit(f"{service}: HOST={settings.host} PORT={settings.port}: {error.strerror}")
         raise
     log.info("stopped")
+
+
+def raise_file_limit() -> int:
+    """How many files this process may have open, once that limit is as high as it may be.
+
+    Where there is no such limit, as on Windows, or no end to it, this is UNLIMITED_FILES.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return UNLIMITED_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, *FILE_LIMITS):
+        if _is_more(limit, soft, resource.RLIM_INFINITY):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+                break
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return UNLIMITED_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def _is_more(limit: int, other: int, infinity: int) -> bool:
+    """Whether a limit is higher than another; what stands for no limit is -1 on Linux."""
+    return other != infinity and (limit == infinity or limit > other)
 
 
 def _claim(host: str, port: int) -> None:
