@@ -3,8 +3,8 @@
 aiohttp keeps a task, a parser, a request and queues for as long as its handler runs: some 12 KB a
 connection, of which a viewer that only listens needs nothing. So when the response has been
 prepared the transport gets a protocol of ours, and aiohttp is told that its connection is lost: it
-forgets it without closing the socket. This uses `RequestHandler.transport`, which aiohttp does not
-document; tests/integration/test_handover.py fails loudly when that changes.
+forgets it without closing the socket. This uses `RequestHandler.transport` and `_message_tail`,
+which aiohttp does not document; tests/integration/test_handover.py fails loudly when they change.
 """
 
 import asyncio
@@ -19,6 +19,17 @@ WRITE_BUFFER_BYTES = 64 * 1024
 UNACKNOWLEDGED_MS = 20_000
 """After so long without a sign that what was sent arrives, the kernel gives a connection up: it is
 how a dead viewer is found out who need not answer anything (RFC 5482)."""
+
+
+def early_bytes(request: web.Request) -> bytes:
+    """What the peer has sent behind its handshake, in the same segment or while the handler waited.
+
+    Preparing a WebSocket's response gives it to a parser of aiohttp's, so this comes before. From
+    then on until `take_over` the loop does nothing else, so nothing more can come.
+    """
+    handler = request.protocol
+    early, handler._message_tail = handler._message_tail, b""
+    return early
 
 
 def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transport | None:
