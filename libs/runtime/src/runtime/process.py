@@ -6,14 +6,14 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from aiohttp import web
 from prometheus_client import Info
 
-from . import logs
+from . import logs, metrics
 from .refused import RefusedCounter
 from .settings import PublicSettings, Settings, SettingsError, load
 
@@ -47,10 +47,15 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     log = logs.logger(__name__)
     log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
     can_share = sys.platform == "linux" and settings.port != 0
-    try:
+    app = create_app(settings)
+    if settings.metrics_port:
+        with _told_where(f"{service}: HOST={settings.host} METRICS_PORT={settings.metrics_port}"):
+            _claim(settings.host, settings.metrics_port)
+        metrics.move(app, settings.host, settings.metrics_port)
+    with _told_where(f"{service}: HOST={settings.host} PORT={settings.port}"):
         _claim(settings.host, settings.port)
         web.run_app(
-            create_app(settings),
+            app,
             host=[settings.host] * (LISTENERS if can_share else 1),
             port=settings.port,
             backlog=BACKLOG,
@@ -61,11 +66,6 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             print=None,
             loop=_new_event_loop(),
         )
-    except OSError as error:
-        is_ours = error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
-        if is_ours or isinstance(error, socket.gaierror):
-            sys.exit(f"{service}: HOST={settings.host} PORT={settings.port}: {error.strerror}")
-        raise
     log.info("stopped")
 
 
@@ -91,6 +91,18 @@ def raise_file_limit() -> int:
 def _is_more(limit: int, other: int, infinity: int) -> bool:
     """Whether a limit is higher than another; what stands for no limit is -1 on Linux."""
     return other != infinity and (limit == infinity or limit > other)
+
+
+@contextmanager
+def _told_where(address: str) -> Iterator[None]:
+    """End the process in one line where it can't listen at an address."""
+    try:
+        yield
+    except OSError as error:
+        is_ours = error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+        if is_ours or isinstance(error, socket.gaierror):
+            sys.exit(f"{address}: {error.strerror}")
+        raise
 
 
 def _claim(host: str, port: int) -> None:
