@@ -1,13 +1,15 @@
-"""How many files a process may have open, whatever its system says of that."""
+"""A service as a process: how many files it may have open, how long it keeps who says nothing."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import coordinator.app
-from runtime.process import UNLIMITED_FILES, raise_file_limit
+from runtime.process import KEEPALIVE_SECONDS, UNLIMITED_FILES, raise_file_limit
 
 FOR_EVER = 2**63 - 1
 """What stands for no limit on macOS."""
@@ -75,3 +77,9 @@ def test_there_are_no_more_seats_than_descriptors(monkeypatch: pytest.MonkeyPatc
     assert coordinator.app._seats(0) == 1000
     assert coordinator.app._seats(2) == 2
     assert coordinator.app._seats(5000) == 1000
+
+
+def test_the_edge_lets_go_of_an_idle_connection_before_the_services_do() -> None:
+    caddyfile = Path(__file__).parent.parent.parent / "deploy" / "Caddyfile"
+    [seconds] = re.findall(r"^\s*keepalive (\d+)s$", caddyfile.read_text(), re.MULTILINE)
+    assert int(seconds) < KEEPALIVE_SECONDS

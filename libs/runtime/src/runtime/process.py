@@ -21,6 +21,9 @@ S = TypeVar("S", bound=Settings)
 
 SHUTDOWN_SECONDS = 3.0
 """How long requests in flight may still take once the process was told to stop."""
+KEEPALIVE_SECONDS = 20.0
+"""How long a connection may stay without a whole request, its first included. The edge keeps one
+for less, as aiohttp's clients do: who closes first can't be sent a request at that moment."""
 BACKLOG = 4096
 """Connections that may wait at a listening socket, the most that Linux allows as it comes."""
 LISTENERS = 4
@@ -62,6 +65,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             reuse_port=can_share or None,
             ssl_context=tls,
             shutdown_timeout=SHUTDOWN_SECONDS,
+            keepalive_timeout=KEEPALIVE_SECONDS,
             access_log_class=RefusedCounter,
             print=None,
             loop=_new_event_loop(),

@@ -1,4 +1,4 @@
-"""Figures on a port of their own: services as processes, since that is where ports are decided."""
+"""Services as processes: where that is decided which no application knows of itself."""
 
 import asyncio
 import os
@@ -12,13 +12,21 @@ import pytest
 
 from harness import WAIT_SECONDS, free_port, until
 
+HURRIED = (
+    "import runtime.process; runtime.process.KEEPALIVE_SECONDS = 0.5; "
+    "import coordinator.__main__; coordinator.__main__.main()"
+)
+"""A coordinator that is not as patient as others."""
+
 
 @asynccontextmanager
-async def serving(service: str, **settings: str | int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def serving(
+    service: str, program: str = "", **settings: str | int
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A service as a process, without a bus: it waits for one, and has its figures meanwhile."""
     environ = {"PATH": os.environ["PATH"], "NATS_URL": f"nats://127.0.0.1:{free_port()}"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", service),
+        *(sys.executable, *(("-c", program) if program else ("-m", service))),
         env=environ | {name.upper(): str(value) for name, value in settings.items()},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -78,3 +86,17 @@ async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line() -> None:
     assert process.returncode == 1
     assert f"METRICS_PORT={metrics_port}: Address already in use" in log.decode()
     assert b"Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /ws/conn", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]
+)
+async def test_a_connection_that_asks_for_nothing_more_is_closed(sent: bytes) -> None:
+    port = free_port()
+    async with serving("coordinator", HURRIED, port=port):
+        await until_alive(port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
+        assert (b"alive" in answer) == sent.endswith(b"\r\n\r\n")
+        writer.close()
