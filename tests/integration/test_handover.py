@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 from websockets.frames import Close, Frame, Opcode
 
+from coordinator.app import HUB
 from coordinator.viewer import WebSocketViewer
 from harness import WAIT_SECONDS, Serve, until, viewing
 
@@ -215,6 +216,22 @@ async def test_the_kernel_holds_little_back_for_a_viewer(serve_coordinator: Serv
         size = connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert size <= 256 * 1024
         assert seated.transport.get_write_buffer_limits()[1] == 64 * 1024
+
+
+async def test_a_socket_that_takes_no_options_is_a_viewer_s_all_the_same(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await serve_coordinator()
+    monkeypatch.setattr(socket, "SO_SNDBUF", 0xFFFF)  # as for one that the peer has reset, on macOS
+    crowd = server.app[HUB].crowd
+    async with viewing(server) as viewer:
+        assert (await viewer.frame())["type"] == "hello"
+        assert crowd.count == 1
+
+    async def is_empty() -> bool:
+        return crowd.count == 0
+
+    await until(is_empty)
 
 
 async def test_a_plain_request_is_told_to_upgrade(serve_coordinator: Serve) -> None:

@@ -9,6 +9,7 @@ which aiohttp does not document; tests/integration/test_handover.py fails loudly
 
 import asyncio
 import socket
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -40,13 +41,22 @@ def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transpo
     transport, handler = request.transport, request.protocol
     if transport is None or transport.is_closing():
         return None
+    _set_options(transport)
     transport.set_protocol(viewer)
     handler.transport = None  # so that connection_lost does not close it
     handler.connection_lost(None)
+    transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+    return transport
+
+
+def _set_options(transport: asyncio.Transport) -> None:
+    """Bound what the kernel holds back, and for how long."""
     connection = transport.get_extra_info("socket")
-    if connection is not None:
+    if connection is None:
+        return
+    # macOS lets nobody set an option of a socket that the peer has reset; that it has ended the
+    # transport tells the viewer like any other end.
+    with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
-    transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-    return transport
