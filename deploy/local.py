@@ -48,7 +48,8 @@ def stack(env: Mapping[str, str]) -> list[Process]:
         ("frontend", "PAGE_PORT"),
     ):
         for replica, port in enumerate(ports(env, setting), start=1):
-            own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}"}
+            # One port for metrics can't be that of every process here: it counts as not set.
+            own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}", "METRICS_PORT": ""}
             if name == "frontend":
                 own |= _to_the_coordinators(env)
             processes.append(service(name, {**env, **own}, port, setting))

@@ -61,3 +61,16 @@ async def test_a_page_of_another_site_gets_no_socket(
             f"ws://{hosts[0]}/ws/connect?room={room}", origin="https://other.example"
         )
     assert refused.value.status == 403
+
+
+async def test_strangers_get_no_metrics_and_operators_do(
+    stack: Stack, http: aiohttp.ClientSession, hosts: list[str]
+) -> None:
+    async with http.get(f"http://{hosts[0]}/metrics") as metrics:
+        assert metrics.status == 404
+    program = (
+        "from urllib.request import urlopen; "
+        "print(urlopen('http://127.0.0.1:9787/metrics').read().decode())"
+    )
+    figures = stack.compose("exec", "-T", "coordinator", "python", "-c", program)
+    assert "tminus_viewers " in figures

@@ -41,6 +41,8 @@ class Ports:
             "COORDINATOR_PORTS": ",".join(map(str, self.coordinators)),
             "PAGE_PORT": str(self.page),
             "STREAM_DIR": str(stream),
+            # As it may stand in .env for a service by itself: here it would be everybody's.
+            "METRICS_PORT": str(self.page),
         }
 
 

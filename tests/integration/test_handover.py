@@ -6,11 +6,14 @@ import socket
 import struct
 
 import aiohttp
+import pytest
 import websockets
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from websockets.frames import Frame, Opcode
+from nats.aio.client import Client
+from websockets.frames import Close, Frame, Opcode
 
+from coordinator.app import HUB
 from coordinator.viewer import WebSocketViewer
 from harness import WAIT_SECONDS, Serve, until, viewing
 
@@ -67,25 +70,112 @@ async def test_the_websockets_library_agrees_with_us(serve_coordinator: Serve) -
         assert client.close_code == 1000
 
 
-async def raw(server: TestServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def asking(
+    server: TestServer, query: str = "", behind: bytes = b""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a handshake was sent, and `behind` in the same segment."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(
-        b"GET /ws/connect HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        f"GET /ws/connect{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        + behind
     )
+    return reader, writer
+
+
+async def answered(reader: asyncio.StreamReader) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     assert b" 101 " in head.splitlines()[0]
     assert b"Sec-WebSocket-Extensions" not in head
+
+
+async def raw(
+    server: TestServer, behind: bytes = b""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asking(server, behind=behind)
+    await answered(reader)
     return reader, writer
 
 
 async def text(reader: asyncio.StreamReader) -> bytes:
-    first, length = await reader.readexactly(2)
-    assert first == 0x81, hex(first)
-    if length == 126:
-        (length,) = struct.unpack("!H", await reader.readexactly(2))
-    return await reader.readexactly(length)
+    async with asyncio.timeout(WAIT_SECONDS):
+        first, length = await reader.readexactly(2)
+        assert first == 0x81, hex(first)
+        if length == 126:
+            (length,) = struct.unpack("!H", await reader.readexactly(2))
+        return await reader.readexactly(length)
+
+
+def ping(number: int) -> bytes:
+    return Frame(Opcode.TEXT, b'{"type":"ping","id":%d}' % number).serialize(mask=True)
+
+
+async def test_a_ping_right_behind_the_handshake_is_answered(serve_coordinator: Serve) -> None:
+    reader, writer = await raw(await serve_coordinator(), behind=ping(3) + ping(4))
+    assert b"hello" in await text(reader)
+    assert b'"id":3' in await text(reader)
+    assert b'"id":4' in await text(reader)
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [1, 5, 20])
+async def test_a_frame_may_begin_in_the_handshake_s_segment(
+    serve_coordinator: Serve, size: int
+) -> None:
+    frame = ping(3)
+    reader, writer = await raw(await serve_coordinator(), behind=frame[:size])
+    assert b"hello" in await text(reader)
+    writer.write(frame[size:])
+    assert b'"id":3' in await text(reader)
+    writer.close()
+
+
+async def test_who_leaves_right_behind_the_handshake_is_answered(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    close = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
+    reader, writer = await raw(server, behind=close)
+    assert b"hello" in await text(reader)
+    assert await reader.read() == Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=False)
+    writer.close()
+
+
+async def test_what_is_sent_while_the_handshake_waits_is_answered(
+    serve_coordinator: Serve, bus: Client
+) -> None:
+    server = await serve_coordinator()
+    async with viewing(server) as viewer:
+        epoch = (await viewer.frame())["epoch"]
+
+    def held_back() -> list[bytes]:
+        assert isinstance(server.runner, web.AppRunner)
+        assert server.runner.server is not None
+        return [
+            handler._message_tail
+            for handler in server.runner.server.connections
+            if handler._request_in_progress
+        ]
+
+    async def until_held_back(held: bytes) -> None:
+        async def is_so() -> bool:
+            return held_back() == [held]
+
+        await until(is_so)
+
+    one, other = ping(3), ping(4)
+    reader, writer = await asking(server, f"?epoch={epoch}&after=1", behind=one[:9])
+    await until_held_back(one[:9])
+    writer.write(one[9:] + other[:9])
+    await until_held_back(one + other[:9])
+    await bus.publish("countdown.main.message", b"what the viewer has seen already")
+    await answered(reader)
+    hello = await text(reader)
+    assert b'"complete":true' in hello
+    assert b'"replayed":0' in hello
+    assert b'"id":3' in await text(reader)
+    writer.write(other[9:])
+    assert b'"id":4' in await text(reader)
+    writer.close()
 
 
 async def test_a_frame_may_come_byte_by_byte(serve_coordinator: Serve) -> None:
@@ -126,6 +216,22 @@ async def test_the_kernel_holds_little_back_for_a_viewer(serve_coordinator: Serv
         size = connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert size <= 256 * 1024
         assert seated.transport.get_write_buffer_limits()[1] == 64 * 1024
+
+
+async def test_a_socket_that_takes_no_options_is_a_viewer_s_all_the_same(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await serve_coordinator()
+    monkeypatch.setattr(socket, "SO_SNDBUF", 0xFFFF)  # as for one that the peer has reset, on macOS
+    crowd = server.app[HUB].crowd
+    async with viewing(server) as viewer:
+        assert (await viewer.frame())["type"] == "hello"
+        assert crowd.count == 1
+
+    async def is_empty() -> bool:
+        return crowd.count == 0
+
+    await until(is_empty)
 
 
 async def test_a_plain_request_is_told_to_upgrade(serve_coordinator: Serve) -> None:

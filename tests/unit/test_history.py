@@ -1,7 +1,7 @@
 """What a coordinator keeps of a room, and what a viewer that comes or comes back is told."""
 
 from coordinator.allowance import BURST_BYTES, Allowance
-from coordinator.history import MAX_EVENTS, MAX_FIRST, MAX_MESSAGES, History
+from coordinator.history import MAX_EVENTS, MAX_FIRST, MAX_MESSAGES, RUN_FIRST, History
 from protocol import rules
 from protocol.frames import MessageFrame
 from protocol.requests import Start
@@ -46,6 +46,39 @@ def test_a_new_viewer_gets_no_more_than_the_bound_and_the_run_goes_first() -> No
     assert len(first) == MAX_FIRST
     assert first[-12:] == list(range(101, 113))
     assert first == sorted(first, key=lambda seq: seq or 0)
+
+
+def test_a_default_run_is_replayed_whole_beside_the_latest_messages() -> None:
+    history = History(floor=0)
+    last = run(history, 1, "run-1")
+    for seq in range(last + 1, last + 101):
+        say(history, seq)
+    assert last == RUN_FIRST
+    assert seqs(history) == [*range(1, 13), *range(last + 49, last + 101)]
+
+
+def test_who_comes_late_into_a_long_run_gets_the_messages_too() -> None:
+    history = History(floor=0)
+    for seq in range(1, 5):
+        say(history, seq)
+    last = run(history, 5, "run-1", count=230)
+    assert seqs(history) == [1, 2, 3, 4, *range(last - 59, last + 1)]
+    for seq in range(last + 1, last + 301):
+        say(history, seq)
+    assert seqs(history) == [*range(last - 11, last + 1), *range(last + 249, last + 301)]
+
+
+def test_a_run_without_messages_fills_all_there_is_room_for() -> None:
+    history = History(floor=0)
+    last = run(history, 1, "run-1", count=230)
+    assert seqs(history) == list(range(last - 63, last + 1))
+
+
+def test_messages_alone_fill_all_there_is_room_for() -> None:
+    history = History(floor=0)
+    for seq in range(1, 101):
+        say(history, seq)
+    assert seqs(history) == list(range(37, 101))
 
 
 def test_a_viewer_that_comes_back_gets_all_that_it_missed() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 
 from coordinator.hub import Hub
 from coordinator.viewer import EventStreamViewer
@@ -54,10 +54,10 @@ def entries(count: int) -> list[Entry]:
 
 
 def join(
-    hub: Hub, after: int | None = None, wire: Wire | None = None
+    hub: Hub, after: int | None = None, wire: Wire | None = None, name: str = "main"
 ) -> tuple[EventStreamViewer, Wire]:
     wire = wire or Wire()
-    room = hub.room("main")
+    room = hub.room(name)
     viewer = EventStreamViewer(room)
     hub.crowd.welcome(viewer)
     room.join(viewer, wire, hub.situation.epoch, after)
@@ -223,7 +223,7 @@ async def test_the_metrics_count_the_frames_and_the_viewers() -> None:
         return (
             REGISTRY.get_sample_value("tminus_frames_total", {"type": "started"}),
             REGISTRY.get_sample_value("tminus_frames_total", {"type": "tick"}),
-            REGISTRY.get_sample_value("tminus_viewers", {"room": "main"}),
+            REGISTRY.get_sample_value("tminus_viewers"),
         )
 
     hub = await new_hub()
@@ -238,4 +238,31 @@ async def test_the_metrics_count_the_frames_and_the_viewers() -> None:
     assert viewers == 1
     viewer.connection_lost(None)
     hub.set_metrics()
-    assert counted()[2] is None
+    assert counted()[2] == 0
+
+
+async def test_three_thousand_watched_rooms_leave_the_metrics_their_size() -> None:
+    hub = await new_hub()
+    join(hub)
+    hub.set_metrics()
+    lines = generate_latest().count(b"\n")
+    for number in range(2999):
+        join(hub, name=f"room-{number}")
+    hub.set_metrics()
+    assert generate_latest().count(b"\n") == lines
+    assert REGISTRY.get_sample_value("tminus_rooms_watched") == 3000
+    assert REGISTRY.get_sample_value("tminus_viewers") == 3000
+
+
+async def test_the_metrics_tell_how_large_the_rooms_are() -> None:
+    hub = await new_hub()
+    for name, count in (("hall", 11), ("quiz", 10), ("one", 1), ("other", 1)):
+        for _ in range(count):
+            join(hub, name=name)
+    hub.room("nobody")
+    hub.set_metrics()
+    rooms = [
+        REGISTRY.get_sample_value("tminus_room_viewers_bucket", {"le": most})
+        for most in ("1.0", "10.0", "100.0", "1000.0", "+Inf")
+    ]
+    assert rooms == [2, 3, 4, 4, 4]

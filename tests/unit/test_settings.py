@@ -24,6 +24,8 @@ def test_what_is_set_counts_and_what_is_empty_does_not() -> None:
     [
         ("PORT", "eighty"),
         ("PORT", "70000"),
+        ("METRICS_PORT", "70000"),
+        ("METRICS_PORT", "8787"),
         ("APP_ENV", "staging"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),

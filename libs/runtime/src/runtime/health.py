@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from . import metrics
 
 Check = Callable[[], str | None]
 """Says in words why the service can't do its job now; None where it can."""
@@ -17,7 +18,7 @@ def routes(app: web.Application) -> list[web.RouteDef]:
     return [
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz),
-        web.get("/metrics", _metrics),
+        web.get("/metrics", metrics.serve),
     ]
 
 
@@ -30,7 +31,3 @@ async def _readyz(request: web.Request) -> web.Response:
     if reasons:
         return web.json_response({"ready": False, "reason": "; ".join(reasons)}, status=503)
     return web.json_response({"ready": True})
-
-
-async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

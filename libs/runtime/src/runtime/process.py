@@ -6,13 +6,14 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final, TypeVar
 
 from aiohttp import web
 from prometheus_client import Info
 
-from . import logs
+from . import logs, metrics
 from .refused import RefusedCounter
 from .settings import PublicSettings, Settings, SettingsError, load
 
@@ -20,11 +21,19 @@ S = TypeVar("S", bound=Settings)
 
 SHUTDOWN_SECONDS = 3.0
 """How long requests in flight may still take once the process was told to stop."""
+KEEPALIVE_SECONDS = 20.0
+"""How long a connection may stay without a whole request, its first included. The edge keeps one
+for less, as aiohttp's clients do: who closes first can't be sent a request at that moment."""
 BACKLOG = 4096
 """Connections that may wait at a listening socket, the most that Linux allows as it comes."""
 LISTENERS = 4
 """Listening sockets. Of a crowd that comes at once, who finds no place to wait at any is not heard,
 and tries again a second later, or three."""
+FILE_LIMITS: Final = (65_536, 10_240)
+"""What is asked for where as many files as the hard limit allows can't be had: macOS has none as it
+comes, takes no soft limit without an end, and no more than 10,240 before its version 10.15."""
+UNLIMITED_FILES: Final = 65_536
+"""How many files are counted on where the system names no limit."""
 
 _process = Info("tminus_process", "Which process this is.")
 
@@ -41,26 +50,63 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     log = logs.logger(__name__)
     log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
     can_share = sys.platform == "linux" and settings.port != 0
-    try:
+    app = create_app(settings)
+    if settings.metrics_port:
+        with _told_where(f"{service}: HOST={settings.host} METRICS_PORT={settings.metrics_port}"):
+            _claim(settings.host, settings.metrics_port)
+        metrics.move(app, settings.host, settings.metrics_port)
+    with _told_where(f"{service}: HOST={settings.host} PORT={settings.port}"):
         _claim(settings.host, settings.port)
         web.run_app(
-            create_app(settings),
+            app,
             host=[settings.host] * (LISTENERS if can_share else 1),
             port=settings.port,
             backlog=BACKLOG,
             reuse_port=can_share or None,
             ssl_context=tls,
             shutdown_timeout=SHUTDOWN_SECONDS,
+            keepalive_timeout=KEEPALIVE_SECONDS,
             access_log_class=RefusedCounter,
             print=None,
             loop=_new_event_loop(),
         )
+    log.info("stopped")
+
+
+def raise_file_limit() -> int:
+    """How many files this process may have open, once that limit is as high as it may be.
+
+    Where there is no such limit, as on Windows, or no end to it, this is UNLIMITED_FILES.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return UNLIMITED_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, *FILE_LIMITS):
+        if _is_more(limit, soft, resource.RLIM_INFINITY):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+                break
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return UNLIMITED_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def _is_more(limit: int, other: int, infinity: int) -> bool:
+    """Whether a limit is higher than another; what stands for no limit is -1 on Linux."""
+    return other != infinity and (limit == infinity or limit > other)
+
+
+@contextmanager
+def _told_where(address: str) -> Iterator[None]:
+    """End the process in one line where it can't listen at an address."""
+    try:
+        yield
     except OSError as error:
         is_ours = error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
         if is_ours or isinstance(error, socket.gaierror):
-            sys.exit(f"{service}: HOST={settings.host} PORT={settings.port}: {error.strerror}")
+            sys.exit(f"{address}: {error.strerror}")
         raise
-    log.info("stopped")
 
 
 def _claim(host: str, port: int) -> None:

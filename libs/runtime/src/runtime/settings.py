@@ -25,6 +25,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     app_env: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: Port
+    metrics_port: Port = 0
+    """Where `/metrics` is served; 0 is on `port`."""
     nats_url: str = "nats://127.0.0.1:4222"
     """One server or several, separated by commas."""
     nats_user: str = ""
@@ -81,6 +83,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
                 ) from None
     settings = msgspec.convert(given, type=kind, strict=False)
     _check_host(settings.host)
+    _check_metrics_port(settings.metrics_port, settings.port)
     _check_servers(settings.nats_url)
     if isinstance(settings, PublicSettings):
         _check_origins(settings.allowed_origins)
@@ -93,6 +96,11 @@ def _check_host(host: str) -> None:
         host.encode("idna")
     except UnicodeError as error:
         raise SettingsError(f"HOST={host!r} is not valid: {error}") from None
+
+
+def _check_metrics_port(metrics_port: int, port: int) -> None:
+    if metrics_port and metrics_port == port:
+        raise SettingsError(f"METRICS_PORT={metrics_port} is not valid: it is PORT")
 
 
 def without_password(urls: str) -> str:

@@ -1,6 +1,5 @@
 """The coordinator as a service: follow the stream, seat viewers, answer what a room's state is."""
 
-import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from runtime.background import background
 from runtime.bus import BUS, bus
 from runtime.follower import Follower
 from runtime.logs import logger
+from runtime.process import raise_file_limit
 from runtime.responder import Refused, Responder
 from runtime.stream import open_stream, wanted
 
@@ -87,7 +87,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
         on_epoch=hub.begin,
         on_caught_up=hub.caught_up,
     )
-    app[DOOR] = Door(hub, follower, settings, settings.max_viewers or _viewers_by_files())
+    app[DOOR] = Door(hub, follower, settings, _seats(settings.max_viewers))
 
     async def tell_room(payload: bytes) -> bytes:
         try:
@@ -143,8 +143,7 @@ def room_reply(hub: Hub, peers: Peers, name: str) -> RoomReply:
     )
 
 
-def _viewers_by_files() -> int:
-    """How many viewers the file descriptors allow, once their limit is as high as it may be."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return int(max(1, hard - SPARE_FILES))
+def _seats(max_viewers: int) -> int:
+    """How many viewers there is room for: as many as are wanted, where the descriptors allow."""
+    by_files = max(1, raise_file_limit() - SPARE_FILES)
+    return min(max_viewers or by_files, by_files)

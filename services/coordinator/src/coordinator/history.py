@@ -13,6 +13,8 @@ MAX_EVENTS = 256
 MAX_MESSAGES = 256
 MAX_FIRST = 64
 """The most frames that a viewer gets who comes for the first time."""
+RUN_FIRST = 12
+"""How many of them are the run's before any message: a whole run of the default eleven ticks."""
 
 
 class History:
@@ -71,10 +73,13 @@ class History:
         return wire
 
     def first(self) -> list[Wire]:
-        """The current or last run's frames and the latest messages, MAX_FIRST at most in all."""
-        run = [wire for wire in self._events if (wire.seq or 0) >= self._run_seq][-MAX_FIRST:]
-        room_left = MAX_FIRST - len(run)
-        return _merge(run, list(self._messages)[-room_left:] if room_left else [])
+        """The end of the current or last run and the latest messages, MAX_FIRST at most in all.
+
+        RUN_FIRST of the run come before the messages, and more of it where they leave room.
+        """
+        run = [wire for wire in self._events if (wire.seq or 0) >= self._run_seq]
+        messages = list(self._messages)[-(MAX_FIRST - min(len(run), RUN_FIRST)) :]
+        return _merge(run[-(MAX_FIRST - len(messages)) :], messages)
 
     def since(self, after: int) -> tuple[list[Wire], bool]:
         """The frames after the sequence `after`, and whether none of them is missing."""

@@ -1,5 +1,9 @@
 """The rooms by name: what the stream says goes in, what their viewers are told comes out."""
 
+from bisect import bisect_right
+from math import inf
+from typing import Final
+
 from prometheus_client import Counter, Gauge
 
 from protocol import messages
@@ -19,7 +23,13 @@ from .wire import Wire
 
 log = logger(__name__)
 
-_viewers = Gauge("tminus_viewers", "Viewers connected.", ["room"])
+ROOM_SIZES: Final = {"1.0": 1, "10.0": 10, "100.0": 100, "1000.0": 1000, "+Inf": inf}
+"""Up to how many viewers the watched rooms are counted, as Prometheus writes it and as a number."""
+
+_viewers = Gauge("tminus_viewers", "Viewers connected.")
+_watched = Gauge("tminus_rooms_watched", "Rooms that have viewers.")
+# Anybody may watch a room of any name, so no figure is one room's.
+_watched_to = Gauge("tminus_room_viewers_bucket", "Watched rooms of `le` viewers or fewer.", ["le"])
 _sent = Counter("tminus_frames_total", "Frames taken up for the viewers of a room.", ["type"])
 _skipped = Counter("tminus_messages_skipped_total", "Messages over a room's allowance, not shown.")
 
@@ -32,7 +42,6 @@ class Hub:
         self.crowd = Crowd(ring)
         self.rooms: dict[str, Room] = {}
         self._allowances: dict[str, Allowance] = {}
-        self._gauged: dict[str, int] = {}
         self._counts: dict[str, int] = {}
         """Frames taken up, by kind, that the metric does not count yet."""
         self._floor = 0
@@ -139,14 +148,12 @@ class Hub:
             del self.rooms[name]
 
     def set_metrics(self) -> None:
-        """Bring the metrics up to date, that of viewers by room where a number has changed."""
+        """Bring the metrics up to date."""
         for kind, taken_up in self._counts.items():
             _sent.labels(kind).inc(taken_up)
         self._counts.clear()
-        counts = {name: len(room) for name, room in self.rooms.items() if room.seats}
-        for name in self._gauged.keys() - counts.keys():
-            _viewers.remove(name)
-        for name, count in counts.items():
-            if self._gauged.get(name) != count:
-                _viewers.labels(name).set(count)
-        self._gauged = counts
+        sizes = sorted(len(room) for room in self.rooms.values() if room.seats)
+        _viewers.set(sum(sizes))
+        _watched.set(len(sizes))
+        for label, most in ROOM_SIZES.items():
+            _watched_to.labels(label).set(bisect_right(sizes, most))

@@ -6,7 +6,7 @@ from protocol import subjects
 from runtime.follower import Follower
 from runtime.origins import is_allowed
 
-from .handover import take_over
+from .handover import early_bytes, take_over
 from .hub import Hub
 from .settings import Settings
 from .viewer import EventStreamViewer, WebSocketViewer
@@ -28,8 +28,9 @@ class Door:
         """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
         name, epoch, after = await self._admit(request)
         response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
+        early = early_bytes(request)
         await response.prepare(request)
-        return self._seat(request, WebSocketViewer, name, epoch, after)
+        return self._seat(request, WebSocketViewer, name, epoch, after, early)
 
     async def event_stream(self, request: web.Request) -> web.StreamResponse:
         """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
@@ -83,6 +84,7 @@ class Door:
         name: str,
         epoch: str,
         after: int | None,
+        early: bytes = b"",
     ) -> web.Response:
         room = self._hub.room(name)
         viewer = kind(room)
@@ -90,6 +92,8 @@ class Door:
         if transport is not None:
             self._hub.crowd.welcome(viewer)
             room.join(viewer, transport, epoch, after)
+            if early:
+                viewer.data_received(early)
         return web.Response()  # never written: the connection is not aiohttp's any more
 
 
