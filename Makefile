@@ -6,7 +6,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := libs/protocol libs/runtime services/scheduler services/coordinator services/frontend
+PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coordinator services/frontend
 INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import nats.errors
 
-from runtime.stream import KEPT_ENTRIES
+from bus.stream import KEPT_ENTRIES
 
 from .countdowns import Harm, Plan, disturb, new_rooms, now
 from .row import Row, Trial

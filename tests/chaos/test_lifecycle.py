@@ -23,7 +23,7 @@ SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 BROKEN = Path(__file__).parent / "broken.py"
 LOOPS = [
     ("scheduler", "scheduler.deadlines:Deadlines.run"),
-    ("scheduler", "runtime.follower:Follower.run"),
+    ("scheduler", "bus.follower:Follower.run"),
     ("coordinator", "coordinator.crowd:Crowd.sweep"),
     ("coordinator", "coordinator.presence:Peers.tell"),
     ("frontend", "runtime.bus:Bus.run"),

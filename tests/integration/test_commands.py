@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from nats.aio.client import Client
 
+from bus.connection import ANSWER_BY, Bus
+from bus.responder import Refused
 from harness import NatsServer, Serve, ask, history, until
 from runtime.background import background
-from runtime.bus import ANSWER_BY, Bus
-from runtime.responder import Refused
 from scheduler.commands import Commands
 from scheduler.history import History
 from scheduler.settings import Settings

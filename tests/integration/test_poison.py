@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from nats.aio.client import Client as PlainClient
 
+from bus.client import Client
 from harness import NatsServer, Serve, ask, is_last_tick, metric, until_ready, viewing
-from runtime.client import Client
 
 CRLF = b"\r\n"
 

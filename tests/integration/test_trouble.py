@@ -14,6 +14,10 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 from structlog.testing import capture_logs
 
+from bus.connection import Bus
+from bus.entries import is_event
+from bus.follower import Follower
+from bus.stream import Entry, open_stream, wanted
 from harness import (
     NatsServer,
     Serve,
@@ -25,10 +29,6 @@ from harness import (
     viewing,
 )
 from runtime.background import background
-from runtime.bus import Bus
-from runtime.follower import Follower
-from runtime.rooms import is_event
-from runtime.stream import Entry, open_stream, wanted
 from scheduler.settings import Settings
 
 
@@ -264,15 +264,15 @@ async def test_a_past_that_takes_long_to_read_is_read_to_its_end(
     for n in range(30):
         assert (await ask(bus, "scheduler.start", room=f"r-{n}", interval_ms=60_000))[0] == 200
     await scheduler.close()
-    monkeypatch.setattr("runtime.consumer.READ_SECONDS", 0.2, raising=False)
-    monkeypatch.setattr("runtime.consumer.SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr("runtime.consumer.TURN_ENTRIES", 1)
+    monkeypatch.setattr("bus.consumer.READ_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr("bus.consumer.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("bus.consumer.TURN_ENTRIES", 1)
     decode = is_event
 
     def slowly(entry: Entry) -> bool:
         time.sleep(0.02)
         return decode(entry)
 
-    monkeypatch.setattr("runtime.follower.is_event", slowly)
+    monkeypatch.setattr("bus.follower.is_event", slowly)
     await serve_scheduler(instance="scheduler-2")
     assert (await ask(bus, "scheduler.start", room="r-29"))[0] == 409

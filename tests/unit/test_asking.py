@@ -4,11 +4,12 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from bus.connection import BUS
+from bus.errors import NoResponders
 from frontend import asking
 from protocol import events, requests, subjects
 from protocol.events import Cancelled, Started
 from protocol.frames import RoomReply, Screens, State
-from runtime.bus import BUS, NoResponders
 
 TERMS = {"room": "main", "run": "new", "from_": 10, "interval_ms": 1000, "starts_at": 1}
 STARTED = events.encode(Started(**TERMS, by="scheduler-1"))  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from runtime.consumer import Consumer
-from runtime.stream import Entry
+from bus.consumer import Consumer
+from bus.stream import Entry
 
 
 class Reading:

@@ -5,11 +5,11 @@ from coordinator.history import MAX_EVENTS, MAX_FIRST, MAX_MESSAGES, RUN_FIRST, 
 from protocol import rules
 from protocol.frames import MessageFrame
 from protocol.requests import Start
-from protocol.rules import Room
+from protocol.rules import Countdown
 
 
 def run(history: History, seq: int, name: str, count: int = 10) -> int:
-    room = Room()
+    room = Countdown()
     event = rules.start(room, Start(from_=count), 1000, name, "scheduler-1")
     history.add_event(seq, event, "e")
     room = rules.apply(room, seq, event)

@@ -5,12 +5,11 @@ import json
 
 from prometheus_client import REGISTRY, generate_latest
 
+from bus.stream import Entry
 from coordinator.hub import Hub
 from coordinator.viewer import EventStreamViewer
 from protocol import events, rules
 from protocol.requests import Start
-from protocol.rules import Room
-from runtime.stream import Entry
 
 
 class Wire(asyncio.Transport):
@@ -43,7 +42,7 @@ class Wire(asyncio.Transport):
 
 
 def entries(count: int) -> list[Entry]:
-    room, stored = Room(), []
+    room, stored = rules.Countdown(), []
     event: events.Event | None = rules.start(room, Start(), 1000, "run-1", "scheduler-1")
     for seq in range(1, count + 1):
         assert event is not None

@@ -5,17 +5,17 @@ import pytest
 from protocol import rules
 from protocol.events import Cancelled, Event, Started, Tick, Unknown
 from protocol.requests import MAX_LEAD_MS, RequestError, Start
-from protocol.rules import NothingToCancel, NotUnderstood, Room, RunUnderWay
+from protocol.rules import Countdown, NothingToCancel, NotUnderstood, RunUnderWay
 
 NOW = 1_795_420_800_000
 
 
-def started(**terms: int) -> Room:
-    event = rules.start(Room(), Start(**terms), NOW, "run-1", "scheduler-1")  # type: ignore[arg-type]
-    return rules.apply(Room(), 1, event)
+def started(**terms: int) -> Countdown:
+    event = rules.start(Countdown(), Start(**terms), NOW, "run-1", "scheduler-1")  # type: ignore[arg-type]
+    return rules.apply(Countdown(), 1, event)
 
 
-def count_down(room: Room, now: int) -> tuple[Room, list[Tick]]:
+def count_down(room: Countdown, now: int) -> tuple[Countdown, list[Tick]]:
     ticks: list[Tick] = []
     while (tick := rules.decide(room, now, "scheduler-1")) is not None:
         room = rules.apply(room, room.seq + 1, tick)
@@ -76,19 +76,19 @@ def test_a_cancel_tells_the_last_tick_or_null_before_the_first() -> None:
 
 def test_there_is_nothing_to_cancel_where_nothing_counts() -> None:
     with pytest.raises(NothingToCancel):
-        rules.cancel(Room(), "scheduler-1")
+        rules.cancel(Countdown(), "scheduler-1")
     finished, _ = count_down(started(), NOW + 10_000)
     with pytest.raises(NothingToCancel):
         rules.cancel(finished, "scheduler-1")
 
 
 def test_a_start_may_lie_a_day_ahead_and_no_further() -> None:
-    ahead = rules.start(Room(), Start(starts_at=NOW + MAX_LEAD_MS), NOW, "r", "s")
-    assert rules.decide(rules.apply(Room(), 1, ahead), NOW + 5000, "s") is None
+    ahead = rules.start(Countdown(), Start(starts_at=NOW + MAX_LEAD_MS), NOW, "r", "s")
+    assert rules.decide(rules.apply(Countdown(), 1, ahead), NOW + 5000, "s") is None
     with pytest.raises(RequestError, match=r"^starts_at: .* more than 24 hours ahead"):
-        rules.start(Room(), Start(starts_at=NOW + MAX_LEAD_MS + 1), NOW, "r", "s")
+        rules.start(Countdown(), Start(starts_at=NOW + MAX_LEAD_MS + 1), NOW, "r", "s")
     with pytest.raises(RequestError, match=r"^starts_at: .* has passed"):
-        rules.start(Room(), Start(starts_at=NOW - 60_000), NOW, "r", "s")
+        rules.start(Countdown(), Start(starts_at=NOW - 60_000), NOW, "r", "s")
 
 
 def test_an_entry_that_is_known_changes_nothing() -> None:
@@ -105,7 +105,7 @@ def test_an_entry_that_is_no_event_counts_for_the_sequence_only() -> None:
 def test_the_last_event_alone_is_the_whole_state() -> None:
     room, _ = count_down(started(from_=5, interval_ms=200), NOW + 500)
     last: Event | None = room.last
-    restarted = rules.apply(Room(), room.seq, last)
+    restarted = rules.apply(Countdown(), room.seq, last)
     assert restarted == room
     assert rules.next_due(restarted) == NOW + 600
     assert isinstance(last, Tick | Started | Cancelled)
@@ -134,5 +134,5 @@ def test_a_run_goes_on_behind_what_was_removed_from_the_stream() -> None:
 
 def test_nothing_is_known_of_a_room_without_a_run_of_which_nothing_is_left() -> None:
     room, _ = count_down(started(), NOW + 60_000)
-    assert rules.removed(room, 0) == Room()
-    assert rules.removed(room, 3) == Room(3, room.last)
+    assert rules.removed(room, 0) == Countdown()
+    assert rules.removed(room, 3) == Countdown(3, room.last)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from protocol import rules
 from protocol.events import Cancelled, Event, Started, Tick
 from protocol.requests import Start
-from protocol.rules import NothingToCancel, Room, RunUnderWay
+from protocol.rules import Countdown, NothingToCancel, RunUnderWay
 
 REPLICAS = st.integers(0, 2)
 
@@ -21,7 +21,7 @@ class Replica:
     def __init__(self, name: str, skew: int) -> None:
         self.name = name
         self.skew = skew
-        self.room = Room()
+        self.room = Countdown()
 
 
 class Countdowns(RuleBasedStateMachine):
@@ -83,7 +83,7 @@ class Countdowns(RuleBasedStateMachine):
     @rule(which=REPLICAS)
     def a_replica_restarts_from_the_last_event(self, which: int) -> None:
         last = max((n for n, event in enumerate(self.stream) if event is not None), default=None)
-        room = Room()
+        room = Countdown()
         if last is not None:
             room = rules.apply(room, last + 1, self.stream[last])
         self.replicas[which].room = rules.apply(room, len(self.stream), None)
@@ -118,7 +118,7 @@ class Countdowns(RuleBasedStateMachine):
     @invariant()
     def whoever_knows_everything_finishes_the_run(self) -> None:
         """However it got here, one replica that folds and decides counts to zero."""
-        room = Room()
+        room = Countdown()
         for seq, event in enumerate(self.stream, 1):
             room = rules.apply(room, seq, event)
         left = rules.next_remaining(room)

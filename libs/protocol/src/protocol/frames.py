@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from .events import Cancelled, EpochMs, Event, From, IntervalMs, Started, Tick, Unknown
-from .rules import Room
+from .rules import Countdown
 from .subjects import RoomName
 
 PROTOCOL = 1
@@ -189,7 +189,7 @@ def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFram
             return CancelledFrame(seq=seq, **fields)
 
 
-def state_of(room: Room) -> State:
+def state_of(room: Countdown) -> State:
     """What a viewer is told of a room."""
     last = room.last
     if last is None:

@@ -1,8 +1,8 @@
 """The rules of a room: what its last event means, what may happen next and when.
 
-Pure: no clock, no bus. A room is what its last event says, so `apply` is all there is to fold, and
-whoever holds a `Room` can decide. That many deciders never contradict one another is the bus's
-work: an event is stored only if the room's `seq` is still the last of its subject.
+Pure: no clock, no bus. A countdown is what its room's last event says, so `apply` is all there is
+to fold, and whoever holds a `Countdown` can decide. That many deciders never contradict each other
+is the bus's work: it stores an event only if `seq` is still the last of the room's subject.
 """
 
 from msgspec import Struct
@@ -11,8 +11,8 @@ from .events import Cancelled, Event, Started, Tick, Unknown
 from .requests import MAX_LAG_MS, MAX_LEAD_MS, RequestError, Start
 
 
-class Room(Struct, frozen=True):
-    """A room as far as it is known: its last event and the sequence of its subject's last entry."""
+class Countdown(Struct, frozen=True):
+    """A room's last event, as far as it is known, and the sequence of its subject's last entry."""
 
     seq: int = 0
     last: Event | None = None
@@ -50,30 +50,30 @@ class NotUnderstood(Exception):
         )
 
 
-def apply(room: Room, seq: int, event: Event | None) -> Room:
-    """The room after the entry `seq` of its subject; `event` is None where that was no event.
+def apply(countdown: Countdown, seq: int, event: Event | None) -> Countdown:
+    """The countdown after the entry `seq` of its subject; `event` is None where that was no event.
 
     An entry that is already known changes nothing, so a fold may see entries again. One that is no
     event still counts for `seq`: the next append has to expect it.
     """
-    if seq <= room.seq:
-        return room
-    return Room(seq, room.last if event is None else event)
+    if seq <= countdown.seq:
+        return countdown
+    return Countdown(seq, countdown.last if event is None else event)
 
 
-def removed(room: Room, seq: int) -> Room:
-    """The room after its last entries were removed from the stream, which now ends with `seq` for
-    it; 0 is nothing.
+def removed(countdown: Countdown, seq: int) -> Countdown:
+    """The countdown after its last entries were removed from the stream, which ends with `seq` now
+    for its room; 0 is nothing.
 
     What has happened has happened: a run under way goes on, and is expected to follow what is left.
     Where nothing is left of a room without one, nothing is known of it.
     """
-    return Room(seq, room.last if seq or room.is_counting else None)
+    return Countdown(seq, countdown.last if seq or countdown.is_counting else None)
 
 
-def next_remaining(room: Room) -> int | None:
-    """The number of the room's next tick; None where no run is under way."""
-    match room.last:
+def next_remaining(countdown: Countdown) -> int | None:
+    """The number of the next tick; None where no run is under way."""
+    match countdown.last:
         case Started() as started:
             return started.from_
         case Tick(remaining=remaining) if remaining > 0:
@@ -82,17 +82,17 @@ def next_remaining(room: Room) -> int | None:
             return None
 
 
-def next_due(room: Room) -> int | None:
-    """When the room's next tick is to be emitted, in milliseconds since the Unix epoch."""
-    remaining = next_remaining(room)
-    if remaining is None or not isinstance(room.last, Started | Tick):
+def next_due(countdown: Countdown) -> int | None:
+    """When the next tick is to be emitted, in milliseconds since the Unix epoch."""
+    remaining = next_remaining(countdown)
+    if remaining is None or not isinstance(countdown.last, Started | Tick):
         return None
-    return room.last.due(remaining)
+    return countdown.last.due(remaining)
 
 
-def decide(room: Room, now: int, by: str) -> Tick | None:
+def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
     """The tick that is to be stored next, if it is due at `now`; `by` is who would store it."""
-    remaining, last = next_remaining(room), room.last
+    remaining, last = next_remaining(countdown), countdown.last
     if remaining is None or not isinstance(last, Started | Tick) or last.due(remaining) > now:
         return None
     return Tick(
@@ -108,16 +108,16 @@ def decide(room: Room, now: int, by: str) -> Tick | None:
     )
 
 
-def start(room: Room, request: Start, now: int, run: str, by: str) -> Started:
+def start(countdown: Countdown, request: Start, now: int, run: str, by: str) -> Started:
     """The event that starts `run` as asked.
 
     Raises RunUnderWay where the room already counts, NotUnderstood where that can't be known,
     RequestError where `starts_at` is out of range.
     """
-    if isinstance(room.last, Unknown):
-        raise NotUnderstood(room.last)
-    if room.last is not None and room.is_counting:
-        raise RunUnderWay(room.last)
+    if isinstance(countdown.last, Unknown):
+        raise NotUnderstood(countdown.last)
+    if countdown.last is not None and countdown.is_counting:
+        raise RunUnderWay(countdown.last)
     starts_at = now if request.starts_at is None else request.starts_at
     if starts_at > now + MAX_LEAD_MS:
         raise RequestError(f"starts_at: {starts_at} is more than 24 hours ahead")
@@ -133,15 +133,15 @@ def start(room: Room, request: Start, now: int, run: str, by: str) -> Started:
     )
 
 
-def cancel(room: Room, by: str) -> Cancelled:
+def cancel(countdown: Countdown, by: str) -> Cancelled:
     """The event that ends the run under way.
 
     Raises NothingToCancel where there is none, NotUnderstood where that can't be known.
     """
-    last = room.last
+    last = countdown.last
     if isinstance(last, Unknown):
         raise NotUnderstood(last)
-    if last is None or not room.is_counting:
+    if last is None or not countdown.is_counting:
         raise NothingToCancel
     return Cancelled(
         room=last.room,

@@ -3,11 +3,11 @@
 import time
 
 
-def now() -> float:
+def now_ms() -> float:
     """Milliseconds since the Unix epoch, with a fraction."""
     return time.time() * 1000
 
 
-def now_ms() -> int:
+def whole_now_ms() -> int:
     """Whole milliseconds since the Unix epoch."""
     return int(time.time() * 1000)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from .refused import RefusedCounter
+from .access_log import ErrorCounter
 
 SHUTDOWN_SECONDS = 1.0
 """How long an answer under way may still take once the service ends."""
@@ -34,7 +34,7 @@ def move(app: web.Application, host: str, port: int) -> None:
         operators = web.Application()
         operators.add_routes([web.get("/metrics", serve)])
         runner = web.AppRunner(
-            operators, access_log_class=RefusedCounter, shutdown_timeout=SHUTDOWN_SECONDS
+            operators, access_log_class=ErrorCounter, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await runner.setup()
         try:

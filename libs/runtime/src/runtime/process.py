@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import Info
 
 from . import logs, metrics
-from .refused import RefusedCounter
+from .access_log import ErrorCounter
 from .settings import PublicSettings, Settings, SettingsError, load
 
 S = TypeVar("S", bound=Settings)
@@ -66,7 +66,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             ssl_context=tls,
             shutdown_timeout=SHUTDOWN_SECONDS,
             keepalive_timeout=KEEPALIVE_SECONDS,
-            access_log_class=RefusedCounter,
+            access_log_class=ErrorCounter,
             print=None,
             loop=_new_event_loop(),
         )

@@ -6,17 +6,17 @@ from functools import partial
 
 from aiohttp import web
 
+from bus.connection import BUS, connection
+from bus.follower import Follower
+from bus.responder import Refused, Responder
+from bus.stream import open_stream, wanted
 from protocol import frames, requests, subjects
 from protocol.frames import RoomReply
 from protocol.requests import ReadRoom, RequestError
 from runtime import health
 from runtime.background import background
-from runtime.bus import BUS, bus
-from runtime.follower import Follower
 from runtime.logs import logger
 from runtime.process import raise_file_limit
-from runtime.responder import Refused, Responder
-from runtime.stream import open_stream, wanted
 
 from .history import History
 from .hub import Hub
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> web.Application:
             web.get("/sse/connect", connect_event_stream, allow_head=False),
         ]
     )
-    app.cleanup_ctx.extend([bus(settings, "coordinator"), sending, coordinating])
+    app.cleanup_ctx.extend([connection(settings, "coordinator"), sending, coordinating])
     app.on_shutdown.append(dismissing)
     return app
 
@@ -75,13 +75,13 @@ async def sending(app: web.Application) -> AsyncIterator[None]:
 @asynccontextmanager
 async def coordinating(app: web.Application) -> AsyncIterator[None]:
     """Follow the stream, tell and hear of viewers elsewhere, and answer once all is known."""
-    settings, the_bus = app[SETTINGS], app[BUS]
+    settings, bus = app[SETTINGS], app[BUS]
     hub = app[HUB] = Hub(settings.instance, app[RING])
-    peers = Peers(the_bus, hub)
+    peers = Peers(bus, hub)
     follower = Follower(
-        the_bus,
+        bus,
         subjects.EVERYTHING,
-        open_stream=partial(open_stream, the_bus, wanted(settings)),
+        open_stream=partial(open_stream, bus, wanted(settings)),
         look_back=LOOK_BACK,
         on_entry=hub.take_in,
         on_epoch=hub.begin,
@@ -97,7 +97,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
         return frames.encode(room_reply(hub, peers, name))
 
     responder = Responder(
-        the_bus,
+        bus,
         "coordinator",
         "Tells what a room shows",
         {subjects.ROOM: tell_room},
@@ -109,7 +109,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
         hub.crowd.sweep(),
         peers.listen(),
         peers.tell(),
-        Reconciler(the_bus, hub).run(),
+        Reconciler(bus, hub).run(),
         responder.run(ready=follower.caught_up),
     ):
         yield

@@ -5,7 +5,7 @@ from collections import deque
 from protocol import frames
 from protocol.events import Event
 from protocol.frames import State
-from protocol.rules import Room, apply
+from protocol.rules import Countdown, apply
 
 from .wire import Wire
 
@@ -35,7 +35,7 @@ class History:
 
     def __init__(self, floor: int) -> None:
         """`floor` is the stream sequence up to which entries may be missing here."""
-        self.room = Room()
+        self.room = Countdown()
         self.seq = 0
         """Sequence of the room's last entry, event or message."""
         self._events: deque[Wire] = deque()

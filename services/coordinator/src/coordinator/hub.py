@@ -6,13 +6,13 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
+from bus.entries import drop, place, read_event
+from bus.stream import Entry
 from protocol import messages
 from protocol.events import Started
 from protocol.frames import MessageFrame, Viewers
-from runtime.clock import now
+from runtime.clock import now_ms
 from runtime.logs import logger
-from runtime.rooms import drop, place, read_event
-from runtime.stream import Entry
 
 from .allowance import Allowance
 from .crowd import Crowd
@@ -83,7 +83,7 @@ class Hub:
             event = read_event(entry, name)
             wire = self.room(name).history.add_event(entry.seq, event, self.situation.epoch)
             # The first tick of a run that starts at once is on its way already.
-            is_first_of_two = isinstance(event, Started) and event.starts_at <= now()
+            is_first_of_two = isinstance(event, Started) and event.starts_at <= now_ms()
         else:
             wire = self._message(name, entry)
         if wire is not None:

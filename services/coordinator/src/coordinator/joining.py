@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
+from bus.follower import Follower
 from protocol import subjects
-from runtime.follower import Follower
 from runtime.origins import is_allowed
 
 from .handover import early_bytes, take_over

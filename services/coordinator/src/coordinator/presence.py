@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
+from bus.connection import Bus
+from bus.entries import dropped
+from bus.errors import BusError, bus_errors
 from protocol import subjects
 from protocol.frames import Screens
-from runtime.bus import Bus, BusError, bus_errors
 from runtime.logs import logger
-from runtime.rooms import dropped
 
 from .hub import Hub
 

@@ -10,11 +10,12 @@ from typing import Never
 
 import nats.js.errors
 
+from bus import removals
+from bus.connection import Bus
+from bus.errors import BusError, bus_errors
+from bus.stream import Entry
 from protocol import subjects
-from runtime import removals
-from runtime.bus import Bus, BusError, bus_errors
 from runtime.logs import logger
-from runtime.stream import Entry
 
 from .hub import Hub
 

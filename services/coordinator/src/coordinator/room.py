@@ -3,7 +3,7 @@
 import asyncio
 
 from protocol.frames import Hello, Ping, Pong, Screens
-from runtime.clock import now, now_ms
+from runtime.clock import now_ms, whole_now_ms
 
 from .crowd import Crowd
 from .history import History
@@ -202,7 +202,7 @@ class Room:
     def on_ping(self, viewer: WebSocketViewer, ping: Ping) -> None:
         """Answer a ping at once; note what the viewer says of itself."""
         if viewer.transport is not None and not viewer.lagging_since:
-            pong = Wire(Pong(id=ping.id, server_time=now()))
+            pong = Wire(Pong(id=ping.id, server_time=now_ms()))
             viewer.write(pong.websocket)
         if ping.seq is not None:
             time = self._crowd.loop.time()
@@ -237,7 +237,7 @@ class Room:
             room=self.name,
             epoch=self._situation.epoch,
             seq=self.history.seq,
-            server_time=now_ms(),
+            server_time=whole_now_ms(),
             instance=self._situation.instance,
             viewers=self.total,
             replayed=len(replayed),

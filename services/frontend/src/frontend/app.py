@@ -4,8 +4,8 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+from bus.connection import connection
 from runtime import health
-from runtime.bus import bus
 
 from . import api, assets, forms, guard, headers, openapi, pages, problems, qr
 from .settings import SETTINGS, Settings
@@ -22,7 +22,7 @@ def create_app(settings: Settings) -> web.Application:
     app[assets.ASSETS] = assets.load()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
     app.add_routes(health.routes(app))
-    app.cleanup_ctx.append(bus(settings, "frontend"))
+    app.cleanup_ctx.append(connection(settings, "frontend"))
     app.add_routes(
         [
             web.get("/", pages.main_room),

@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Raw, Struct
 
+from bus.connection import BUS
+from bus.errors import BusError, BusTimeout, NoResponders, ServiceError
 from protocol import messages, requests, subjects
 from protocol.frames import RoomReply, State
-from runtime.bus import BUS, BusError, BusTimeout, NoResponders, ServiceError
 
 from .refusals import Refused, not_valid
 

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from protocol import requests
-from runtime.clock import now_ms
+from runtime.clock import whole_now_ms
 
 from . import asking, bodies, guard, pages
 from .bodies import Form
@@ -17,7 +17,7 @@ async def start(request: web.Request) -> web.Response:
     """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now."""
 
     async def run(room: str, form: Form) -> None:
-        await asking.start(request.app, _start(room, form, now_ms()))
+        await asking.start(request.app, _start(room, form, whole_now_ms()))
 
     return await _answer(request, "start", run)
 

@@ -9,7 +9,7 @@ from yarl import URL
 
 from protocol import subjects
 from protocol.frames import RoomReply
-from runtime.clock import now, now_ms
+from runtime.clock import now_ms, whole_now_ms
 
 from . import asking, showing, views
 from .assets import ASSETS
@@ -63,7 +63,7 @@ async def render(
             "view": view,
             "reply": reply,
             "status": state.status if state else "unknown",
-            "showing": showing.first(state, now_ms(), view.format == "clock"),
+            "showing": showing.first(state, whole_now_ms(), view.format == "clock"),
             "refused": refused,
             "control": control,
             "given": given or {},
@@ -116,5 +116,5 @@ def _data(settings: Settings, room: str, reply: RoomReply | None) -> dict[str, o
         "path": settings.socket_path,
         "room": room,
         "reply": msgspec.to_builtins(reply),
-        "now": now(),
+        "now": now_ms(),
     }

@@ -6,13 +6,13 @@ from functools import partial
 
 from aiohttp import web
 
+from bus.connection import BUS, connection
+from bus.follower import Follower
+from bus.responder import Responder
+from bus.stream import keep_stream, wanted
 from protocol import subjects
 from runtime import health
 from runtime.background import background
-from runtime.bus import BUS, bus
-from runtime.follower import Follower
-from runtime.responder import Responder
-from runtime.stream import keep_stream, wanted
 
 from .commands import Commands
 from .deadlines import Deadlines
@@ -27,7 +27,7 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[SETTINGS] = settings
     app.add_routes(health.routes(app))
-    app.cleanup_ctx.extend([bus(settings, "scheduler"), scheduling])
+    app.cleanup_ctx.extend([connection(settings, "scheduler"), scheduling])
     return app
 
 

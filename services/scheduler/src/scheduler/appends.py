@@ -11,8 +11,9 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 from prometheus_client import Counter
 
-from runtime.bus import Bus, BusError, BusTimeout, BusUnavailable, bus_errors
-from runtime.client import Client
+from bus.client import Client
+from bus.connection import Bus
+from bus.errors import BusError, BusTimeout, BusUnavailable, bus_errors
 
 APPEND_SECONDS = 1.5
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"

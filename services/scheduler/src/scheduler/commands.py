@@ -6,14 +6,14 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from typing import TypeVar
 
+from bus.errors import BusError, BusTimeout
+from bus.responder import Refused
 from protocol import events, requests, rules
 from protocol.events import Cancelled, Event, Started
 from protocol.requests import Cancel, RequestError, Start
-from protocol.rules import NothingToCancel, NotUnderstood, Room, RunUnderWay
-from runtime.bus import BusError, BusTimeout
-from runtime.clock import now_ms
+from protocol.rules import Countdown, NothingToCancel, NotUnderstood, RunUnderWay
+from runtime.clock import whole_now_ms
 from runtime.logs import logger
-from runtime.responder import Refused
 
 from .appends import Conflict
 from .history import History
@@ -46,7 +46,7 @@ class Commands:
             request = requests.decode(payload, Start)
             started = await self._carry_out(
                 request.room,
-                lambda room: rules.start(room, request, now_ms(), run, self._instance),
+                lambda room: rules.start(room, request, whole_now_ms(), run, self._instance),
             )
         except RequestError as error:
             raise Refused(400, str(error)) from None
@@ -73,7 +73,7 @@ class Commands:
         log.info("cancelled", room=cancelled.room, run=cancelled.run)
         return events.encode(cancelled)
 
-    async def _carry_out(self, name: str, decide: Callable[[Room], E]) -> E:
+    async def _carry_out(self, name: str, decide: Callable[[Countdown], E]) -> E:
         """Append what `decide` says of the room, or refuse it in words."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -85,7 +85,7 @@ class Commands:
         except TimeoutError:
             raise Refused(503, "the stream does not say in time that it has stored it") from None
 
-    async def _try(self, name: str, decide: Callable[[Room], E]) -> E:
+    async def _try(self, name: str, decide: Callable[[Countdown], E]) -> E:
         """Append what `decide` says of the room.
 
         1. Decide on what is known of the room. A refusal counts only where the room was just read:

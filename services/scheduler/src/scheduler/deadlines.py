@@ -12,9 +12,10 @@ from typing import Never
 
 from prometheus_client import Gauge
 
+from bus.connection import Bus
+from bus.errors import BusError
 from protocol import rules
-from runtime.bus import Bus, BusError
-from runtime.clock import now, now_ms
+from runtime.clock import now_ms, whole_now_ms
 from runtime.logs import logger
 
 from .appends import Conflict
@@ -88,12 +89,12 @@ class Deadlines:
     def _wait_ms(self, slot: tuple[str, int], due: int) -> float:
         """How long to wait yet for the tick that is due, of the replica and time in `slot`."""
         if slot[0] == self._instance:
-            return due - now()
-        return due + GRACE_MS + (self._at_once[slot] - 1) * GRACE_EACH_MS - now()
+            return due - now_ms()
+        return due + GRACE_MS + (self._at_once[slot] - 1) * GRACE_EACH_MS - now_ms()
 
-    async def _append(self, name: str, room: rules.Room) -> None:
+    async def _append(self, name: str, room: rules.Countdown) -> None:
         """Append the tick that is due; where that fails, learn what the stream holds."""
-        tick = rules.decide(room, now_ms(), self._instance)
+        tick = rules.decide(room, whole_now_ms(), self._instance)
         if tick is None:
             return
         try:
@@ -108,7 +109,7 @@ class Deadlines:
             await asyncio.sleep(RETRY_SECONDS)
             await self._refresh(name)
 
-    async def _catch_up(self, name: str, room: rules.Room) -> None:
+    async def _catch_up(self, name: str, room: rules.Countdown) -> None:
         """Read what an append behind `room` did not know of."""
         for pause in NEWS_SECONDS:
             await self._refresh(name)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 import nats.js.errors
 from prometheus_client import Histogram
 
+from bus.connection import Bus
+from bus.entries import Rooms, is_event, place, read_event
+from bus.errors import bus_errors
+from bus.stream import Entry
 from protocol import events, rules, subjects
 from protocol.events import Event, Tick
-from protocol.rules import Room
-from runtime.bus import Bus, bus_errors
-from runtime.clock import now
-from runtime.rooms import Rooms, is_event, place, read_event
-from runtime.stream import Entry
+from protocol.rules import Countdown
+from runtime.clock import now_ms
 
 from .appends import Appends
 
@@ -31,7 +32,7 @@ class History:
         self._rooms = Rooms()
         self._on_change = on_change
 
-    def __getitem__(self, name: str) -> Room:
+    def __getitem__(self, name: str) -> Countdown:
         return self._rooms[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -54,7 +55,7 @@ class History:
         if (found := place(entry)) is not None:
             self._fold(found[0], entry)
 
-    async def append(self, event: Event, expected: Room) -> None:
+    async def append(self, event: Event, expected: Countdown) -> None:
         """Store `event` if `expected` is still all that happened in its room, and fold it.
 
         Raises Conflict where it is not, BusTimeout where nobody knows, BusUnavailable where the
@@ -63,7 +64,7 @@ class History:
         subject, payload = subjects.events(event.room), events.encode(event)
         seq = await self._appends.append(subject, payload, expected.seq)
         if isinstance(event, Tick) and event is not expected.last:
-            _late.observe(max(0.0, now() - event.due_at) / 1000)
+            _late.observe(max(0.0, now_ms() - event.due_at) / 1000)
         self._take(event.room, seq, event)
 
     async def refresh(self, name: str) -> bool:

@@ -9,10 +9,11 @@ import asyncio
 from contextlib import suppress
 from typing import Never
 
+from bus import removals
+from bus.connection import Bus
+from bus.errors import BusError
 from protocol import rules
-from runtime import removals
-from runtime.bus import Bus, BusError
-from runtime.clock import now
+from runtime.clock import now_ms
 from runtime.logs import logger
 
 from .appends import Conflict
@@ -43,7 +44,7 @@ class Keeper:
                     self._seen = state
 
     async def _look(self) -> None:
-        soon = now() + AHEAD_MS
+        soon = now_ms() + AHEAD_MS
         rooms = {
             name: self._history[name].seq
             for name in self._history

@@ -15,11 +15,12 @@ from nats.js.api import DeliverPolicy, StreamInfo
 from prometheus_client import Counter, Gauge
 
 from protocol import subjects
+from runtime.logs import logger
 
-from .bus import Bus, BusError, bus_errors
+from .connection import Bus
 from .consumer import Consumer, consuming, read
-from .logs import logger
-from .rooms import is_event
+from .entries import is_event
+from .errors import BusError, bus_errors
 from .stream import Entry, epoch_of
 
 log = logger(__name__)

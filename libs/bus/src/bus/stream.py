@@ -9,10 +9,11 @@ from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError
 
 from protocol import subjects
+from runtime.logs import logger
+from runtime.settings import Settings
 
-from .bus import Bus, BusError
-from .logs import logger
-from .settings import Settings
+from .connection import Bus
+from .errors import BusError
 
 log = logger(__name__)
 

@@ -10,10 +10,12 @@ from nats.micro import add_service
 from nats.micro.request import Request
 from prometheus_client import Counter
 
-from .bus import ANSWER_BY, Bus, BusError, bus_errors
+from runtime.clock import whole_now_ms
+from runtime.logs import logger
+
 from .client import Client
-from .clock import now_ms
-from .logs import logger
+from .connection import ANSWER_BY, Bus
+from .errors import BusError, bus_errors
 
 log = logger(__name__)
 
@@ -98,7 +100,11 @@ def _check_deadline(request: Request) -> None:
     A request lies about for seconds where this process or NATS was stopped meanwhile.
     """
     answer_by = (request.headers or {}).get(ANSWER_BY, "")
-    if answer_by.isdecimal() and len(answer_by) < 16 and (late_ms := now_ms() - int(answer_by)) > 0:
+    if (
+        answer_by.isdecimal()
+        and len(answer_by) < 16
+        and (late_ms := whole_now_ms() - int(answer_by)) > 0
+    ):
         log.warning("a request came too late", subject=request.subject, late_ms=late_ms)
         raise Refused(503, f"the request came {late_ms} ms too late, or the clocks are that wrong")
 

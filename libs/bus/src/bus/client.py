@@ -7,7 +7,8 @@ from nats.errors import ProtocolError
 from nats.js.api import Header
 from prometheus_client import Counter
 
-from .logs import logger
+from runtime.logs import logger
+
 from .parser import Parser
 
 log = logger(__name__)

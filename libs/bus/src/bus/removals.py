@@ -12,7 +12,8 @@ import msgspec
 
 from protocol import subjects
 
-from .bus import Bus, BusUnavailable, bus_errors
+from .connection import Bus
+from .errors import BusUnavailable, bus_errors
 
 LOOK_SECONDS = 0.5
 """How often to look whether something has gone."""

@@ -6,8 +6,8 @@ from prometheus_client import Counter
 
 from protocol import events, rules, subjects
 from protocol.events import Event
+from runtime.logs import logger
 
-from .logs import logger
 from .stream import Entry
 
 log = logger(__name__)
@@ -19,9 +19,9 @@ class Rooms:
     """What is known of every room."""
 
     def __init__(self) -> None:
-        self._rooms: dict[str, rules.Room] = {}
+        self._rooms: dict[str, rules.Countdown] = {}
 
-    def __getitem__(self, name: str) -> rules.Room:
+    def __getitem__(self, name: str) -> rules.Countdown:
         return self._rooms.get(name, _UNKNOWN)
 
     def __iter__(self) -> Iterator[str]:
@@ -31,7 +31,7 @@ class Rooms:
         """Forget everything: the stream is another one."""
         self._rooms.clear()
 
-    def put(self, name: str, room: rules.Room) -> None:
+    def put(self, name: str, room: rules.Countdown) -> None:
         """This is what is known of the room now."""
         if room == _UNKNOWN:
             self._rooms.pop(name, None)
@@ -45,7 +45,7 @@ class Rooms:
         return seq > room.seq
 
 
-_UNKNOWN = rules.Room()
+_UNKNOWN = rules.Countdown()
 
 
 def read_event(entry: Entry, room: str) -> Event | None:

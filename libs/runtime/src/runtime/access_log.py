@@ -7,7 +7,7 @@ from prometheus_client import Counter
 _refused = Counter("tminus_http_refused_total", "Requests answered with an error.", ["status"])
 
 
-class RefusedCounter(AbstractAccessLogger):
+class ErrorCounter(AbstractAccessLogger):
     """In the place of an access log: it sees every answer, that to bytes that are no HTTP too."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:

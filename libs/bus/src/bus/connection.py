@@ -1,23 +1,24 @@
 """The connection to NATS: made in the background, kept for ever, and requests over it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Never
 
 import nats.errors
-import nats.js.errors
 from aiohttp import web
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
 
-from .background import background
+from runtime.background import background
+from runtime.clock import whole_now_ms
+from runtime.health import CHECKS
+from runtime.logs import logger
+from runtime.settings import Settings, without_password
+
 from .client import Client
-from .clock import now_ms
-from .health import CHECKS
-from .logs import logger
-from .settings import Settings, without_password
+from .errors import BusError, BusUnavailable, ServiceError, bus_errors, words
 
 log = logger(__name__)
 
@@ -31,53 +32,6 @@ ANSWER_BY = "Answer-By"
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
-
-
-class BusError(Exception):
-    """Something on the bus could not be done; the text says what, for people."""
-
-
-class BusUnavailable(BusError):
-    """There is no connection to NATS at the moment."""
-
-
-class BusTimeout(BusError):
-    """No answer came in time; what was asked may have been done all the same."""
-
-
-class NoResponders(BusError):
-    """Nobody serves this subject at the moment."""
-
-
-class ServiceError(BusError):
-    """A service answered with an error: its `code`, its words, and the `body` that came along."""
-
-    def __init__(self, code: int, description: str, body: bytes) -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
-        self.body = body
-
-
-@contextmanager
-def bus_errors(what: str) -> Iterator[None]:
-    """Raise whatever can go wrong on the connection as a BusError that says `what` failed."""
-    try:
-        yield
-    except BusError:
-        raise
-    except nats.errors.NoRespondersError:
-        raise NoResponders(f"{what}: nobody answers") from None
-    except nats.js.errors.ServiceUnavailableError as error:
-        words = error.description or "is it enabled there? nats-server -js"
-        raise BusUnavailable(f"{what}: JetStream does not answer ({words})") from None
-    except nats.js.errors.APIError as error:
-        raise BusUnavailable(f"{what}: {error.description}") from None
-    except (nats.errors.TimeoutError, TimeoutError):
-        raise BusTimeout(f"{what}: no answer in time") from None
-    except (nats.errors.Error, OSError, RuntimeError) as error:
-        # uvloop raises RuntimeError for a write to a transport that is closed.
-        raise BusUnavailable(f"{what}: {_words(error)}") from None
 
 
 class Bus:
@@ -150,7 +104,7 @@ class Bus:
 
         Raises ServiceError, NoResponders, BusTimeout or BusUnavailable.
         """
-        answer_by = {ANSWER_BY: str(now_ms() + int(timeout * 1000))}
+        answer_by = {ANSWER_BY: str(whole_now_ms() + int(timeout * 1000))}
         reply = await self.request(subject, payload, timeout, answer_by)
         headers = reply.headers or {}
         if code := headers.get("Nats-Service-Error-Code"):
@@ -238,9 +192,9 @@ class Bus:
         _errors.inc()
         is_broken = isinstance(error, nats.errors.StaleConnectionError | OSError)
         if not self.is_connected:
-            self._say(_words(error), is_news=not is_broken)
+            self._say(words(error), is_news=not is_broken)
         elif not is_broken:  # else the client says at once that it is disconnected
-            log.warning("NATS reported an error", error=_words(error))
+            log.warning("NATS reported an error", error=words(error))
 
     def _say(self, reason: str, is_news: bool = False) -> None:
         """Log why there is no connection: once, and again where the reason is another kind."""
@@ -255,7 +209,7 @@ class Bus:
 BUS = web.AppKey("bus", Bus)
 
 
-def bus(
+def connection(
     settings: Settings, service: str
 ) -> Callable[[web.Application], AbstractAsyncContextManager[None]]:
     """The cleanup context that gives a service its `app[BUS]`."""
@@ -275,7 +229,3 @@ async def _close(client: Client) -> None:
     with suppress(BusError), bus_errors("closing"):
         async with asyncio.timeout(1.0):
             await client.close()
-
-
-def _words(error: Exception) -> str:
-    return str(error).removeprefix("nats: ") or type(error).__name__

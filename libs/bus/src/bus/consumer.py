@@ -16,7 +16,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from protocol import subjects
 
-from .bus import Bus, BusError, bus_errors
+from .connection import Bus
+from .errors import BusError, bus_errors
 from .stream import Entry
 
 HEARTBEAT_SECONDS = 1.0

@@ -1,0 +1,1 @@
+"""What every service needs to speak NATS: connecting, requests, the stream and following it."""

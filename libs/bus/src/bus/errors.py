@@ -1,0 +1,66 @@
+"""What can go wrong on the bus, as one tree:
+
+* BusError
+    * BusUnavailable: there is no connection, or the stream takes nothing
+    * BusTimeout: no answer in time, though what was asked may have been done
+    * NoResponders: nobody serves the subject
+    * ServiceError: a service answered with an error
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import nats.errors
+import nats.js.errors
+
+
+class BusError(Exception):
+    """Something on the bus could not be done; the text says what, for people."""
+
+
+class BusUnavailable(BusError):
+    """There is no connection to NATS at the moment."""
+
+
+class BusTimeout(BusError):
+    """No answer came in time; what was asked may have been done all the same."""
+
+
+class NoResponders(BusError):
+    """Nobody serves this subject at the moment."""
+
+
+class ServiceError(BusError):
+    """A service answered with an error: its `code`, its words, and the `body` that came along."""
+
+    def __init__(self, code: int, description: str, body: bytes) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.body = body
+
+
+@contextmanager
+def bus_errors(what: str) -> Iterator[None]:
+    """Raise whatever can go wrong on the connection as a BusError that says `what` failed."""
+    try:
+        yield
+    except BusError:
+        raise
+    except nats.errors.NoRespondersError:
+        raise NoResponders(f"{what}: nobody answers") from None
+    except nats.js.errors.ServiceUnavailableError as error:
+        reason = error.description or "is it enabled there? nats-server -js"
+        raise BusUnavailable(f"{what}: JetStream does not answer ({reason})") from None
+    except nats.js.errors.APIError as error:
+        raise BusUnavailable(f"{what}: {error.description}") from None
+    except (nats.errors.TimeoutError, TimeoutError):
+        raise BusTimeout(f"{what}: no answer in time") from None
+    except (nats.errors.Error, OSError, RuntimeError) as error:
+        # uvloop raises RuntimeError for a write to a transport that is closed.
+        raise BusUnavailable(f"{what}: {words(error)}") from None
+
+
+def words(error: Exception) -> str:
+    """What nats-py says of an error."""
+    return str(error).removeprefix("nats: ") or type(error).__name__
