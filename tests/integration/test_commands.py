@@ -9,11 +9,11 @@ import pytest
 from nats.aio.client import Client
 
 from bus.connection import ANSWER_BY, Bus
-from bus.responder import Refused
+from bus.errors import ServiceError
 from harness import NatsServer, Serve, ask, history, until
 from runtime.background import background
 from scheduler.commands import Commands
-from scheduler.history import History
+from scheduler.event_store import EventStore
 from scheduler.settings import Settings
 
 
@@ -23,7 +23,7 @@ async def deaf(nats_server: NatsServer) -> AsyncIterator[Commands]:
     bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
     async with background(bus.run()):
         await bus.connected()
-        yield Commands(History(bus, lambda name: None), "deaf")
+        yield Commands(EventStore(bus), "deaf")
 
 
 async def test_a_start_is_not_refused_for_a_run_that_has_ended(
@@ -45,7 +45,7 @@ async def test_a_start_is_refused_for_a_run_that_was_not_heard_of(
 ) -> None:
     await serve_scheduler()
     _, started = await ask(bus, "scheduler.start")
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(ServiceError) as refusal:
         await deaf.start(b"")
     assert refusal.value.code == 409
     assert json.loads(refusal.value.body)["run"] == started["run"]
@@ -63,7 +63,7 @@ async def test_a_run_that_was_not_heard_of_can_be_cancelled(
 async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: Commands) -> None:
     nats_server.kill()
     async with asyncio.timeout(5):
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(ServiceError) as refusal:
             await deaf.start(b"")
     assert refusal.value.code == 503
     assert "the stream" in refusal.value.description
@@ -75,7 +75,7 @@ async def test_garbage_behind_a_run_does_not_hide_it(
     await serve_scheduler()
     _, started = await ask(bus, "scheduler.start")
     await bus.request("countdown.main.events", b"garbage", timeout=2)
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(ServiceError) as refusal:
         await deaf.start(b"")
     assert json.loads(refusal.value.body)["run"] == started["run"]
 

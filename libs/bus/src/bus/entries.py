@@ -1,10 +1,8 @@
-"""The rooms as the stream tells them: the fold that every follower of it keeps."""
-
-from collections.abc import Iterator
+"""Reading the stream's entries: what each tells, and what is dropped."""
 
 from prometheus_client import Counter
 
-from protocol import events, rules, subjects
+from protocol import events, subjects
 from protocol.events import Event
 from runtime.logs import logger
 
@@ -13,39 +11,6 @@ from .stream import Entry
 log = logger(__name__)
 
 dropped = Counter("tminus_dropped_total", "What came over the bus and was dropped.", ["kind"])
-
-
-class Rooms:
-    """What is known of every room."""
-
-    def __init__(self) -> None:
-        self._rooms: dict[str, rules.Countdown] = {}
-
-    def __getitem__(self, name: str) -> rules.Countdown:
-        return self._rooms.get(name, _UNKNOWN)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rooms)
-
-    def clear(self) -> None:
-        """Forget everything: the stream is another one."""
-        self._rooms.clear()
-
-    def put(self, name: str, room: rules.Countdown) -> None:
-        """This is what is known of the room now."""
-        if room == _UNKNOWN:
-            self._rooms.pop(name, None)
-        else:
-            self._rooms[name] = room
-
-    def fold(self, name: str, seq: int, event: Event | None) -> bool:
-        """Take in the entry `seq` of a room's events; false where it was known already."""
-        room = self[name]
-        self._rooms[name] = rules.apply(room, seq, event)
-        return seq > room.seq
-
-
-_UNKNOWN = rules.Countdown()
 
 
 def read_event(entry: Entry, room: str) -> Event | None:

@@ -31,9 +31,12 @@ class NoResponders(BusError):
 
 
 class ServiceError(BusError):
-    """A service answered with an error: its `code`, its words, and the `body` that came along."""
+    """A service's error reply: a code as in HTTP, words, and a body.
 
-    def __init__(self, code: int, description: str, body: bytes) -> None:
+    The service's handler raises it, and whoever asked the service gets it raised.
+    """
+
+    def __init__(self, code: int, description: str, body: bytes = b"") -> None:
         super().__init__(description)
         self.code = code
         self.description = description

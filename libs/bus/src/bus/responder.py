@@ -15,7 +15,7 @@ from runtime.logs import logger
 
 from .client import Client
 from .connection import ANSWER_BY, Bus
-from .errors import BusError, bus_errors
+from .errors import BusError, ServiceError, bus_errors
 
 log = logger(__name__)
 
@@ -26,16 +26,6 @@ LAST_REQUESTS_SECONDS = 2.0
 """How long requests in flight may still take when the service ends."""
 
 _answers = Counter("tminus_requests_total", "Requests answered on the bus.", ["subject", "code"])
-
-
-class Refused(Exception):
-    """A request that gets an error as its reply: a code as in HTTP, words, and a body."""
-
-    def __init__(self, code: int, description: str, body: bytes = b"") -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
-        self.body = body
 
 
 class Responder:
@@ -106,7 +96,9 @@ def _check_deadline(request: Request) -> None:
         and (late_ms := whole_now_ms() - int(answer_by)) > 0
     ):
         log.warning("a request came too late", subject=request.subject, late_ms=late_ms)
-        raise Refused(503, f"the request came {late_ms} ms too late, or the clocks are that wrong")
+        raise ServiceError(
+            503, f"the request came {late_ms} ms too late, or the clocks are that wrong"
+        )
 
 
 def _answering(
@@ -119,7 +111,7 @@ def _answering(
                 try:
                     _check_deadline(request)
                     await request.respond(await handler(request.data))
-                except Refused as refused:
+                except ServiceError as refused:
                     code = refused.code
                     await request.respond_error(str(code), refused.description, refused.body)
                 except Exception:

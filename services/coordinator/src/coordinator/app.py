@@ -7,8 +7,9 @@ from functools import partial
 from aiohttp import web
 
 from bus.connection import BUS, connection
+from bus.errors import ServiceError
 from bus.follower import Follower
-from bus.responder import Refused, Responder
+from bus.responder import Responder
 from bus.stream import open_stream, wanted
 from protocol import frames, requests, subjects
 from protocol.frames import RoomReply
@@ -93,7 +94,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
         try:
             name = requests.decode(payload, ReadRoom).room
         except RequestError as error:
-            raise Refused(400, str(error)) from None
+            raise ServiceError(400, str(error)) from None
         return frames.encode(room_reply(hub, peers, name))
 
     responder = Responder(

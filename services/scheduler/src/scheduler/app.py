@@ -16,6 +16,7 @@ from runtime.background import background
 
 from .commands import Commands
 from .deadlines import Deadlines
+from .event_store import EventStore
 from .keeper import Keeper
 from .settings import Settings
 
@@ -33,30 +34,29 @@ def create_app(settings: Settings) -> web.Application:
 
 @asynccontextmanager
 async def scheduling(app: web.Application) -> AsyncIterator[None]:
-    """Follow, keep deadlines, and answer once the stream is known."""
-    instance = app[SETTINGS].instance
-    deadlines = Deadlines(app[BUS], instance)
-    commands = Commands(deadlines.history, instance)
+    """Follow the stream, keep the deadlines, and answer once the stream is known."""
+    bus, instance = app[BUS], app[SETTINGS].instance
+    store = EventStore(bus)
+    deadlines = Deadlines(bus, store, instance)
+    keeper = Keeper(bus, store)
     follower = Follower(
-        app[BUS],
+        bus,
         subjects.ALL_EVENTS,
-        open_stream=partial(keep_stream, app[BUS], wanted(app[SETTINGS])),
+        open_stream=partial(keep_stream, bus, wanted(app[SETTINGS])),
         look_back=0,
-        on_entry=deadlines.history.fold,
-        on_epoch=deadlines.history.begin,
+        on_entry=store.fold,
+        on_epoch=store.reset,
     )
+    commands = Commands(store, instance)
     responder = Responder(
-        app[BUS],
+        bus,
         "scheduler",
         "Starts and cancels countdowns",
         {subjects.START: commands.start, subjects.CANCEL: commands.cancel},
         instance,
     )
-    app[health.CHECKS].extend([follower.check, responder.check, deadlines.history.check])
+    app[health.CHECKS].extend([follower.check, store.check, responder.check])
     async with background(
-        deadlines.run(),
-        Keeper(app[BUS], deadlines.history).run(),
-        follower.run(),
-        responder.run(ready=follower.caught_up),
+        deadlines.run(), keeper.run(), follower.run(), responder.run(ready=follower.caught_up)
     ):
         yield

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from typing import TypeVar
 
-from bus.errors import BusError, BusTimeout
-from bus.responder import Refused
+from bus.errors import BusError, BusTimeout, ServiceError
 from protocol import events, requests, rules
 from protocol.events import Cancelled, Event, Started
 from protocol.requests import Cancel, RequestError, Start
@@ -15,110 +14,112 @@ from protocol.rules import Countdown, NothingToCancel, NotUnderstood, RunUnderWa
 from runtime.clock import whole_now_ms
 from runtime.logs import logger
 
-from .appends import Conflict
-from .history import History
+from .appender import Conflict
+from .event_store import EventStore
 
 E = TypeVar("E", Started, Cancelled)
+R = TypeVar("R", Start, Cancel)
 
 log = logger(__name__)
 
-NEWS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02)
-"""When to read again what an append that was refused did not know of; the last one over and over,
-for as long as the caller waits."""
 ANSWER_SECONDS = 0.8
 """Who asks is told by then that the stream takes nothing: nobody waits for longer than a second."""
+NEWS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02)
+"""When to read again what a refused append did not know of; the last one over and over, for as
+long as the caller waits."""
 
 
 class Commands:
     """The endpoints `scheduler.start` and `scheduler.cancel`."""
 
-    def __init__(self, history: History, instance: str) -> None:
-        self._history = history
+    def __init__(self, store: EventStore, instance: str) -> None:
+        self._store = store
         self._instance = instance
 
     async def start(self, payload: bytes) -> bytes:
         """Start a run; the reply is its `started` event.
 
-        Refused with 400, 409 (the body is the last event of the run under way) or 503.
+        Raises ServiceError 400, 409 (the body is the last event of the run under way) or 503.
         """
         run = uuid.uuid4().hex
-        try:
-            request = requests.decode(payload, Start)
-            started = await self._carry_out(
-                request.room,
-                lambda room: rules.start(room, request, whole_now_ms(), run, self._instance),
-            )
-        except RequestError as error:
-            raise Refused(400, str(error)) from None
-        except RunUnderWay as error:
-            raise Refused(409, str(error), events.encode(error.last)) from None
-        log.info("started", room=started.room, run=started.run, starts_at=started.starts_at)
-        return events.encode(started)
+        return await self._carry_out(
+            payload,
+            Start,
+            lambda countdown, request: rules.start(
+                countdown, request, whole_now_ms(), run, self._instance
+            ),
+        )
 
     async def cancel(self, payload: bytes) -> bytes:
         """Cancel the run under way; the reply is its `cancelled` event.
 
-        Refused with 400, 404 or 503.
+        Raises ServiceError 400, 404 or 503.
         """
-        try:
-            request = requests.decode(payload, Cancel)
-            cancelled = await self._carry_out(
-                request.room,
-                lambda room: rules.cancel(room, self._instance),
-            )
-        except RequestError as error:
-            raise Refused(400, str(error)) from None
-        except NothingToCancel:
-            raise Refused(404, f"nothing to cancel in room {request.room!r}") from None
-        log.info("cancelled", room=cancelled.room, run=cancelled.run)
-        return events.encode(cancelled)
+        return await self._carry_out(
+            payload, Cancel, lambda countdown, _: rules.cancel(countdown, self._instance)
+        )
 
-    async def _carry_out(self, name: str, decide: Callable[[Countdown], E]) -> E:
-        """Append what `decide` says of the room, or refuse it in words."""
+    async def _carry_out(
+        self, payload: bytes, kind: type[R], decide: Callable[[Countdown, R], E]
+    ) -> bytes:
+        """Store what `decide` says of the room that the request names; the reply is the event."""
         try:
+            request = requests.decode(payload, kind)
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._try(name, decide)
+                event = await self._store_decision(
+                    request.room, lambda countdown: decide(countdown, request)
+                )
+        except RequestError as error:
+            raise ServiceError(400, str(error)) from None
+        except NothingToCancel:
+            raise ServiceError(404, f"nothing to cancel in room {request.room!r}") from None
+        except RunUnderWay as error:
+            raise ServiceError(409, str(error), events.encode(error.last)) from None
         except NotUnderstood as error:
-            raise Refused(503, str(error)) from None
+            raise ServiceError(503, str(error)) from None
         except BusError as error:
-            raise Refused(503, f"the stream can't be reached: {error}") from None
+            raise ServiceError(503, f"the stream can't be reached: {error}") from None
         except TimeoutError:
-            raise Refused(503, "the stream does not say in time that it has stored it") from None
+            raise ServiceError(
+                503, "the stream does not say in time that it has stored it"
+            ) from None
+        log.info(kind.__name__.lower(), room=event.room, run=event.run)
+        return events.encode(event)
 
-    async def _try(self, name: str, decide: Callable[[Countdown], E]) -> E:
-        """Append what `decide` says of the room.
+    async def _store_decision(self, room: str, decide: Callable[[Countdown], E]) -> E:
+        """Append what `decide` says of the room's countdown.
 
-        1. Decide on what is known of the room. A refusal counts only where the room was just read:
-           what was folded may lag behind the stream.
+        1. Decide on what is known. A refusal counts only if the room has just been read: what was
+           folded may lag behind the stream.
         2. Append, expecting that nothing else has happened in the room.
-        3. Where something has, or no answer came, read the room, and begin again with 1. An append
-           without an answer may have been stored: then the room says so, and that is the answer.
+        3. If something has, or no answer came, read the room and go to 1. An append without an
+           answer may have been stored: then the room says so, and that is the answer.
         """
         is_fresh = False
         unacknowledged: E | None = None
         pauses = chain(NEWS_SECONDS, repeat(NEWS_SECONDS[-1]))
         while True:
-            room = self._history[name]
-            if unacknowledged and (stored := _as_stored(unacknowledged, room.last)) is not None:
+            countdown = self._store[room]
+            if unacknowledged and (stored := _as_stored(unacknowledged, countdown.last)):
                 return stored
             try:
-                event = decide(room)
+                event = decide(countdown)
                 unacknowledged = event
-                await self._history.append(event, room)
+                await self._store.append(event, countdown)
                 return event
             except (RunUnderWay, NothingToCancel, NotUnderstood):
                 if is_fresh:
                     raise
             except (Conflict, BusTimeout):
                 pass
-            is_fresh = await self._read(name)
-            if self._history[name] is room and unacknowledged:
+            is_fresh = await self._read(room)
+            if unacknowledged and self._store[room] is countdown:
                 await asyncio.sleep(next(pauses))
 
-    async def _read(self, name: str) -> bool:
-        """Fold what the stream holds of the room; false where that can't be had at the moment."""
+    async def _read(self, room: str) -> bool:
+        """Fold what the stream holds of the room; false if that can't be had at the moment."""
         try:
-            await self._history.refresh(name)
+            await self._store.refresh(room)
         except BusError:
             await asyncio.sleep(NEWS_SECONDS[-1])
             return False

@@ -1,13 +1,10 @@
 """Every tick at its deadline: one task for each room that counts.
 
-All replicas do the same for the same room. Whoever stored the room's last event appends at the
-deadline; the others give it a little time, and more where it has many at once, and find the tick
-already there. That is politeness, to spare the stream appends that it would refuse; that a tick is
-stored once is the append's own doing.
+All replicas do the same for the same room: they sleep to the same absolute deadline and append the
+same tick. One append is stored; the others are refused, or find the tick stored and skip theirs.
 """
 
 import asyncio
-from collections import Counter
 from typing import Never
 
 from prometheus_client import Gauge
@@ -15,25 +12,22 @@ from prometheus_client import Gauge
 from bus.connection import Bus
 from bus.errors import BusError
 from protocol import rules
+from protocol.rules import Countdown
 from runtime.clock import now_ms, whole_now_ms
 from runtime.logs import logger
 
-from .appends import Conflict
-from .history import History
+from .appender import Conflict
+from .event_store import EventStore
+from .grace import Grace
 
 log = logger(__name__)
 
-GRACE_MS = 15
-"""How long the others wait for the replica that stored the last event."""
-GRACE_EACH_MS = 1
-"""How much longer they wait for every other tick that it has to store at the same time."""
-SAME_TIME_MS = 20
 LOOK_AGAIN_SECONDS = 1.0
 """The longest sleep: a wall clock that is set in between is noticed this soon."""
 RETRY_SECONDS = 0.1
 NEWS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""When to read again what an append that was refused did not know of: a replicated stream refuses
-it for an entry that can't be read yet."""
+"""When to read again what a refused append did not know of: a replicated stream refuses it for an
+entry that can't be read yet."""
 
 _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
 
@@ -41,87 +35,80 @@ _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
 class Deadlines:
     """The rooms that count, each with the task that waits for its next tick."""
 
-    def __init__(self, bus: Bus, instance: str) -> None:
+    def __init__(self, bus: Bus, store: EventStore, instance: str) -> None:
         self._bus = bus
+        self._store = store
         self._instance = instance
+        self._grace = Grace(instance)
         self._changed: dict[str, asyncio.Event] = {}
-        self._at_once: Counter[tuple[str, int]] = Counter()
-        """How many ticks each replica has to store in each slot of SAME_TIME_MS."""
         self._group: asyncio.TaskGroup | None = None
-        self.history = History(bus, self._on_change)
+        store.on_change = self._on_change
 
     async def run(self) -> Never:
         """Hold the rooms' tasks; when one dies, so does this."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            while True:  # noqa: ASYNC110 the group is what is waited for
-                await asyncio.sleep(3600)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
+        raise AssertionError("an event that nobody sets was set")
 
-    def _on_change(self, name: str) -> None:
-        if name in self._changed:
-            self._changed[name].set()
-        elif self.history[name].is_counting and self._group is not None:
-            self._changed[name] = asyncio.Event()
-            self._group.create_task(self._count(name), name=f"count {name}")
+    def _on_change(self, room: str) -> None:
+        if room in self._changed:
+            self._changed[room].set()
+        elif self._store[room].is_counting and self._group is not None:
+            self._changed[room] = asyncio.Event()
+            self._group.create_task(self._count(room), name=f"count {room}")
 
-    async def _count(self, name: str) -> None:
-        """Append the room's ticks, each when it is due, until there is none."""
-        changed = self._changed[name]
+    async def _count(self, room: str) -> None:
+        """Append the room's ticks: while one is due some time, wait for it and append it."""
         _counting.inc()
         try:
-            while (due := rules.next_due(room := self.history[name])) is not None:
-                owner = room.last.by if room.last is not None else ""
-                slot = owner, due // SAME_TIME_MS
-                self._at_once[slot] += 1
-                try:
-                    while self.history[name] is room and (wait_ms := self._wait_ms(slot, due)) > 0:
-                        await _changed_or_over(changed, wait_ms)
-                finally:
-                    self._at_once[slot] -= 1
-                    if not self._at_once[slot]:
-                        del self._at_once[slot]
-                if self.history[name] is room:
-                    await self._append(name, room)
+            while (due := rules.next_due(countdown := self._store[room])) is not None:
+                await self._wait(room, countdown, due)
+                if self._store[room] is countdown:
+                    await self._append(room, countdown)
         finally:
             _counting.dec()
-            del self._changed[name]
+            del self._changed[room]
 
-    def _wait_ms(self, slot: tuple[str, int], due: int) -> float:
-        """How long to wait yet for the tick that is due, of the replica and time in `slot`."""
-        if slot[0] == self._instance:
-            return due - now_ms()
-        return due + GRACE_MS + (self._at_once[slot] - 1) * GRACE_EACH_MS - now_ms()
+    async def _wait(self, room: str, countdown: Countdown, due: int) -> None:
+        """Wait until it is this replica's turn to append the tick, or something has happened."""
+        with self._grace.waiting(countdown, due) as turn:
+            while self._store[room] is countdown and (wait_ms := turn.wait_ms(now_ms())) > 0:
+                await _changed_or_over(self._changed[room], wait_ms)
 
-    async def _append(self, name: str, room: rules.Countdown) -> None:
-        """Append the tick that is due; where that fails, learn what the stream holds."""
-        tick = rules.decide(room, whole_now_ms(), self._instance)
+    async def _append(self, room: str, countdown: Countdown) -> None:
+        """Append the tick that is due; if that fails, learn what the stream holds."""
+        tick = rules.decide(countdown, whole_now_ms(), self._instance)
         if tick is None:
             return
         try:
-            await self.history.append(tick, room)
+            await self._store.append(tick, countdown)
         except Conflict:
-            await self._catch_up(name, room)
+            await self._catch_up(room, countdown)
         except BusError as error:
             # Perhaps it was stored: what the stream holds decides, as soon as it can be read.
             log.warning(
-                "a tick is not stored yet", room=name, tick=tick.remaining, reason=str(error)
+                "a tick is not stored yet", room=room, tick=tick.remaining, reason=str(error)
             )
             await asyncio.sleep(RETRY_SECONDS)
-            await self._refresh(name)
+            await self._refresh(room)
 
-    async def _catch_up(self, name: str, room: rules.Countdown) -> None:
-        """Read what an append behind `room` did not know of."""
+    async def _catch_up(self, room: str, countdown: Countdown) -> None:
+        """Read what an append behind `countdown` did not know of."""
         for pause in NEWS_SECONDS:
-            await self._refresh(name)
-            if self.history[name] is not room:
+            await self._refresh(room)
+            if self._store[room] is not countdown:
                 return
             await asyncio.sleep(pause)
-        log.warning("an append is refused, and the stream holds nothing new", room=name)
+        log.warning("an append is refused, and the stream holds nothing new", room=room)
 
-    async def _refresh(self, name: str) -> None:
+    async def _refresh(self, room: str) -> None:
         while True:
             try:
-                await self.history.refresh(name)
+                await self._store.refresh(room)
             except BusError:
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._bus.connected()

@@ -16,8 +16,8 @@ from protocol import rules
 from runtime.clock import now_ms
 from runtime.logs import logger
 
-from .appends import Conflict
-from .history import History
+from .appender import Conflict
+from .event_store import EventStore
 
 log = logger(__name__)
 
@@ -28,9 +28,9 @@ AHEAD_MS = 1000
 class Keeper:
     """Looks after the runs that are under way."""
 
-    def __init__(self, bus: Bus, history: History) -> None:
+    def __init__(self, bus: Bus, store: EventStore) -> None:
         self._bus = bus
-        self._history = history
+        self._store = store
         self._seen: object = None
 
     async def run(self) -> Never:
@@ -46,19 +46,19 @@ class Keeper:
     async def _look(self) -> None:
         soon = now_ms() + AHEAD_MS
         rooms = {
-            name: self._history[name].seq
-            for name in self._history
-            if (rules.next_due(self._history[name]) or 0) > soon
+            name: self._store[name].seq
+            for name in self._store
+            if (rules.next_due(self._store[name]) or 0) > soon
         }
         for name in await removals.missing(self._bus, rooms):
             await self._store_again(name)
 
     async def _store_again(self, name: str) -> None:
-        room = self._history[name]
-        await self._history.refresh(name)
-        left = self._history[name]
+        room = self._store[name]
+        await self._store.refresh(name)
+        left = self._store[name]
         if left.last is None or left.last is not room.last or left.seq >= room.seq:
             return  # something has happened in the room meanwhile
         with suppress(Conflict):  # another scheduler was quicker
-            await self._history.append(left.last, left)
+            await self._store.append(left.last, left)
             log.warning("a run's last event was removed: stored again", room=name)

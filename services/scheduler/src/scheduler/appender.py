@@ -54,7 +54,7 @@ _answers = msgspec.json.Decoder(_Answer)
 _NOBODY = _Answer(error=_Error(description="nobody stores it at the moment"))
 
 
-class Appends:
+class Appender:
     """The appends that wait for their turn or for their answer."""
 
     def __init__(self, bus: Bus) -> None:
@@ -84,7 +84,7 @@ class Appends:
         outcome = "stored"
         try:
             with bus_errors("the stream"):
-                return await self._in_turn(subject, payload, expected_seq)
+                return await self._retry_while_busy(subject, payload, expected_seq)
         except Conflict:
             outcome = "conflict"
             raise
@@ -94,12 +94,12 @@ class Appends:
         finally:
             _appended.labels(outcome).inc()
 
-    async def _in_turn(self, subject: str, payload: bytes, expected_seq: int) -> int:
+    async def _retry_while_busy(self, subject: str, payload: bytes, expected_seq: int) -> int:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + APPEND_SECONDS
         async with self._turns:
             while True:
-                answer = await self._ask(subject, payload, expected_seq, deadline)
+                answer = await self._publish(subject, payload, expected_seq, deadline)
                 error = answer.error
                 if error is None or error.err_code in CONFLICTS:
                     self._refusal = ""
@@ -115,7 +115,7 @@ class Appends:
                 _appended.labels("busy").inc()
                 await asyncio.sleep(pause)
 
-    async def _ask(
+    async def _publish(
         self, subject: str, payload: bytes, expected_seq: int, deadline: float
     ) -> _Answer:
         client = self._bus.client
@@ -138,10 +138,10 @@ class Appends:
     async def _open_inbox(self, client: Client) -> None:
         inbox = client.new_inbox()
         # Others may come here while this one subscribes: then each opens one, and any will do.
-        await client.subscribe(f"{inbox}.*", cb=self._hear)
+        await client.subscribe(f"{inbox}.*", cb=self._on_answer)
         self._inbox, self._client = inbox, client
 
-    async def _hear(self, message: Msg) -> None:
+    async def _on_answer(self, message: Msg) -> None:
         answer = self._waiting.get(message.subject.rpartition(".")[2])
         if answer is None or answer.done():
             return

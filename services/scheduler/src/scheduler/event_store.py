@@ -1,0 +1,118 @@
+"""The rooms' events: what the stream holds of them, folded, and the one way to add to them."""
+
+from collections.abc import Callable, Iterator
+
+import nats.js.errors
+from prometheus_client import Histogram
+
+from bus.connection import Bus
+from bus.entries import is_event, place, read_event
+from bus.errors import bus_errors
+from bus.stream import Entry
+from protocol import events, rules, subjects
+from protocol.events import Event, Tick
+from protocol.rules import Countdown
+from runtime.clock import now_ms
+
+from .appender import Appender
+
+_late = Histogram(
+    "tminus_tick_stored_late_seconds",
+    "Delay from a tick's due time until it is known to be stored.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
+)
+_UNKNOWN = Countdown()
+
+
+class EventStore:
+    """Every room's countdown, and appends that name the version they expect.
+
+    `on_change` is called with a room's name after its countdown has changed.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._appender = Appender(bus)
+        self._countdowns: dict[str, Countdown] = {}
+        self.on_change: Callable[[str], None] = lambda room: None
+
+    def __getitem__(self, room: str) -> Countdown:
+        return self._countdowns.get(room, _UNKNOWN)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._countdowns)
+
+    def check(self) -> str | None:
+        """For `/readyz`."""
+        return self._appender.check()
+
+    def reset(self, _epoch: str, _floor: int) -> None:
+        """The stream was recreated: forget what was in the old one."""
+        rooms = list(self._countdowns)
+        self._countdowns.clear()
+        for room in rooms:
+            self.on_change(room)
+
+    def fold(self, entry: Entry) -> None:
+        """Take in an entry of the stream; our own appends are known already."""
+        if (found := place(entry)) is not None:
+            self._fold(found[0], entry)
+
+    async def append(self, event: Event, expected: Countdown) -> None:
+        """Store `event` if `expected` is still all that happened in its room, and fold it.
+
+        Raises Conflict if it is not, BusTimeout if nobody knows, BusUnavailable if the stream
+        takes nothing.
+        """
+        subject, payload = subjects.events(event.room), events.encode(event)
+        seq = await self._appender.append(subject, payload, expected.seq)
+        if isinstance(event, Tick) and event is not expected.last:
+            _late.observe(max(0.0, now_ms() - event.due_at) / 1000)
+        self._put(event.room, rules.apply(self[event.room], seq, event))
+
+    async def refresh(self, room: str) -> bool:
+        """Fold what the stream holds of the room now; returns whether that was any news.
+
+        If it holds less than was known, entries were removed: a run under way goes on behind what
+        is left. Raises BusError if the stream can't be read.
+        """
+        before = self[room]
+        with bus_errors("the stream"):
+            last = await self._read(room)
+            # The last event is the whole state; what is no event says nothing of those before it.
+            while last is not None and not is_event(last):
+                entry = await self._read(room, self[room].seq)
+                if entry is None or entry.seq >= last.seq:
+                    break
+                self._fold(room, entry)
+        if last is not None:
+            self._fold(room, last)
+        seq = last.seq if last is not None else 0
+        if self[room] is before and seq < before.seq:
+            self._put(room, rules.removed(before, seq))
+        return self[room] is not before
+
+    async def _read(self, room: str, after: int | None = None) -> Entry | None:
+        """The room's last entry, or the next one `after` a sequence; None if there is none."""
+        subject, jetstream = subjects.events(room), self._bus.jetstream
+        try:
+            if after is None:
+                found = await jetstream.get_last_msg(subjects.STREAM, subject)
+            else:
+                found = await jetstream.get_msg(subjects.STREAM, after + 1, subject, next=True)
+        except nats.js.errors.NotFoundError:
+            return None
+        return Entry(found.seq or 0, subject, found.data or b"", 0)
+
+    def _fold(self, room: str, entry: Entry) -> None:
+        if entry.seq > self[room].seq:
+            self._put(room, rules.apply(self[room], entry.seq, read_event(entry, room)))
+
+    def _put(self, room: str, countdown: Countdown) -> None:
+        if countdown is self[room]:
+            return
+        if countdown == _UNKNOWN:
+            del self._countdowns[room]
+        else:
+            self._countdowns[room] = countdown
+        self.on_change(room)
