@@ -1,5 +1,7 @@
 """How a viewer comes in: the two handshakes, and what refuses them."""
 
+from random import randint
+
 from aiohttp import web
 
 from protocol import subjects
@@ -13,6 +15,10 @@ from .viewer import EventStreamViewer, WebSocketViewer
 
 REACH_SECONDS = 2.0
 """How long a viewer that has seen more of the stream than we have waits for us to get there."""
+
+RETRY_MS = (1000, 4000)
+"""Between how many milliseconds an event stream's viewer waits before it comes back; each is told
+its own number, since a browser knows no other word for "not all at once"."""
 
 
 class Door:
@@ -48,7 +54,9 @@ class Door:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Vary"] = "Origin"
         response.enable_chunked_encoding()
+        response.force_close()
         await response.prepare(request)
+        await response.write(b"retry: %d\n" % randint(*RETRY_MS))
         return self._seat(request, EventStreamViewer, name, epoch, after)
 
     async def _admit(self, request: web.Request) -> tuple[str, str, int | None]:
