@@ -1,6 +1,7 @@
 """The connection to NATS: made in the background, kept for ever, and requests over it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Never
@@ -28,6 +29,11 @@ API_SECONDS = 2.0
 
 ANSWER_BY = "Answer-By"
 """The header of a request that says until when its caller waits, in ms since the Unix epoch."""
+
+_CLOSED = re.compile(
+    r"; the handler is closed$|^Cannot call write(lines)?\(\) after write_eof\(\)$"
+    r"|^(Event loop|Session) is closed$|^Transport is closing$"
+)
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
@@ -75,8 +81,11 @@ def bus_errors(what: str) -> Iterator[None]:
         raise BusUnavailable(f"{what}: {error.description}") from None
     except (nats.errors.TimeoutError, TimeoutError):
         raise BusTimeout(f"{what}: no answer in time") from None
-    except (nats.errors.Error, OSError, RuntimeError) as error:
-        # uvloop raises RuntimeError for a write to a transport that is closed.
+    except (nats.errors.Error, OSError) as error:
+        raise BusUnavailable(f"{what}: {_words(error)}") from None
+    except RuntimeError as error:
+        if not _is_closed_connection(error):
+            raise
         raise BusUnavailable(f"{what}: {_words(error)}") from None
 
 
@@ -275,6 +284,15 @@ async def _close(client: Client) -> None:
     with suppress(BusError), bus_errors("closing"):
         async with asyncio.timeout(1.0):
             await client.close()
+
+
+def _is_closed_connection(error: RuntimeError) -> bool:
+    """Whether it tells of a connection that is closed, for which event loops have no other type.
+
+    So say uvloop's and asyncio's transports, and aiohttp where NATS_URL is a WebSocket's. All other
+    RuntimeErrors are mistakes of a program.
+    """
+    return type(error) is RuntimeError and _CLOSED.search(str(error)) is not None
 
 
 def _words(error: Exception) -> str:

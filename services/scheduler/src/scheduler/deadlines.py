@@ -61,7 +61,13 @@ class Deadlines:
             self._changed[name].set()
         elif self.history[name].is_counting and self._group is not None:
             self._changed[name] = asyncio.Event()
-            self._group.create_task(self._count(name), name=f"count {name}")
+            counting = self._count(name)
+            try:
+                self._group.create_task(counting, name=f"count {name}")
+            except RuntimeError:
+                # The group is ending. The event is stored all the same, so its caller is told so.
+                counting.close()
+                del self._changed[name]
 
     async def _count(self, name: str) -> None:
         """Append the room's ticks, each when it is due, until there is none."""
