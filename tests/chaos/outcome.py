@@ -92,7 +92,7 @@ class Outcome:
         fault_at: float | None = None,
     ) -> None:
         """Judge what the viewers got of these runs; `fault_at` is in ms since the Unix epoch."""
-        by_run = truth.runs(list(facts))
+        by_run, names = truth.runs(list(facts)), set(names)
         for name in names:
             ticks = [fact for fact in by_run.get(name, []) if fact.type == "tick"]
             if not ticks:
@@ -106,11 +106,10 @@ class Outcome:
         self.demand(
             not any(viewer.order_faults for viewer in viewers), "frames out of order at a viewer"
         )
-        self.last_seen_late_ms = max(
-            (tick.at - tick.due for viewer in viewers for tick in viewer.ticks), default=0.0
-        )
+        ticks_seen = [tick for viewer in viewers for tick in viewer.ticks if tick.run in names]
+        self.last_seen_late_ms = max((tick.at - tick.due for tick in ticks_seen), default=0.0)
         if fault_at is not None:
-            self.last_right_again = _right_again(viewers, set(names), fault_at)
+            self.last_right_again = _right_again(viewers, names, fault_at)
             self.right_again = max(self.right_again or 0.0, self.last_right_again)
 
     def judge_services(self, stack: Stack) -> None:

@@ -13,6 +13,7 @@ from . import (
     flood,
     garbage,
     network,
+    poison,
     schedulers,
 )
 from .containers import ROW as CONTAINERS
@@ -33,6 +34,7 @@ ROWS: list[Row] = [
     *crowds.ROWS,
     *flood.ROWS,
     *garbage.ROWS,
+    *poison.ROWS,
     *description.ROWS,
     *disk.ROWS,
 ]

@@ -1,13 +1,17 @@
 """What has really happened: the stream, read by a client that shares no code with the services."""
 
+import base64
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
 
+import nats.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import DeliverPolicy
 
 from .stack import Stack
 
@@ -47,29 +51,45 @@ class Verdict:
 
 
 async def read(stack: Stack) -> list[Fact]:
-    """All events that the stream holds, in order; what is no JSON object is left out."""
-    facts = []
+    """All events that the stream holds, in order; what is no JSON object is left out.
+
+    Each is asked for by itself, and told as JSON: what a consumer delivers has its subject and its
+    headers as they were sent, and a stranger who may choose those can end the client that reads.
+    """
+    facts, seq = [], 0
     async with stack.client(READER) as client:
-        jetstream = client.jetstream()
-        subject = "countdown.*.events"
-        info = await jetstream.streams_info()
-        if not info or not info[0].state.messages:
-            return []
-        subscription = await jetstream.subscribe(
-            subject, ordered_consumer=True, deliver_policy=DeliverPolicy.ALL, stream="COUNTDOWN"
-        )
-        owed = (await subscription.consumer_info()).num_pending or 0
-        pending = 1 if owed or subscription.delivered else 0
-        while pending:
-            message = await subscription.next_msg(timeout=READ_SECONDS)
-            pending = message.metadata.num_pending
-            fact = _fact(
-                message.metadata.sequence.stream,
-                message.metadata.timestamp.timestamp() * 1000,
-                message.data,
-            )
+        while (entry := await _next(client, seq + 1)) is not None:
+            seq = entry["seq"]
+            fact = _fact(seq, _milliseconds(entry["time"]), base64.b64decode(entry["data"]))
             facts += [fact] if fact is not None else []
     return facts
+
+
+class _Entry(TypedDict):
+    seq: int
+    time: str
+    """RFC 3339, with up to nine digits behind the second."""
+    data: str
+    """Base64; not there where it is empty."""
+
+
+async def _next(client: Client, seq: int) -> _Entry | None:
+    """The first event from the sequence `seq` on, as the server describes it."""
+    asked = json.dumps({"seq": seq, "next_by_subj": "countdown.*.events"}).encode()
+    subject = "$JS.API.STREAM.MSG.GET.COUNTDOWN"
+    reply = json.loads((await client.request(subject, asked, timeout=READ_SECONDS)).data)
+    if (error := reply.get("error")) is None:
+        entry = reply["message"]
+        return _Entry(seq=entry["seq"], time=entry["time"], data=entry.get("data", ""))
+    if error["code"] == 404:
+        return None
+    raise nats.errors.Error(error["description"])
+
+
+def _milliseconds(time: str) -> float:
+    # Python reads six digits behind the second at most.
+    whole, _, part = time.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}+00:00").timestamp() * 1000 + float(f"0.{part}0") * 1000
 
 
 @asynccontextmanager

@@ -102,3 +102,24 @@ async def test_a_stream_ends_with_bye_when_its_coordinator_stops(serve_coordinat
         await server.close()
         names = [event["event"] async for event in stream]
     assert names[-1] == "bye"
+
+
+async def test_viewers_whose_stream_ends_are_told_to_come_back_at_different_times(
+    serve_coordinator: Serve,
+) -> None:
+    server = await serve_coordinator()
+    waits = []
+    for _ in range(5):
+        async with listening(server) as stream:
+            waits.append(int((await anext(stream))["retry"]))
+    assert all(1000 <= wait <= 4000 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+async def test_a_stream_says_that_its_connection_ends_with_it(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(server.make_url("/sse/connect")) as response,
+    ):
+        assert response.headers["Connection"] == "close"

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
-from harness import Serve, ask, is_last_tick, metric, until, viewing
+from harness import WAIT_SECONDS, Serve, ask, is_last_tick, metric, until, viewing
 
 
 async def test_a_ping_is_answered_with_the_server_s_time(serve_coordinator: Serve) -> None:
@@ -101,16 +101,18 @@ async def test_more_than_ten_frames_a_second_end_the_connection(serve_coordinato
         assert len([f for f in viewer.frames if f["type"] == "pong"]) <= 10
 
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
 async def status(server: TestServer, path: str, **headers: str) -> int:
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
     async with (
         aiohttp.ClientSession() as session,
-        session.get(server.make_url(path), headers=upgrade | headers) as response,
+        session.get(server.make_url(path), headers=UPGRADE | headers) as response,
     ):
         return response.status
 
@@ -123,6 +125,34 @@ async def test_a_handshake_that_is_refused_says_why_by_its_status(
     assert await status(server, f"{path}?room=../x") == 400
     assert await status(server, f"{path}?after=seven") == 400
     assert await status(server, path, Origin="https://elsewhere.example") == 403
+
+
+@pytest.mark.parametrize("version", ["", "7", "8", "14"])
+async def test_another_version_of_the_web_socket_is_told_which_one_it_takes(
+    serve_coordinator: Serve, version: str
+) -> None:
+    server = await serve_coordinator()
+    upgrade = UPGRADE | {"Sec-WebSocket-Version": version}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(server.make_url("/ws/connect"), headers=upgrade) as response,
+    ):
+        assert response.status == 426
+        assert response.headers["Sec-WebSocket-Version"] == "13"
+
+
+@pytest.mark.parametrize("path", ["/ws/connect", "/sse/connect"])
+async def test_a_viewer_over_http_1_0_is_refused(serve_coordinator: Serve, path: str) -> None:
+    server = await serve_coordinator()
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    writer.write(
+        f"GET {path} HTTP/1.0\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    answer = await asyncio.wait_for(reader.readline(), WAIT_SECONDS)
+    assert answer.split()[1] == b"505"
+    writer.close()
 
 
 async def test_pages_of_other_sites_may_connect_where_they_are_named(
@@ -163,9 +193,13 @@ async def test_a_coordinator_that_lags_takes_no_more_viewers_than_it_may(
     server = await serve_coordinator(max_viewers=2)
     async with viewing(server) as viewer:
         epoch = (await viewer.frame())["epoch"]
-    path = f"/ws/connect?epoch={epoch}&after=999"
-    statuses = await asyncio.gather(*(status(server, path) for _ in range(6)))
-    assert sorted(statuses) == [101, 101, 503, 503, 503, 503]
+    address = server.make_url("/ws/connect").update_query(epoch=epoch, after=999)
+    async with aiohttp.ClientSession() as session:
+        # Nobody leaves before all are answered: a seat that falls free may be taken.
+        answers = await asyncio.gather(*(session.get(address, headers=UPGRADE) for _ in range(6)))
+        assert sorted(answer.status for answer in answers) == [101, 101, 503, 503, 503, 503]
+        for answer in answers:
+            answer.close()
 
 
 async def test_a_head_is_no_viewer(serve_coordinator: Serve) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
+import coordinator.crowd
 import coordinator.viewer
 from coordinator import wire
 from coordinator.hub import Hub
@@ -21,12 +22,16 @@ class Socket(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.is_closed = False
+        self.is_aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -37,8 +42,8 @@ class Socket(asyncio.Transport):
         return last[1:3] == code.to_bytes(2, "big")
 
 
-async def seated() -> tuple[WebSocketViewer, Socket]:
-    hub = Hub("coordinator-1")
+async def seated(hub: Hub | None = None) -> tuple[WebSocketViewer, Socket]:
+    hub = hub or Hub("coordinator-1")
     hub.begin("epoch-1", 0)
     hub.caught_up()
     room = hub.room("main")
@@ -87,6 +92,22 @@ async def test_who_leaves_after_ten_frames_is_answered() -> None:
     viewer.data_received(text(PING) * 10 + close + PONG * 100)
     assert socket.closed_with(1000)
     assert socket.is_closed
+
+
+async def test_who_says_that_it_leaves_and_does_not_go_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coordinator.crowd, "CLOSING_SECONDS", 0.0)
+    hub = Hub("coordinator-1")
+    viewer, socket = await seated(hub)
+    _, other = await seated(hub)
+    viewer.data_received(Frame(Opcode.CLOSE, b"").serialize(mask=True))
+    sweeping = asyncio.create_task(hub.crowd.sweep())
+    async with asyncio.timeout(10):
+        while not socket.is_aborted:
+            await asyncio.sleep(0.01)
+    sweeping.cancel()
+    assert not other.is_aborted
 
 
 async def test_a_reason_that_is_not_utf_8_is_answered() -> None:

@@ -7,11 +7,17 @@
     * ServiceError: a service answered with an error
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import nats.errors
 import nats.js.errors
+
+_CLOSED = re.compile(
+    r"; the handler is closed$|^Cannot call write(lines)?\(\) after write_eof\(\)$"
+    r"|^(Event loop|Session) is closed$|^Transport is closing$"
+)
 
 
 class BusError(Exception):
@@ -59,11 +65,23 @@ def bus_errors(what: str) -> Iterator[None]:
         raise BusUnavailable(f"{what}: {error.description}") from None
     except (nats.errors.TimeoutError, TimeoutError):
         raise BusTimeout(f"{what}: no answer in time") from None
-    except (nats.errors.Error, OSError, RuntimeError) as error:
-        # uvloop raises RuntimeError for a write to a transport that is closed.
+    except (nats.errors.Error, OSError) as error:
+        raise BusUnavailable(f"{what}: {words(error)}") from None
+    except RuntimeError as error:
+        if not _is_closed_connection(error):
+            raise
         raise BusUnavailable(f"{what}: {words(error)}") from None
 
 
 def words(error: Exception) -> str:
     """What nats-py says of an error."""
     return str(error).removeprefix("nats: ") or type(error).__name__
+
+
+def _is_closed_connection(error: RuntimeError) -> bool:
+    """Whether it says that a connection is closed, for which event loops have no other type.
+
+    So do uvloop's and asyncio's transports, and aiohttp if NATS_URL is a WebSocket's. All other
+    RuntimeErrors are mistakes of a program.
+    """
+    return type(error) is RuntimeError and _CLOSED.search(str(error)) is not None

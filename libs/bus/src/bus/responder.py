@@ -1,6 +1,7 @@
 """A service on the bus (the `nats micro` protocol): endpoints that take bytes and give bytes."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
@@ -8,6 +9,7 @@ from typing import Never
 
 from nats.micro import add_service
 from nats.micro.request import Request
+from nats.micro.service import EndpointStats
 from prometheus_client import Counter
 
 from runtime.clock import whole_now_ms
@@ -16,14 +18,17 @@ from runtime.logs import logger
 from .client import Client
 from .connection import ANSWER_BY, Bus
 from .errors import BusError, ServiceError, bus_errors
+from .intake import Intake
 
 log = logger(__name__)
 
 Handler = Callable[[bytes], Awaitable[bytes]]
 
 RETRY_SECONDS = 0.25
-LAST_REQUESTS_SECONDS = 2.0
-"""How long requests in flight may still take when the service ends."""
+LAST_REQUESTS_SECONDS = 3.0
+"""How long the requests that have come may still take when the service ends."""
+LAST_BEGUN_SECONDS = 2.0
+"""How long they are still carried out; those left after that are refused, which takes no time."""
 
 _answers = Counter("tminus_requests_total", "Requests answered on the bus.", ["subject", "code"])
 
@@ -40,6 +45,8 @@ class Responder:
         self._endpoints = endpoints
         self._instance = instance
         self._is_serving = False
+        self._ends_at = math.inf
+        """By the loop's clock; nothing is begun any more from then on."""
 
     def check(self) -> str | None:
         """For `/readyz`."""
@@ -50,38 +57,47 @@ class Responder:
         await ready()
         while True:
             client = await self._bus.connected()
-            with suppress(BusError), bus_errors(self._name):
-                await self._serve(client)
+            async with asyncio.TaskGroup() as group:
+                with suppress(BusError), bus_errors(self._name):
+                    await self._serve(client, Intake(client, group))
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _serve(self, client: Client) -> None:
+    async def _serve(self, client: Client, intake: Intake) -> None:
         """Serve until `client` is closed for good."""
-        # One request at a time per endpoint: holding all the locks means that none is in flight.
-        locks = {subject: asyncio.Lock() for subject in self._endpoints}
+        endpoints = {
+            subject: _Endpoint(subject, handler, self._check_end)
+            for subject, handler in self._endpoints.items()
+        }
         service = await add_service(
-            client,
+            intake,  # type: ignore[arg-type]  # as much of a client as it needs
             name=self._name,
             version=version(f"tminus-{self._name}"),
             description=self._description,
             metadata={"instance": self._instance},
+            stats_handler=lambda stats: endpoints[stats.subject].tell_errors(stats),
         )
         try:
-            for subject, handler in self._endpoints.items():
+            for subject, endpoint in endpoints.items():
                 await service.add_endpoint(
                     name=subject.rpartition(".")[2],
                     subject=subject,
-                    handler=_answering(subject, handler, locks[subject]),
+                    handler=endpoint.answer,
                 )
             await client.flush()
             self._is_serving = True
             await self._bus.closed(client)
         finally:
             self._is_serving = False
+            self._ends_at = asyncio.get_running_loop().time() + LAST_BEGUN_SECONDS
             with suppress(BusError), bus_errors("stopping"):
                 async with asyncio.timeout(LAST_REQUESTS_SECONDS):
-                    for lock in locks.values():
-                        await lock.acquire()
+                    await intake.drain()
                     await service.stop()
+            self._ends_at = math.inf
+
+    def _check_end(self) -> None:
+        if asyncio.get_running_loop().time() > self._ends_at:
+            raise ServiceError(503, "the service ends and has not begun with this: ask again")
 
 
 def _check_deadline(request: Request) -> None:
@@ -101,24 +117,37 @@ def _check_deadline(request: Request) -> None:
         )
 
 
-def _answering(
-    subject: str, handler: Handler, lock: asyncio.Lock
-) -> Callable[[Request], Awaitable[None]]:
-    async def answer(request: Request) -> None:
-        async with lock:
-            code = 200
-            with suppress(BusError, ValueError), bus_errors(subject):  # nobody to reply to any more
-                try:
-                    _check_deadline(request)
-                    await request.respond(await handler(request.data))
-                except ServiceError as refused:
-                    code = refused.code
-                    await request.respond_error(str(code), refused.description, refused.body)
-                except Exception:
-                    # The caller is told nothing of our insides; the log is.
-                    code = 500
-                    log.exception("a request failed", subject=subject)
-                    await request.respond_error("500", "internal error")
-            _answers.labels(subject, code).inc()
+class _Endpoint:
+    """A handler behind its subject, and the errors that it has answered with."""
 
-    return answer
+    def __init__(self, subject: str, handler: Handler, check_end: Callable[[], None]) -> None:
+        self._subject = subject
+        self._handler = handler
+        self._check_end = check_end
+        self._errors = 0
+        self._last_error = ""
+
+    async def answer(self, request: Request) -> None:
+        reply, refused = b"", None
+        try:
+            _check_deadline(request)
+            self._check_end()
+            reply = await self._handler(request.data)
+        except ServiceError as error:
+            refused = error
+        except Exception:
+            # The caller is told nothing of our insides; the log is.
+            log.exception("a request failed", subject=self._subject)
+            refused = ServiceError(500, "internal error")
+        _answers.labels(self._subject, refused.code if refused is not None else 200).inc()
+        with suppress(BusError, ValueError), bus_errors(self._subject):  # perhaps nobody waits
+            if refused is None:
+                await request.respond(reply)
+            else:
+                self._errors += 1
+                self._last_error = f"{refused.code}:{refused.description}"
+                await request.respond_error(str(refused.code), refused.description, refused.body)
+
+    def tell_errors(self, stats: EndpointStats) -> None:
+        """Put them into the statistics: `nats.micro` knows only of those that a handler raises."""
+        stats.num_errors, stats.last_error = self._errors, self._last_error

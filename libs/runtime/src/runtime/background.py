@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Never
 
-CANCEL_AGAIN_SECONDS = 3.0
+CANCEL_AGAIN_SECONDS = 4.0
 """Longer than any loop takes to end well."""
 
 
 @asynccontextmanager
 async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
-    """Run `loops` until the context is left.
+    """Run `loops` until the context is left; the last one ends first, and wholly, then the next.
+
+    So a loop may rely on those before it until it has ended.
 
     A loop that raises cancels the task that entered the context: in a service that is the one that
     `web.run_app` waits for, so cleanup runs, the traceback shows and the process exits with 1.
@@ -25,14 +27,13 @@ async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
 
 
 async def _end(tasks: list[asyncio.Task[Never]]) -> None:
-    # When one has failed, the group has cancelled the others already; a second time would break off
-    # what they still have to do.
-    for task in tasks:
+    for task in reversed(tasks):
+        # When one has failed, the group has cancelled the others already; a second time would break
+        # off what they still have to do.
         if not task.cancelling():
             task.cancel()
-    # But once is not always enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses,
-    # loses a cancellation that comes in the same turn as its result.
-    while running := [task for task in tasks if not task.done()]:
-        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
-        for task in running:
+        # But once is not always enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses,
+        # loses a cancellation that comes in the same turn as its result.
+        while not task.done():
+            await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
             task.cancel()

@@ -1,5 +1,7 @@
 """How a viewer comes in: the two handshakes, and what refuses them."""
 
+from random import randint
+
 from aiohttp import web
 
 from bus.follower import Follower
@@ -14,6 +16,10 @@ from .viewer import EventStreamViewer, WebSocketViewer
 REACH_SECONDS = 2.0
 """How long a viewer that has seen more of the stream than we have waits for us to get there."""
 
+RETRY_MS = (1000, 4000)
+"""Between how many milliseconds an event stream's viewer waits before it comes back; each is told
+its own number, since a browser knows no other word for "not all at once"."""
+
 
 class Door:
     """The endpoints `/ws/connect` and `/sse/connect`."""
@@ -26,6 +32,8 @@ class Door:
 
     async def web_socket(self, request: web.Request) -> web.StreamResponse:
         """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
+        _refuse_old_http(request)
+        _refuse_other_versions(request)
         name, epoch, after = await self._admit(request)
         response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
         early = early_bytes(request)
@@ -34,8 +42,7 @@ class Door:
 
     async def event_stream(self, request: web.Request) -> web.StreamResponse:
         """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
-        if request.version < (1, 1):
-            raise web.HTTPVersionNotSupported(text="an event stream needs HTTP/1.1\n")
+        _refuse_old_http(request)
         name, epoch, after = await self._admit(request)
         response = web.StreamResponse(
             headers={
@@ -48,7 +55,9 @@ class Door:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Vary"] = "Origin"
         response.enable_chunked_encoding()
+        response.force_close()
         await response.prepare(request)
+        await response.write(b"retry: %d\n" % randint(*RETRY_MS))
         return self._seat(request, EventStreamViewer, name, epoch, after)
 
     async def _admit(self, request: web.Request) -> tuple[str, str, int | None]:
@@ -95,6 +104,23 @@ class Door:
             if early:
                 viewer.data_received(early)
         return web.Response()  # never written: the connection is not aiohttp's any more
+
+
+def _refuse_old_http(request: web.Request) -> None:
+    """Neither an upgrade nor a body in chunks is known to HTTP/1.0."""
+    if request.version < (1, 1):
+        raise web.HTTPVersionNotSupported(text="a viewer needs HTTP/1.1\n")
+
+
+def _refuse_other_versions(request: web.Request) -> None:
+    """RFC 6455, 4.4: say which one is taken; aiohttp would take two drafts as well."""
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        accepted = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+        }
+        raise web.HTTPUpgradeRequired(text="a WebSocket needs version 13\n", headers=accepted)
 
 
 def _resume(request: web.Request) -> tuple[str, int | None]:

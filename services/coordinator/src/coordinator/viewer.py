@@ -257,6 +257,7 @@ class WebSocketViewer(Viewer):
                 code = INVALID_DATA
             answer = wire.close_frame(code, "") if code != 1005 else wire.EMPTY_CLOSE_FRAME
             self.transport.write(answer)
+            self.room.end_soon(self)  # who reads nothing more would be waited for
         self.transport.close()
 
     def _is_due(self, opcode: Opcode) -> bool:
