@@ -33,8 +33,8 @@ class Door:
     async def web_socket(self, request: web.Request) -> web.StreamResponse:
         """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
         _refuse_old_http(request)
-        _refuse_other_versions(request)
         name, epoch, after = await self._admit(request)
+        _refuse_other_versions(request)
         response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
         early = early_bytes(request)
         await response.prepare(request)
