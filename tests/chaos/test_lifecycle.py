@@ -24,7 +24,7 @@ BROKEN = Path(__file__).parent / "broken.py"
 LOOPS = [
     ("scheduler", "scheduler.deadlines:Deadlines.run"),
     ("scheduler", "bus.follower:Follower.run"),
-    ("coordinator", "coordinator.crowd:Crowd.sweep"),
+    ("coordinator", "coordinator.connections:Crowd.sweep"),
     ("coordinator", "coordinator.presence:Peers.tell"),
     ("frontend", "runtime.bus:Bus.run"),
 ]

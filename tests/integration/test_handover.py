@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from websockets.frames import Close, Frame, Opcode
 
 from coordinator.app import HUB
-from coordinator.viewer import WebSocketViewer
+from coordinator.websocket import WebSocketViewer
 from harness import WAIT_SECONDS, Serve, until, viewing
 
 

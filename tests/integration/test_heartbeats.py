@@ -10,10 +10,10 @@ from subprocess import run
 import pytest
 from aiohttp.test_utils import TestServer
 
-import coordinator.crowd
+import coordinator.connections
 import coordinator.handover
 from coordinator.app import HUB
-from coordinator.crowd import HEARTBEAT_TURNS
+from coordinator.connections import HEARTBEAT_SECONDS
 from coordinator.handover import UNACKNOWLEDGED_MS
 from harness import WAIT_SECONDS, Serve, missing, viewing
 
@@ -22,14 +22,14 @@ GONE_SECONDS = 45
 
 def test_the_dead_are_gone_in_time() -> None:
     """A WebSocket has a round of heartbeats to answer; an event stream's is acknowledged or not."""
-    assert 2 * HEARTBEAT_TURNS < GONE_SECONDS
-    assert HEARTBEAT_TURNS + UNACKNOWLEDGED_MS / 1000 < GONE_SECONDS
+    assert 2 * HEARTBEAT_SECONDS < GONE_SECONDS
+    assert HEARTBEAT_SECONDS + UNACKNOWLEDGED_MS / 1000 < GONE_SECONDS
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the usual patience."""
-    monkeypatch.setattr(coordinator.crowd, "HEARTBEAT_TURNS", 2)
+    monkeypatch.setattr(coordinator.connections, "HEARTBEAT_SECONDS", 2)
     monkeypatch.setattr(coordinator.handover, "UNACKNOWLEDGED_MS", 2000)
 
 

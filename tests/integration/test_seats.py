@@ -11,10 +11,10 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 import coordinator.app
+from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
 from coordinator.io_uring import CAPACITY, ENTRIES, Ring
 from coordinator.room import Room
-from coordinator.viewer import EventStreamViewer
 from harness import WAIT_SECONDS, Serve, ask, is_last_tick, missing, viewing
 
 LITTLE = 4096

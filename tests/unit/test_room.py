@@ -6,8 +6,8 @@ import json
 from prometheus_client import REGISTRY, generate_latest
 
 from bus.stream import Entry
+from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
-from coordinator.viewer import EventStreamViewer
 from protocol import events, rules
 from protocol.requests import Start
 

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
-import coordinator.crowd
+import coordinator.connections
 import coordinator.viewer
 from coordinator import wire
 from coordinator.hub import Hub
-from coordinator.viewer import WebSocketViewer
+from coordinator.websocket import WebSocketViewer
 
 PING = b'{"type":"ping","id":1}'
 PONG = Frame(Opcode.PONG, b"").serialize(mask=True)
@@ -97,7 +97,7 @@ async def test_who_leaves_after_ten_frames_is_answered() -> None:
 async def test_who_says_that_it_leaves_and_does_not_go_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coordinator.crowd, "CLOSING_SECONDS", 0.0)
+    monkeypatch.setattr(coordinator.connections, "CLOSING_SECONDS", 0.0)
     hub = Hub("coordinator-1")
     viewer, socket = await seated(hub)
     _, other = await seated(hub)

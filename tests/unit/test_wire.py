@@ -3,7 +3,7 @@
 import pytest
 from websockets.frames import Frame, Opcode
 
-from coordinator.wire import text_frame
+from coordinator.prepared import text_frame
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])

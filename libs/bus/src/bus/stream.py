@@ -5,7 +5,7 @@ from datetime import datetime
 
 import nats.js.errors
 from msgspec import Struct
-from nats.js.api import DiscardPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.api import DiscardPolicy, RePublish, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError
 
 from protocol import subjects
@@ -42,6 +42,10 @@ def wanted(settings: Settings) -> StreamConfig:
     refuses everything, ticks too, and anybody's messages can fill it; a stream that is full takes
     a tick as before, and what goes is old. A run whose events go with it is stored again by its
     schedulers. (A stream of their own for messages would end the one order of both.)
+
+    Events are republished, so that a coordinator can follow single rooms. Messages are not: the
+    server adds headers to what it republishes, and nats-server (2.10 to 2.15.1) panics if a
+    stranger has published a message with a header block of one byte.
     """
     return StreamConfig(
         name=subjects.STREAM,
@@ -52,6 +56,7 @@ def wanted(settings: Settings) -> StreamConfig:
         max_age=KEPT_SECONDS,
         max_bytes=settings.stream_max_bytes,
         allow_direct=True,
+        republish=RePublish(src=subjects.ALL_EVENTS, dest=subjects.ALL_LIVE_EVENTS),
         num_replicas=settings.stream_replicas or None,
     )
 
@@ -86,11 +91,15 @@ async def keep_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
 
 def _differences(actual: StreamConfig, config: StreamConfig) -> dict[str, object]:
     """What `config` says, and `actual` otherwise."""
-    return {
+    changes = {
         name: value
         for name, value in vars(config).items()
         if name in _KEPT and value is not None and value != getattr(actual, name)
     }
+    republish = actual.republish
+    if republish is None or republish.dest != subjects.ALL_LIVE_EVENTS:
+        changes["republish"] = config.republish
+    return changes
 
 
 _KEPT = (

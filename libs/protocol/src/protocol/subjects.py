@@ -10,6 +10,8 @@ STREAM: Final = "COUNTDOWN"
 EVERYTHING: Final = "countdown.*.*"
 ALL_EVENTS: Final = "countdown.*.events"
 ALL_MESSAGES: Final = "countdown.*.message"
+ALL_LIVE_EVENTS: Final = "live.{{wildcard(1)}}.events"
+"""Where the stream republishes the events that it has stored."""
 
 START: Final = "scheduler.start"
 CANCEL: Final = "scheduler.cancel"
@@ -39,6 +41,11 @@ def is_room(name: str) -> bool:
 def events(room: str) -> str:
     """The subject of a room's history."""
     return f"countdown.{room}.events"
+
+
+def live_events(room: str) -> str:
+    """Where the stream republishes the events of a room once it has stored them."""
+    return f"live.{room}.events"
 
 
 def messages(room: str) -> str:

@@ -1,4 +1,4 @@
-"""A room as a coordinator holds it: its state, and its latest frames ready to be sent again."""
+"""A room's history as a coordinator keeps it: its state, and its latest frames to be sent again."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ from protocol.events import Event
 from protocol.frames import State
 from protocol.rules import Countdown, apply
 
-from .wire import Wire
+from .prepared import PreparedFrame
 
 MAX_EVENTS = 256
 MAX_MESSAGES = 256
@@ -29,65 +29,65 @@ class History:
         "_message_floor",
         "_messages",
         "_run_seq",
-        "room",
+        "countdown",
         "seq",
     )
 
     def __init__(self, floor: int) -> None:
         """`floor` is the stream sequence up to which entries may be missing here."""
-        self.room = Countdown()
+        self.countdown = Countdown()
         self.seq = 0
         """Sequence of the room's last entry, event or message."""
-        self._events: deque[Wire] = deque()
-        self._messages: deque[Wire] = deque()
+        self._events: deque[PreparedFrame] = deque()
+        self._messages: deque[PreparedFrame] = deque()
         self._event_floor = self._message_floor = floor
         self._run_seq = 0
 
     @property
     def state(self) -> State:
         """What the room shows."""
-        return frames.state_of(self.room)
+        return frames.state_of(self.countdown)
 
-    def add_event(self, seq: int, event: Event | None, epoch: str) -> Wire | None:
+    def add_event(self, seq: int, event: Event | None, epoch: str) -> PreparedFrame | None:
         """Take in an entry of the room's events; gives the frame to send, where it is news."""
-        previous = self.room.last
-        self.room = apply(self.room, seq, event)
+        previous = self.countdown.last
+        self.countdown = apply(self.countdown, seq, event)
         self.seq = seq
         if event is None or event == previous:
             return None  # stored again by a scheduler, since the entry before was removed
         if previous is None or previous.run != event.run:
             self._run_seq = seq
-        wire = Wire(frames.of_event(seq, event), epoch)
-        self._events.append(wire)
+        frame = PreparedFrame(frames.of_event(seq, event), epoch)
+        self._events.append(frame)
         if len(self._events) > MAX_EVENTS:
             self._event_floor = self._events.popleft().seq or 0
-        return wire
+        return frame
 
-    def add_message(self, seq: int, message: frames.MessageFrame, epoch: str) -> Wire:
+    def add_message(self, seq: int, message: frames.MessageFrame, epoch: str) -> PreparedFrame:
         """Take in a message; gives the frame to send."""
         self.seq = seq
-        wire = Wire(message, epoch)
-        self._messages.append(wire)
+        frame = PreparedFrame(message, epoch)
+        self._messages.append(frame)
         if len(self._messages) > MAX_MESSAGES:
             self._message_floor = self._messages.popleft().seq or 0
-        return wire
+        return frame
 
-    def first(self) -> list[Wire]:
+    def first(self) -> list[PreparedFrame]:
         """The end of the current or last run and the latest messages, MAX_FIRST at most in all.
 
         RUN_FIRST of the run come before the messages, and more of it where they leave room.
         """
-        run = [wire for wire in self._events if (wire.seq or 0) >= self._run_seq]
+        run = [frame for frame in self._events if (frame.seq or 0) >= self._run_seq]
         messages = list(self._messages)[-(MAX_FIRST - min(len(run), RUN_FIRST)) :]
         return _merge(run[-(MAX_FIRST - len(messages)) :], messages)
 
-    def since(self, after: int) -> tuple[list[Wire], bool]:
+    def since(self, after: int) -> tuple[list[PreparedFrame], bool]:
         """The frames after the sequence `after`, and whether none of them is missing."""
-        events = [wire for wire in self._events if (wire.seq or 0) > after]
-        messages = [wire for wire in self._messages if (wire.seq or 0) > after]
+        events = [frame for frame in self._events if (frame.seq or 0) > after]
+        messages = [frame for frame in self._messages if (frame.seq or 0) > after]
         is_complete = after >= self._event_floor and after >= self._message_floor
         return _merge(events, messages), is_complete
 
 
-def _merge(events: list[Wire], messages: list[Wire]) -> list[Wire]:
-    return sorted(events + messages, key=lambda wire: wire.seq or 0)
+def _merge(events: list[PreparedFrame], messages: list[PreparedFrame]) -> list[PreparedFrame]:
+    return sorted(events + messages, key=lambda frame: frame.seq or 0)

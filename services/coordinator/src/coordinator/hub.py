@@ -1,12 +1,15 @@
-"""The rooms by name: what the stream says goes in, what their viewers are told comes out."""
+"""The rooms that somebody watches: what the stream says of them goes in, their frames come out."""
 
-from bisect import bisect_right
-from math import inf
-from typing import Final
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Never
 
-from prometheus_client import Counter, Gauge
+from aiohttp import web
+from prometheus_client import Counter
 
 from bus.entries import drop, place, read_event
+from bus.feed import Feed
 from bus.stream import Entry
 from protocol import messages
 from protocol.events import Started
@@ -14,146 +17,129 @@ from protocol.frames import MessageFrame, Viewers
 from runtime.clock import now_ms
 from runtime.logs import logger
 
-from .allowance import Allowance
-from .crowd import Crowd
-from .io_uring import Ring
+from .connections import Connections
+from .prepared import PreparedFrame
 from .room import Room
-from .situation import Situation
-from .wire import Wire
+from .room_metrics import RoomMetrics
 
 log = logger(__name__)
 
-ROOM_SIZES: Final = {"1.0": 1, "10.0": 10, "100.0": 100, "1000.0": 1000, "+Inf": inf}
-"""Up to how many viewers the watched rooms are counted, as Prometheus writes it and as a number."""
+LINGER_SECONDS = 30.0
+"""For how long a room is kept that nobody watches: a page that is loaded again finds it."""
 
-_viewers = Gauge("tminus_viewers", "Viewers connected.")
-_watched = Gauge("tminus_rooms_watched", "Rooms that have viewers.")
-# Anybody may watch a room of any name, so no figure is one room's.
-_watched_to = Gauge("tminus_room_viewers_bucket", "Watched rooms of `le` viewers or fewer.", ["le"])
-_sent = Counter("tminus_frames_total", "Frames taken up for the viewers of a room.", ["type"])
-_skipped = Counter("tminus_messages_skipped_total", "Messages over a room's allowance, not shown.")
+_skipped = Counter(
+    "tminus_messages_skipped_total", "Messages over a room's rate limit, which are not shown."
+)
 
 
 class Hub:
-    """The rooms of this coordinator."""
+    """The rooms of this coordinator, each from its first viewer until some time after its last."""
 
-    def __init__(self, instance: str, ring: Ring | None = None) -> None:
-        self.situation = Situation(instance)
-        self.crowd = Crowd(ring)
+    def __init__(self, instance: str, connections: Connections, feed: Feed) -> None:
+        self._instance = instance
+        self._connections = connections
+        self._feed = feed
+        self._metrics = RoomMetrics()
         self.rooms: dict[str, Room] = {}
-        self._allowances: dict[str, Allowance] = {}
-        self._counts: dict[str, int] = {}
-        """Frames taken up, by kind, that the metric does not count yet."""
-        self._floor = 0
 
     def room(self, name: str) -> Room:
-        """The room called `name`, made when first asked for."""
+        """The room called `name`, followed from now on if it was not yet."""
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = Room(name, self.situation, self.crowd, self._floor)
+            room = self.rooms[name] = Room(name, self._instance, self._connections)
+            self._feed.open(name)
         return room
 
-    def begin(self, epoch: str, floor: int) -> None:
-        """The stream is known, or is another one: forget the old one's rooms."""
-        self._floor = floor
-        self.situation.epoch, self.situation.position = epoch, 0
-        self.situation.is_beginning = True
-        self._allowances.clear()
-        for room in self.rooms.values():
-            room.restart(floor)
-        for viewer in self.crowd.lagging:
-            viewer.flushed_seq = -1
+    async def opened(self, name: str, timeout: float) -> Room | None:
+        """The room, once its past is read; None if that takes longer than `timeout` seconds."""
+        room = self.room(name)
+        room.is_awaited += 1  # so that it is not let go of meanwhile
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await room.opened.wait()
+            return room if room.opened.is_set() else None
+        finally:
+            room.is_awaited -= 1
 
-    def caught_up(self) -> None:
-        """All that the stream held is taken in: tell viewers of another stream what it says."""
-        if self.situation.is_beginning:
-            self.situation.is_beginning = False
-            for room in self.rooms.values():
-                room.greet_again()
+    # What the feed says of the rooms
 
-    def take_in(self, entry: Entry) -> None:
-        """Take in an entry of the stream and send it on."""
-        self.situation.position = max(self.situation.position, entry.seq)
-        found = place(entry)
-        if found is None:
+    def on_reset(self, name: str) -> None:
+        """A room's past is about to be handed over, for the first time or again."""
+        if (room := self.rooms.get(name)) is not None:
+            room.reset(self._feed.epoch, self._feed.floor)
+
+    def on_entry(self, name: str, entry: Entry) -> None:
+        """The next entry of a room."""
+        room, found = self.rooms.get(name), place(entry)
+        if room is None or found is None:
             return
-        name, kind = found
-        is_first_of_two = False
-        if kind == "events":
+        if found[1] == "events":
             event = read_event(entry, name)
-            wire = self.room(name).history.add_event(entry.seq, event, self.situation.epoch)
+            frame = room.history.add_event(entry.seq, event, room.epoch)
             # The first tick of a run that starts at once is on its way already.
             is_first_of_two = isinstance(event, Started) and event.starts_at <= now_ms()
         else:
-            wire = self._message(name, entry)
-        if wire is not None:
-            self._counts[wire.kind] = self._counts.get(wire.kind, 0) + 1
-            self.room(name).publish(wire, is_first_of_two)
+            frame, is_first_of_two = self._message(room, entry), False
+        if frame is not None:
+            self._metrics.count(frame.kind)
+            room.publish(frame, is_first_of_two)
 
-    def at_stake(self) -> list[str]:
-        """The rooms of which somebody would see that their history was removed."""
-        return [
-            name
-            for name, room in self.rooms.items()
-            if room.history.room.seq and (room.seats or room.history.room.is_counting)
-        ]
+    def on_opened(self, name: str) -> None:
+        """All that the stream holds of a room has been handed over."""
+        if (room := self.rooms.get(name)) is not None:
+            room.on_read()
 
-    def last_event(self, name: str) -> int:
-        """The sequence of the room's last event, as it was told; 0 is none."""
-        return self.rooms[name].history.room.seq if name in self.rooms else 0
-
-    def reset(self, name: str, last: Entry | None) -> None:
-        """The room's history was removed up to `last`, its last event now: tell its viewers."""
-        room = self.room(name)
-        room.restart(self.situation.position)
-        if last is not None:
-            room.history.add_event(last.seq, read_event(last, name), self.situation.epoch)
-        room.greet_again()
-
-    def _message(self, name: str, entry: Entry) -> Wire | None:
+    def _message(self, room: Room, entry: Entry) -> PreparedFrame | None:
         try:
             text = messages.decode(entry.data)
         except messages.MessageError as error:
             drop("message", entry, str(error))
             return None
-        allowance = self._allowances.setdefault(name, Allowance())
-        was_spent = allowance.is_spent
-        if not allowance.take(len(entry.data), entry.at):
+        was_spent = room.message_budget.is_spent
+        if not room.message_budget.take(len(entry.data), entry.at):
             _skipped.inc()
             if not was_spent:
-                log.warning("messages over the room's allowance are not shown", room=name)
+                log.warning("messages over the room's rate limit are not shown", room=room.name)
             return None
-        frame = MessageFrame(seq=entry.seq, room=name, text=text, at=entry.at)
-        return self.room(name).history.add_message(entry.seq, frame, self.situation.epoch)
+        frame = MessageFrame(seq=entry.seq, room=room.name, text=text, at=entry.at)
+        return room.history.add_message(entry.seq, frame, room.epoch)
 
-    def tell_viewers(self, room: Room) -> None:
-        """Tell a room how many viewers it has, where that has changed; called once a second.
+    # Once a second
 
-        It goes with the room's next frame, or alone a second later.
+    async def run(self, remote_counts: Callable[[], Mapping[str, int]]) -> Never:
+        """Tell viewers how many they are, keep the metrics, let go of rooms; for ever.
+
+        `remote_counts` gives the viewers on other coordinators, by room.
         """
-        has_waited = room.has_aside
-        count = room.total
-        if count != room.told_viewers:
-            room.told_viewers = count
-            room.mention(Wire(Viewers(room=room.name, count=count)))
-        if has_waited:
-            room.send_aside()
+        while True:
+            await asyncio.sleep(1)
+            self.tell_counts(remote_counts())
+            self._metrics.update([len(room) for room in self.rooms.values() if room.groups])
+            self._drop_idle_rooms()
 
-    def tidy(self) -> None:
-        """Let go of rooms that somebody only looked at: any name can be asked for."""
-        unused = [
-            name for name, room in self.rooms.items() if not room.seats and not room.history.seq
-        ]
-        for name in unused:
+    def tell_counts(self, remote_counts: Mapping[str, int]) -> None:
+        """Tell every room whose number of viewers has changed.
+
+        The number goes with the room's next frame, or alone a second later.
+        """
+        for name, room in self.rooms.items():
+            room.remote_count = remote_counts.get(name, 0)
+            if not room.groups:
+                continue
+            has_waited = room.outbox.has_deferred
+            if room.count != room.told_count:
+                room.told_count = room.count
+                room.outbox.defer(PreparedFrame(Viewers(room=name, count=room.count)))
+            if has_waited:
+                room.outbox.send_deferred(len(room))
+
+    def _drop_idle_rooms(self) -> None:
+        idle_since = self._connections.loop.time() - LINGER_SECONDS
+        idle = [name for name, room in self.rooms.items() if room.is_idle_since(idle_since)]
+        for name in idle:
+            self._feed.close(name)
             del self.rooms[name]
 
-    def set_metrics(self) -> None:
-        """Bring the metrics up to date."""
-        for kind, taken_up in self._counts.items():
-            _sent.labels(kind).inc(taken_up)
-        self._counts.clear()
-        sizes = sorted(len(room) for room in self.rooms.values() if room.seats)
-        _viewers.set(sum(sizes))
-        _watched.set(len(sizes))
-        for label, most in ROOM_SIZES.items():
-            _watched_to.labels(label).set(bisect_right(sizes, most))
+
+HUB = web.AppKey("hub", Hub)

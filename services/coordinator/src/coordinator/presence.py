@@ -92,50 +92,46 @@ class Peers:
         )
 
     async def listen(self) -> Never:
-        """Take in what the others tell."""
+        """Receive the other coordinators' counts, for ever."""
         while True:
             client = await self._bus.connected()
             with suppress(BusError), bus_errors(subjects.PRESENCE):
-                await client.subscribe(subjects.PRESENCE, cb=self._hear)
+                await client.subscribe(subjects.PRESENCE, cb=self._on_presence)
             await self._bus.closed(client)
 
     async def tell(self) -> Never:
-        """Tell the others, and the viewers of every room whose number has changed."""
+        """Tell the others how many viewers this coordinator has."""
         try:
             while True:
                 await asyncio.sleep(1)
-                now = self._hub.crowd.loop.time()
-                for name, peer in list(self._heard.items()):
-                    if now - peer.heard_at > EXPIRE_SECONDS:
-                        del self._heard[name]
-                self._add_up()
+                now = asyncio.get_running_loop().time()
                 rooms = self._counts()
                 if rooms != self._told or now - self._told_at > REPEAT_SECONDS:
-                    await self._say(rooms)
+                    await self._publish(rooms)
                     self._told, self._told_at = rooms, now
         finally:
-            await self._say({})
+            await self._publish({})
 
     def _counts(self) -> dict[str, Count]:
         return {
             name: Count(len(room), room.screens())
             for name, room in self._hub.rooms.items()
-            if room.seats
+            if room.groups
         }
 
-    def _add_up(self) -> None:
-        elsewhere: dict[str, int] = {}
+    def remote_counts(self) -> dict[str, int]:
+        """The viewers that other coordinators have, by room."""
+        expired_at = asyncio.get_running_loop().time() - EXPIRE_SECONDS
+        self._heard = {
+            name: peer for name, peer in self._heard.items() if peer.heard_at > expired_at
+        }
+        counts: dict[str, int] = {}
         for peer in self._heard.values():
             for name, count in peer.rooms.items():
-                elsewhere[name] = elsewhere.get(name, 0) + count.viewers
-        self._hub.situation.elsewhere = elsewhere
-        for room in self._hub.rooms.values():
-            if room.seats:
-                self._hub.tell_viewers(room)
-        self._hub.set_metrics()
-        self._hub.tidy()
+                counts[name] = counts.get(name, 0) + count.viewers
+        return counts
 
-    async def _say(self, rooms: dict[str, Count]) -> None:
+    async def _publish(self, rooms: dict[str, Count]) -> None:
         starts = range(0, len(rooms), ROOMS_A_PART) or [0]
         with suppress(BusError), bus_errors(subjects.PRESENCE):
             for part, start in enumerate(starts):
@@ -143,7 +139,7 @@ class Peers:
                 presence = Presence(self._id, some, part, is_last=start == starts[-1])
                 await self._bus.client.publish(subjects.PRESENCE, msgspec.json.encode(presence))
 
-    async def _hear(self, message: Msg) -> None:
+    async def _on_presence(self, message: Msg) -> None:
         # Anybody can have the stream deliver a message here; that keeps the subject it was sent to.
         if message.subject != subjects.PRESENCE:
             return
@@ -155,4 +151,4 @@ class Peers:
             return
         if presence.id != self._id:
             peer = self._heard.setdefault(presence.id, Peer())
-            peer.take(presence, self._hub.crowd.loop.time())
+            peer.take(presence, asyncio.get_running_loop().time())

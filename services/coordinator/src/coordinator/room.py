@@ -1,250 +1,193 @@
-"""A room's viewers: what is sent to all of them at once, and what to one that comes or lagged."""
+"""A room: who is in it, and what they are sent, all at once or one that comes or lagged."""
 
 import asyncio
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now_ms, whole_now_ms
 
-from .crowd import Crowd
+from .allowance import Allowance
+from .connections import Connections
+from .fanout import FanOut
 from .history import History
-from .seats import Seats
-from .situation import Situation
-from .viewer import Viewer, WebSocketViewer
-from .wire import Wire
-
-REPORT_SECONDS = 10.0
-"""A viewer's report of itself is out of date after this long."""
-SETTLING_SECONDS = 0.5
-"""A viewer that shows the entry before the last one is in step for this long after the last."""
-GATHER_SECONDS = 0.01
-"""A frame that another one follows at once waits this long for it: two writes become one."""
-ASIDE_SECONDS = 1.0
-"""Frames that can wait are never sent more often than this."""
-NO_SCREENS = Screens(reporting=0, in_step=0, worst_error_ms=None)
-ASIDE_VIEWERS_A_SECOND = 1000
-"""Alone they are sent so rarely, in a large room, that this many viewers get one in a second."""
+from .outbox import Outbox
+from .prepared import PreparedFrame
+from .reports import Reports
+from .viewer import Viewer
+from .websocket import WebSocketViewer
 
 
 class Room:
-    """The viewers of one room on this coordinator."""
+    """The viewers of one room on this coordinator, and the part of its history that is kept."""
 
     __slots__ = (
-        "_aside",
-        "_aside_at",
-        "_changed_at",
-        "_crowd",
+        "_connections",
         "_flushed_seq",
-        "_is_flushed_soon",
-        "_pending",
-        "_previous_seq",
-        "_reported_at",
-        "_situation",
+        "_idle_since",
+        "_instance",
+        "_reports",
+        "epoch",
+        "groups",
         "history",
+        "is_awaited",
+        "message_budget",
         "name",
-        "seats",
-        "told_viewers",
+        "opened",
+        "outbox",
+        "remote_count",
+        "told_count",
     )
 
-    def __init__(self, name: str, situation: Situation, crowd: Crowd, floor: int) -> None:
+    def __init__(self, name: str, instance: str, connections: Connections) -> None:
         self.name = name
-        self._situation = situation
-        self._crowd = crowd
-        self.history = History(floor)
-        self.seats: dict[type[Viewer], Seats] = {}
+        self._instance = instance
+        self._connections = connections
+        self.epoch = ""
+        self.history = History(floor=0)
+        self.message_budget = Allowance()
+        self.opened = asyncio.Event()
+        """Set while its past has been read; otherwise its viewers are sent nothing of it."""
+        self.is_awaited = 0
+        """How many viewers wait for that."""
+        self._idle_since = connections.loop.time()
+        self.groups: dict[type[Viewer], FanOut] = {}
         """The viewers by kind, since what they are sent is encoded once for each."""
-        self.told_viewers = 0
-        self._pending: list[Wire] = []
-        self._is_flushed_soon = False
+        self.remote_count = 0
+        """Its viewers on other coordinators."""
+        self.told_count = 0
+        self.outbox = Outbox(connections.loop, self._write)
+        self._reports = Reports(connections.loop.time)
         self._flushed_seq = 0
-        self._previous_seq = 0
-        self._changed_at = 0.0
-        self._reported_at = -REPORT_SECONDS
-        self._aside: Wire | None = None
-        self._aside_at = 0.0
 
     def __len__(self) -> int:
-        return sum(map(len, self.seats.values()))
+        return sum(map(len, self.groups.values()))
 
     @property
-    def total(self) -> int:
+    def count(self) -> int:
         """How many viewers the room has, other coordinators' included."""
-        return len(self) + self._situation.elsewhere.get(self.name, 0)
+        return len(self) + self.remote_count
 
-    def publish(self, wire: Wire, is_first_of_two: bool = False) -> None:
-        """Send a frame to all viewers, with all else that comes in this turn of the loop.
+    def is_idle_since(self, time: float) -> bool:
+        """Whether nobody has been here or waited to come in since `time`, by the loop's clock."""
+        return not self.groups and not self.is_awaited and self._idle_since <= time
 
-        The first of two that belong together waits for the second, if that does not tarry.
-        """
-        if wire.seq is not None:
-            self._previous_seq, self._changed_at = self._flushed_seq, self._crowd.loop.time()
-        if not self.seats or self._situation.is_beginning:
+    # To all of them
+
+    def publish(self, frame: PreparedFrame, is_first_of_two: bool = False) -> None:
+        """Send a frame to all viewers, with all else that comes in this turn of the loop."""
+        if frame.seq is not None:
+            self._reports.on_change(self._flushed_seq)
+        if self.groups and self.opened.is_set():
+            self.outbox.send(frame, is_first_of_two)
+        else:
             self._flushed_seq = self.history.seq
-            return
-        self._pending.append(wire)
-        if is_first_of_two:
-            self._crowd.loop.call_later(GATHER_SECONDS, self.flush)
-        elif not self._is_flushed_soon:
-            self._is_flushed_soon = True
-            self._crowd.loop.call_soon(self.flush)
 
-    def mention(self, wire: Wire) -> None:
-        """Send a frame that can wait, and replaces one that waits, along with the next that can't.
-
-        Beside another frame it costs nothing. Alone it would keep the loop busy for as long as a
-        tick does, a tenth of a second for ten thousand viewers, and a tick would come late for it.
-        """
-        self._aside = wire
-
-    @property
-    def has_aside(self) -> bool:
-        """Whether a frame still waits for another to go with."""
-        return self._aside is not None
-
-    def send_aside(self) -> None:
-        """Send the frame that waits alone, since no other has come, unless it is too soon."""
-        time = self._crowd.loop.time()
-        seconds = max(ASIDE_SECONDS, len(self) / ASIDE_VIEWERS_A_SECOND)
-        if self._aside is not None and time - self._aside_at >= seconds:
-            wire, self._aside, self._aside_at = self._aside, None, time
-            self.publish(wire)
-
-    def flush(self) -> None:
-        """Write what is pending, to each viewer once."""
+    def _write(self, batch: list[PreparedFrame]) -> None:
         self._flushed_seq = self.history.seq
-        self._is_flushed_soon = False
-        if not self._pending:
-            return
-        batch, self._pending = self._pending, []
-        if self._aside is not None and self._crowd.loop.time() - self._aside_at >= ASIDE_SECONDS:
-            batch.append(self._aside)
-            self._aside, self._aside_at = None, self._crowd.loop.time()
-        for kind, seats in self.seats.items():
-            seats.write(kind.encode(batch))
+        if batch:
+            for kind, group in self.groups.items():
+                group.write(kind.encode(batch))
+
+    # To one that comes, goes, or lags
 
     def join(
         self, viewer: Viewer, transport: asyncio.Transport, epoch: str, after: int | None
     ) -> None:
         """Tell a new viewer all it needs, then count it in: in one turn, so nothing is missed."""
-        self.flush()
+        self.outbox.flush()
         viewer.transport = transport
-        seats = self.seats.get(type(viewer))
-        if seats is None:
-            seats = self.seats[type(viewer)] = Seats(self._crowd.ring)
-        seats.add(viewer)
+        group = self.groups.get(type(viewer))
+        if group is None:
+            group = self.groups[type(viewer)] = FanOut(self._connections.ring)
+        group.add(viewer)
         if viewer.lagging_since:
-            seats.silence(viewer)
-        if (
-            after is not None
-            and epoch == self._situation.epoch
-            and after <= self._situation.position
-        ):
-            self._tell(viewer, *self.history.since(after))
+            group.pause(viewer)
+        if after is not None and epoch == self.epoch:
+            self._greet(viewer, *self.history.since(after))
         else:
-            self._tell(viewer, self.history.first(), is_complete=after is None and not epoch)
+            self._greet(viewer, self.history.first(), is_complete=after is None and not epoch)
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer's connection has ended."""
-        if seats := self._seats(viewer):
-            seats.remove(viewer)
-            if not seats:
-                del self.seats[type(viewer)]
-        self._crowd.forget(viewer)
+        group = self.groups.get(type(viewer))
+        if group is not None and viewer.group is group:
+            group.remove(viewer)
+            if not group:
+                del self.groups[type(viewer)]
+        self._idle_since = self._connections.loop.time()
+        self._connections.remove(viewer)
 
-    def heed(self, viewer: Viewer) -> None:
-        """The viewer was written to alone."""
-        if self._crowd.ring is not None and (seats := self._seats(viewer)):
-            seats.heed(viewer)
-
-    def part_with(self, viewer: Viewer) -> None:
-        """The viewer's connection is being closed: nothing is sent after the word that says so."""
-        if seats := self._seats(viewer):
-            seats.silence(viewer)
-
-    def end_soon(self, viewer: Viewer) -> None:
-        """The viewer's connection was closed by us: see to it that it ends."""
-        self._crowd.end_soon(viewer)
-
-    def fall_behind(self, viewer: Viewer) -> None:
+    def on_backpressure(self, viewer: Viewer) -> None:
         """The viewer's buffers are full: it is sent nothing until they have drained."""
         if not viewer.lagging_since:
-            viewer.lagging_since = self._crowd.loop.time()
-            viewer.flushed_seq = self._flushed_seq
-            if seats := self._seats(viewer):
-                seats.silence(viewer)
-            self._crowd.lagging.add(viewer)
+            viewer.lagging_since = self._connections.loop.time()
+            viewer.flushed_seq = self._flushed_seq if self.opened.is_set() else -1
+            if viewer.group is not None:
+                viewer.group.pause(viewer)
+            self._connections.lagging.add(viewer)
 
-    def catch_up(self, viewer: Viewer) -> None:
+    def on_drained(self, viewer: Viewer) -> None:
         """The viewer's buffers have drained: one hello, and what it has missed."""
-        self.flush()
+        self.outbox.flush()
         viewer.lagging_since = 0.0
-        self._crowd.lagging.discard(viewer)
-        if not viewer.is_closing and (seats := self._seats(viewer)):
-            seats.resume(viewer)
-            if viewer.flushed_seq >= 0:
-                self._tell(viewer, *self.history.since(viewer.flushed_seq))
-            else:
-                self._tell(viewer, self.history.first(), is_complete=False)
+        self._connections.lagging.discard(viewer)
+        group = self.groups.get(type(viewer))
+        if viewer.is_closing or group is None or viewer.group is not group:
+            return
+        group.resume(viewer)
+        if viewer.flushed_seq >= 0:
+            self._greet(viewer, *self.history.since(viewer.flushed_seq))
+        else:
+            self._greet(viewer, self.history.first(), is_complete=False)
 
-    def restart(self, floor: int) -> None:
-        """The stream is another one: forget the old one's history; `greet_again` follows."""
-        self._pending.clear()
-        self.history = History(floor)
-        self._flushed_seq = self._previous_seq = 0
-
-    def greet_again(self) -> None:
-        """Tell every viewer the state to go on from, since the stream is another one."""
-        self.flush()
-        for viewers in self.seats.values():
-            for viewer in viewers:
-                if not viewer.lagging_since and not viewer.is_closing:
-                    self._tell(viewer, self.history.first(), is_complete=False)
-
-    def on_ping(self, viewer: WebSocketViewer, ping: Ping) -> None:
+    def on_ping(self, viewer: Viewer, ping: Ping) -> None:
         """Answer a ping at once; note what the viewer says of itself."""
         if viewer.transport is not None and not viewer.lagging_since:
-            pong = Wire(Pong(id=ping.id, server_time=now_ms()))
+            pong = PreparedFrame(Pong(id=ping.id, server_time=now_ms()))
             viewer.write(pong.websocket)
-        if ping.seq is not None:
-            time = self._crowd.loop.time()
-            is_settling = time - self._changed_at < SETTLING_SECONDS
-            viewer.is_in_step = ping.seq >= (
-                self._previous_seq if is_settling else self.history.seq
-            )
-            viewer.reported_at = self._reported_at = time
-            viewer.error_ms = ping.error_ms or 0.0
+        self._reports.note(viewer, ping, self.history.seq)
 
     def screens(self) -> Screens:
-        """What the viewers have reported of themselves lately."""
-        since = self._crowd.loop.time() - REPORT_SECONDS
-        if self._reported_at <= since:
-            return NO_SCREENS
-        reporting = in_step = 0
-        worst = None
-        for viewer in self.seats.get(WebSocketViewer, ()):
-            assert isinstance(viewer, WebSocketViewer)
-            if viewer.reported_at > since:
-                reporting += 1
-                in_step += viewer.is_in_step
-                worst = max(worst or 0.0, viewer.error_ms)
-        return Screens(reporting=reporting, in_step=in_step, worst_error_ms=worst)
+        """What the viewers here have reported of themselves lately."""
+        return self._reports.screens(self.groups.get(WebSocketViewer, ()))
 
-    def _seats(self, viewer: Viewer) -> Seats | None:
-        """Where the viewer sits: nowhere before it has joined, though it may lag by then."""
-        return self.seats[type(viewer)] if viewer.place >= 0 else None
+    # When its past is read, first or again
 
-    def _tell(self, viewer: Viewer, replayed: list[Wire], is_complete: bool) -> None:
+    def reset(self, epoch: str, floor: int) -> None:
+        """Forget the history: it is read again, and then `on_read` is called.
+
+        Entries up to the sequence `floor` may be missing from what is read.
+        """
+        self.opened.clear()
+        self.epoch = epoch
+        self.outbox.clear()
+        self.history = History(floor)
+        self._flushed_seq = 0
+        self._reports.on_change(0)
+        for group in self.groups.values():
+            for viewer in group:
+                viewer.flushed_seq = -1
+
+    def on_read(self) -> None:
+        """The past is read: tell every viewer that is there already the state to go on from."""
+        self.opened.set()
+        self.outbox.flush()
+        for group in self.groups.values():
+            for viewer in group:
+                if not viewer.lagging_since and not viewer.is_closing:
+                    self._greet(viewer, self.history.first(), is_complete=False)
+
+    def _greet(self, viewer: Viewer, replayed: list[PreparedFrame], is_complete: bool) -> None:
         hello = Hello(
             room=self.name,
-            epoch=self._situation.epoch,
+            epoch=self.epoch,
             seq=self.history.seq,
             server_time=whole_now_ms(),
-            instance=self._situation.instance,
-            viewers=self.total,
+            instance=self._instance,
+            viewers=self.count,
             replayed=len(replayed),
             complete=is_complete,
             state=self.history.state,
         )
-        greeting = Wire(hello, self._situation.epoch)
-        if replayed:
-            greeting.seq = None  # an event stream resumes behind what it has got, not behind this
+        # An event stream resumes behind what it has got, so not behind a hello with more to come.
+        greeting = PreparedFrame(hello, self.epoch, has_place=not replayed)
         viewer.write(viewer.encode([greeting, *replayed]))

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from aiohttp import web
 from msgspec import Meta
 
 from runtime.settings import Port, PublicSettings
@@ -13,3 +14,6 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     port: Port = 8787
     max_viewers: Annotated[int, Meta(ge=0)] = 0
     """Viewers at once; over it a handshake gets 503. 0 is as many as file descriptors allow."""
+
+
+SETTINGS = web.AppKey("settings", Settings)

@@ -18,9 +18,7 @@ from .commands import Commands
 from .deadlines import Deadlines
 from .event_store import EventStore
 from .keeper import Keeper
-from .settings import Settings
-
-SETTINGS = web.AppKey("settings", Settings)
+from .settings import SETTINGS, Settings
 
 
 def create_app(settings: Settings) -> web.Application:

@@ -1,5 +1,7 @@
 """What the scheduler can be told."""
 
+from aiohttp import web
+
 from runtime.settings import Port
 from runtime.settings import Settings as ServiceSettings
 
@@ -8,3 +10,6 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     """The scheduler's settings; its port serves health and metrics only."""
 
     port: Port = 8081
+
+
+SETTINGS = web.AppKey("settings", Settings)

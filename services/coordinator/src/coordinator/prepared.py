@@ -1,4 +1,4 @@
-"""A frame's bytes, as they go to every viewer: built once, whoever many there are."""
+"""A frame's bytes, as they go to every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
 
@@ -11,14 +11,14 @@ from protocol import frames
 _FINAL_TEXT = 0x81
 
 
-class Wire:
-    """One frame, encoded for both kinds of viewers; `seq` is None where it has no place."""
+class PreparedFrame:
+    """One frame, encoded for both kinds of viewers; `seq` is None if it has no place."""
 
     __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
 
-    def __init__(self, frame: Struct, epoch: str = "") -> None:
+    def __init__(self, frame: Struct, epoch: str = "", *, has_place: bool = True) -> None:
         self.kind = frames.kind(frame)
-        self.seq: int | None = getattr(frame, "seq", None)
+        self.seq: int | None = getattr(frame, "seq", None) if has_place else None
         self.json = frames.encode(frame)
         self._epoch = epoch
         self._websocket: bytes | None = None

@@ -1,4 +1,4 @@
-"""A room's viewers of one kind, and how all of them are written to at once.
+"""Fan-out: a room's viewers of one kind, and how all of them are written to at once.
 
 With a ring, the same bytes go to all in one system call, straight into their sockets. That is
 right only while a viewer's transport holds nothing back: what stands in its buffer goes first. So
@@ -12,7 +12,7 @@ from .io_uring import CAPACITY, Ring, Slots
 from .viewer import Viewer
 
 
-class Seats:
+class FanOut:
     """The viewers, nearly in the order in which they came.
 
     A crowd that joins does not make those wait who were there before; only the place of one who has
@@ -25,8 +25,8 @@ class Seats:
         self._viewers: list[Viewer] = []
         self._writes: list[Callable[[bytes], None]] = []
         """Each transport's `write`, ready to be called: asking every viewer whether it keeps up,
-        and for its transport, would cost a tenth of what the sending costs. Who is sent nothing for
-        a while has `_send_nothing` here."""
+        and for its transport, would cost a tenth of what the sending costs. A paused viewer's entry
+        is `_send_nothing`."""
         self._slots = None if ring is None else Slots(ring)
         """Each viewer's send, where there is a ring."""
         self._behind: set[Viewer] = set()
@@ -39,14 +39,14 @@ class Seats:
         return iter(self._viewers)
 
     def add(self, viewer: Viewer) -> None:
-        """Seat a viewer whose transport is there."""
+        """Send a viewer, whose transport is there, what goes to all from now on."""
         assert viewer.transport is not None
-        viewer.place = len(self._viewers)
+        viewer.group, viewer.place = self, len(self._viewers)
         self._viewers.append(viewer)
         self._writes.append(viewer.transport.write)
         if self._slots is not None:
             self._slots.add(viewer.transport.get_extra_info("socket").fileno())
-            self.heed(viewer)
+            self.check_buffer(viewer)
 
     def remove(self, viewer: Viewer) -> None:
         """The viewer's connection has ended; its descriptor is closed only after this."""
@@ -58,9 +58,9 @@ class Seats:
         if self._slots is not None:
             self._slots.remove(place)
         self._behind.discard(viewer)
-        viewer.place = -1
+        viewer.group, viewer.place = None, -1
 
-    def silence(self, viewer: Viewer) -> None:
+    def pause(self, viewer: Viewer) -> None:
         """Send the viewer nothing that goes to all."""
         self._writes[viewer.place] = _send_nothing
         self._skip(viewer)
@@ -72,10 +72,10 @@ class Seats:
         self._writes[viewer.place] = viewer.transport.write
         if self._slots is not None:
             self._slots.resume(viewer.place)
-            self.heed(viewer)
+            self.check_buffer(viewer)
 
-    def heed(self, viewer: Viewer) -> None:
-        """The viewer was written to: go through its transport while that holds something back."""
+    def check_buffer(self, viewer: Viewer) -> None:
+        """The viewer was written to: use its transport for as long as that holds something back."""
         assert viewer.transport is not None
         if self._writes[viewer.place] is not _send_nothing and (
             viewer.transport.get_write_buffer_size()
@@ -92,14 +92,14 @@ class Seats:
             self._catch_up(self._slots)
         for place, sent in self._slots.send(data):
             self._writes[place](data[sent:])
-            self.heed(self._viewers[place])
+            self.check_buffer(self._viewers[place])
 
     def _write_through_transports(self, data: bytes) -> None:
         for write in self._writes:
             write(data)
         if self._slots is not None:
             for viewer in self._viewers:
-                self.heed(viewer)
+                self.check_buffer(viewer)
 
     def _catch_up(self, slots: Slots) -> None:
         """Let those go by the ring again whose transport holds nothing back any more."""
@@ -114,5 +114,5 @@ class Seats:
             self._slots.skip(viewer.place)
 
 
-def _send_nothing(data: bytes) -> None:
-    del data
+def _send_nothing(_data: bytes) -> None:
+    """A paused viewer's `write`."""

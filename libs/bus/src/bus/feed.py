@@ -1,0 +1,466 @@
+"""Following single rooms on demand: whoever follows ten rooms is sent what happens in ten.
+
+Nothing is set up on the server for it but subscriptions, so NATS's own interest routing does the
+work. Two signals say that a room has something new:
+
+* The stream republishes events as it stores them, each with the sequence of the event before it.
+  One that follows the last event that was handed over is handed over at once.
+* A message is seen on its way into the stream. It has no place yet, and its headers are whatever a
+  stranger chose, so it is only a hint to read.
+
+In all other cases the room is read on, behind the last entry that was handed over: a gap, a hint, a
+connection that was lost. A signal may be lost, too; so once a second the last entries of all rooms
+are compared with what was handed over.
+
+The stream is known by its creation time. If that has changed, or the stream ends before what was
+seen of it, every room is read again from the start.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Never, ParamSpec, Protocol
+
+import nats.js.errors
+from aiohttp import web
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.api import StreamInfo
+from prometheus_client import Counter, Gauge
+
+from protocol import subjects
+from runtime.logs import logger
+
+from .connection import Bus
+from .direct import MAX_SUBJECTS, entry_of, multi_last, next_by_subject
+from .errors import BusError, bus_errors
+from .stream import Entry, epoch_of
+
+P = ParamSpec("P")
+
+log = logger(__name__)
+
+READERS = 8
+"""So many rooms are read at the same time: the server stores nothing while it looks for entries."""
+BATCH_ENTRIES = 64
+LOOK_SECONDS = 1.0
+LOOKS_BACK = 5
+"""What was stored before so many looks has been seen by one of them, however far a replica lags."""
+RETRY_SECONDS = 0.25
+PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""When to read again for what was signalled and is not there yet: a message is seen before it is
+stored, and a replica that answers may lag behind its leader."""
+HINTS = 64
+"""After so many messages the server sends no more of a room, and their flood is read from the
+stream, as far as it is stored."""
+FLOOD_SECONDS = 0.05
+"""How long to leave it at that."""
+
+_rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
+_reads = Counter("tminus_feed_reads_total", "How often a room was read on.")
+_lost = Counter("tminus_feed_lost_signals_total", "Entries that only the slow comparison found.")
+_resets = Counter("tminus_feed_resets_total", "Rooms that were read again from the start.")
+
+
+class Listener(Protocol):
+    """Whoever is told what happens in the rooms that are open."""
+
+    def on_reset(self, name: str) -> None:
+        """What was handed over of the room is void; all that the stream holds follows."""
+
+    def on_entry(self, name: str, entry: Entry) -> None:
+        """The room's next entry: each once, in rising order."""
+
+    def on_opened(self, name: str) -> None:
+        """All that the stream held of the room has been handed over."""
+
+
+class _Room:
+    """A room that is followed: how far it was handed over, and what is known to be missing."""
+
+    __slots__ = (
+        "client",
+        "hints",
+        "is_hinted",
+        "is_new",
+        "is_open",
+        "is_reading",
+        "is_stale",
+        "last",
+        "moved",
+        "name",
+        "signalled",
+        "subscriptions",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.client: Client | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.moved = asyncio.Event()
+        self.is_open = False
+        """Whether its past has been handed over."""
+        self.is_new = True
+        """Whether it has to be read from the start."""
+        self.is_stale = True
+        """Whether it has to be read on."""
+        self.is_hinted = False
+        """Whether a message was seen that has not been read yet."""
+        self.hints = 0
+        self.signalled = 0
+        """The highest sequence of an event that was seen and may not have been handed over."""
+        self.is_reading = False
+        self.last = {subjects.events(name): 0, subjects.messages(name): 0}
+        """By subject, the sequence of the last entry that was handed over."""
+
+    @property
+    def position(self) -> int:
+        return max(self.last.values())
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something was signalled that has not been handed over."""
+        return self.is_hinted or self.signalled > self.last[subjects.events(self.name)]
+
+
+class Feed:
+    """Follows the rooms that are open, and hands their entries to a listener."""
+
+    def __init__(self, bus: Bus, open_stream: Callable[[], Awaitable[StreamInfo]]) -> None:
+        self._bus = bus
+        self._open_stream = open_stream
+        self._listener: Listener
+        self._rooms: dict[str, _Room] = {}
+        self._queue: asyncio.Queue[_Room] = asyncio.Queue()
+        self._is_lost = asyncio.Event()
+        self._is_ready = asyncio.Event()
+        self._failure: Exception | None = None
+        self._reason = ""
+        self._highest = 0
+        self._ends = deque([0], maxlen=LOOKS_BACK)
+        self.epoch = ""
+        self.floor = 0
+        """Entries up to this sequence may have gone from the stream by age or by size."""
+        self.end = 0
+        """The stream's last sequence, at most a second ago."""
+        _rooms.set_function(lambda: len(self._rooms))
+        bus.on_disconnect.append(self._is_lost.set)
+
+    def check(self) -> str | None:
+        """For `/readyz`."""
+        if self._is_ready.is_set():
+            return None
+        return ": ".join(filter(None, ["not following the stream", self._reason]))
+
+    async def ready(self) -> None:
+        """Wait until the stream is known."""
+        await self._is_ready.wait()
+
+    def open(self, name: str) -> None:
+        """Follow the room: its past is handed over, then what happens."""
+        if name not in self._rooms:
+            self._rooms[name] = _Room(name)
+            self._attend_to(self._rooms[name])
+
+    def close(self, name: str) -> None:
+        """Follow the room no longer; nothing of it is handed over after this."""
+        if (room := self._rooms.pop(name, None)) is not None:
+            room.moved.set()
+            self._attend_to(room)  # to unsubscribe
+
+    def reopen(self, name: str) -> None:
+        """Read the room again from the start: what was handed over of it is not true any more."""
+        if (room := self._rooms.get(name)) is not None:
+            _resets.inc()
+            room.is_new = room.is_stale = True
+            self._attend_to(room)
+
+    async def reached(self, name: str, seq: int, timeout: float) -> bool:
+        """Wait up to `timeout` seconds until the room's entry `seq` has been handed over.
+
+        It is also if the stream goes beyond `seq` and holds no more of the room than was.
+        """
+        room = self._rooms.get(name)
+        if room is None:
+            return False
+        room.is_stale = True
+        self._attend_to(room)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not self._has_reached(room, seq):
+                    await room.moved.wait()
+                    room.moved.clear()
+        return self._has_reached(room, seq)
+
+    def _has_reached(self, room: _Room, seq: int) -> bool:
+        is_current = room.is_open and not room.is_stale and not room.is_waiting
+        return room.position >= seq or (is_current and self.end >= seq)
+
+    def _is_followed(self, room: _Room) -> bool:
+        return self._rooms.get(room.name) is room
+
+    async def newest(self, name: str) -> list[Entry]:
+        """The last event and the last message of any room, open or not; raises BusError."""
+        wanted = [subjects.events(name), subjects.messages(name)]
+        return (await multi_last(self._bus.client, wanted)).entries
+
+    async def run(self, listener: Listener) -> Never:
+        """Follow for ever; raises what the listener raised, since an entry was lost with it."""
+        self._listener = listener
+        while True:
+            client = await self._bus.connected()
+            self._is_lost.clear()
+            try:
+                with bus_errors("following"):
+                    self._note(await self._open_stream())
+                for room in self._rooms.values():
+                    room.is_stale = True
+                    self._attend_to(room)
+                await self._follow(client)
+            except BusError as error:
+                self._say(str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                self._is_ready.clear()
+            if self._failure is not None:
+                raise self._failure
+
+    async def _follow(self, client: Client) -> None:
+        """Follow until the connection is lost."""
+        async with asyncio.TaskGroup() as group:
+            loops = [group.create_task(self._read_rooms(client)) for _ in range(READERS)]
+            loops.append(group.create_task(self._look()))
+            if client.is_connected:
+                self._is_ready.set()
+                self._reason = ""
+                await self._is_lost.wait()
+            for loop in loops:
+                loop.cancel()
+
+    # Signals
+
+    async def _on_event(self, room: _Room, message: Msg) -> None:
+        """The stream has stored an event of the room."""
+        if not self._is_followed(room):
+            return
+        subject = subjects.events(room.name)
+        try:
+            previous = int((message.headers or {})["Nats-Last-Sequence"])
+        except (KeyError, ValueError):
+            previous = -1
+        entry = entry_of(message)
+        if entry is None:
+            room.is_stale = True
+        elif entry.seq <= room.last[subject]:
+            return
+        elif (
+            room.is_open
+            and not room.is_reading
+            and not room.is_hinted
+            and previous == room.last[subject]
+            and entry.seq > room.position
+        ):
+            self._hand_over(room, entry)
+            return
+        else:
+            room.signalled = max(room.signalled, entry.seq)
+        self._attend_to(room)
+
+    async def _on_message(self, room: _Room, _message: Msg) -> None:
+        """Somebody has published a message: it will have a place in the stream in a moment."""
+        if self._is_followed(room):
+            room.is_hinted = True
+            room.hints += 1
+            self._attend_to(room)
+
+    # Reading rooms
+
+    def _attend_to(self, room: _Room) -> None:
+        if not room.is_reading:
+            room.is_reading = True
+            self._queue.put_nowait(room)
+
+    async def _read_rooms(self, client: Client) -> None:
+        while True:
+            room = await self._queue.get()
+            try:
+                with bus_errors(f"reading room {room.name}"):
+                    await self._attend(client, room)
+                room.is_reading = False
+            except BusError as error:
+                self._say(str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                if room.is_reading:  # it has not come to an end
+                    self._queue.put_nowait(room)
+                elif room.is_stale and self._is_followed(room):
+                    self._attend_to(room)
+
+    async def _attend(self, client: Client, room: _Room) -> None:
+        """Read the room until all that was signalled has been handed over."""
+        if self._is_followed(room) and room.client is not client:
+            await self._subscribe(client, room)
+        await self._catch_up(client, room)
+        if not self._is_followed(room) and room.client is client:
+            for subscription in room.subscriptions.values():
+                with suppress(BusError), bus_errors("unsubscribing"):
+                    await subscription.unsubscribe()
+
+    async def _catch_up(self, client: Client, room: _Room) -> None:
+        pauses = iter(PAUSES_SECONDS)
+        while self._is_followed(room):
+            if room.hints >= HINTS:
+                await asyncio.sleep(FLOOD_SECONDS)
+                await self._subscribe_to_messages(client, room)
+            room.is_stale = False
+            if await self._read_on(client, room):
+                pauses = iter(PAUSES_SECONDS)
+            room.moved.set()
+            if room.is_stale or room.hints >= HINTS:
+                continue
+            if not room.is_waiting:
+                return
+            pause = next(pauses, None)
+            if pause is None:  # it was not stored, or has gone again
+                room.is_hinted, room.signalled = False, 0
+                return
+            await asyncio.sleep(pause)
+
+    async def _subscribe(self, client: Client, room: _Room) -> None:
+        events = subjects.live_events(room.name)
+        room.subscriptions[events] = await client.subscribe(
+            events, cb=partial(self._on_event, room)
+        )
+        await self._subscribe_to_messages(client, room)
+        room.client = client
+
+    async def _subscribe_to_messages(self, client: Client, room: _Room) -> None:
+        """Have the next messages seen; the subscription before has reached its limit, if any."""
+        messages = subjects.messages(room.name)
+        room.hints = 0
+        subscription = await client.subscribe(messages, cb=partial(self._on_message, room))
+        await subscription.unsubscribe(limit=HINTS)
+        room.subscriptions[messages] = subscription
+
+    async def _read_on(self, client: Client, room: _Room) -> bool:
+        """Hand over what the stream holds behind the room's place; gives whether a hint was met."""
+        _reads.inc()
+        if room.is_new:
+            room.is_new = room.is_open = False
+            room.last = dict.fromkeys(room.last, 0)
+            self._call(self._listener.on_reset, room.name)
+        newest = await multi_last(client, list(room.last), min(room.last.values()) + 1)
+        entries: list[Entry] = []
+        for last in newest.entries:
+            if last.seq > room.last[last.subject]:
+                entries += await self._read_subject(client, last.subject, room.last, last.seq)
+        entries.sort(key=lambda entry: entry.seq)
+        if not self._is_followed(room) or room.is_new:
+            return True
+        if entries and entries[0].seq < room.position and room.is_open:
+            # It came too late to be told in order.
+            self.reopen(room.name)
+            return True
+        for entry in entries:
+            self._hand_over(room, entry)
+        has_message = any(entry.subject == subjects.messages(room.name) for entry in entries)
+        if has_message:
+            room.is_hinted = False
+        if not room.is_open:
+            room.is_open = True
+            self._call(self._listener.on_opened, room.name)
+        return has_message
+
+    async def _read_subject(
+        self, client: Client, subject: str, handed_over: dict[str, int], end: int
+    ) -> list[Entry]:
+        """What the stream holds of a subject behind what was handed over, up to `end`."""
+        entries: list[Entry] = []
+        start = handed_over[subject] + 1
+        while start <= end:
+            batch = await next_by_subject(client, subject, start, BATCH_ENTRIES)
+            entries += [entry for entry in batch.entries if entry.seq <= end]
+            if not batch.up_to:
+                break
+            start = batch.up_to + 1
+        return entries
+
+    def _hand_over(self, room: _Room, entry: Entry) -> None:
+        self._call(self._listener.on_entry, room.name, entry)
+        room.last[entry.subject] = entry.seq
+        self._highest = max(self._highest, entry.seq)
+        room.moved.set()
+
+    def _call(self, callback: Callable[P, None], *details: P.args, **named: P.kwargs) -> None:
+        if self._failure is not None:
+            return
+        try:
+            callback(*details, **named)
+        except Exception as error:
+            # nats-py would log it and go on; here it ends the service.
+            self._failure = error
+            self._is_lost.set()
+
+    # Once a second: what was lost unseen, and whether the stream is the same
+
+    async def _look(self) -> Never:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                with bus_errors("following"):
+                    self._note(await self._stream())
+                    await self._look_at_rooms(since=self._ends[0])
+                    self._ends.append(self.end)
+            except BusError as error:
+                self._say(str(error))
+
+    async def _stream(self) -> StreamInfo:
+        try:
+            return await self._bus.jetstream.stream_info(subjects.STREAM)
+        except nats.js.errors.NotFoundError:
+            return await self._open_stream()
+
+    def _note(self, stream: StreamInfo) -> None:
+        """See how far the stream goes; if it is another one, or was cut, read all rooms again."""
+        epoch, self.end = epoch_of(stream), stream.state.last_seq
+        self.floor = max(0, stream.state.first_seq - 1)
+        if epoch == self.epoch and self.end >= self._highest:
+            return
+        if self.epoch:
+            log.warning("the stream was recreated or truncated; resetting", epoch=epoch)
+        self.epoch, self._highest = epoch, 0
+        self._ends = deque([0], maxlen=LOOKS_BACK)
+        for name in list(self._rooms):
+            self.reopen(name)
+
+    async def _look_at_rooms(self, since: int) -> None:
+        """Find the rooms of which the stream holds more than was handed over."""
+        for asked in self._batches():
+            found = await multi_last(self._bus.client, list(asked), max(1, since))
+            for entry in found.entries:
+                room = asked[entry.subject]
+                if entry.seq > room.last[entry.subject] and not room.is_reading:
+                    _lost.inc()
+                    room.is_stale = True
+                    self._attend_to(room)
+
+    def _batches(self) -> Iterator[dict[str, _Room]]:
+        asked: dict[str, _Room] = {}
+        for room in list(self._rooms.values()):
+            asked |= dict.fromkeys(room.last, room)
+            if len(asked) + 2 > MAX_SUBJECTS:
+                yield asked
+                asked = {}
+        if asked:
+            yield asked
+
+    def _say(self, reason: str) -> None:
+        if reason != self._reason:
+            self._reason = reason
+            log.warning("not following the stream", reason=reason)
+
+
+FEED = web.AppKey("feed", Feed)

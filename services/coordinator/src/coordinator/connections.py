@@ -1,0 +1,107 @@
+"""Everyone who is connected, whatever the room: heartbeats, slow consumers, and the end."""
+
+import asyncio
+from contextlib import suppress
+from typing import Never
+
+from aiohttp import web
+from prometheus_client import Counter, Gauge
+
+from protocol.frames import Bye
+
+from .io_uring import Ring
+from .prepared import PreparedFrame
+from .viewer import CLOSING_SECONDS, Viewer
+from .websocket import GOING_AWAY, TRY_AGAIN_LATER
+
+HEARTBEAT_SECONDS = 20
+"""Every viewer is pinged once in so many seconds, one twentieth of them each second."""
+LAG_SECONDS = 10.0
+
+_lagging = Gauge("tminus_viewers_lagging", "Viewers whose buffers are full.")
+_ended = Counter(
+    "tminus_viewers_ended_total", "Connections that the coordinator ended.", ["reason"]
+)
+
+
+class Connections:
+    """All viewers of this coordinator."""
+
+    def __init__(self, ring: Ring | None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.ring = ring
+        """What is sent to many goes through it, if there is one."""
+        self.count = 0
+        self.lagging: set[Viewer] = set()
+        self._slots: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
+        self._now = 0
+        self._empty = asyncio.Event()
+
+    def add(self, viewer: Viewer) -> None:
+        """Count a viewer in, before it joins its room."""
+        self.count += 1
+        viewer.heartbeat_slot = self.count % HEARTBEAT_SECONDS
+        self._slots[viewer.heartbeat_slot].add(viewer)
+        self._empty.clear()
+
+    def remove(self, viewer: Viewer) -> None:
+        """Count a viewer out, once it has left its room."""
+        self.count -= 1
+        self._slots[viewer.heartbeat_slot].discard(viewer)
+        self.lagging.discard(viewer)
+        if not self.count:
+            self._empty.set()
+
+    async def sweep(self) -> Never:
+        """Once a second: ping one twentieth of the viewers, end those that are slow or dead.
+
+        Raises what went wrong with the ring, so that the service ends and its viewers come back.
+        """
+        while True:
+            await asyncio.sleep(1)
+            if self.ring is not None:
+                self.ring.check()
+            self._now = (self._now + 1) % HEARTBEAT_SECONDS
+            for viewer in list(self._slots[self._now]):
+                self._ping(viewer)
+            slow_since = self.loop.time() - LAG_SECONDS
+            for viewer in list(self.lagging):
+                if viewer.lagging_since < slow_since and not viewer.is_closing:
+                    _ended.labels("slow").inc()
+                    viewer.close(TRY_AGAIN_LATER, "too slow: try again later")
+            _lagging.set(len(self.lagging))
+
+    def _ping(self, viewer: Viewer) -> None:
+        if viewer.transport is None or viewer.is_closing or viewer.lagging_since:
+            return
+        if not viewer.is_alive:
+            _ended.labels("dead").inc()
+            viewer.transport.abort()
+            return
+        viewer.send_heartbeat()
+
+    async def close(self) -> None:
+        """Shut down.
+
+        1. Tell every viewer to come back after a random part of a window, so wide that all who
+           come back can be served in time.
+        2. Close every connection, and wait until the viewers have closed theirs.
+        3. Abort what is left.
+        """
+        if not self.count:
+            return
+        window_ms = 500 + self.count // 2
+        bye = PreparedFrame(Bye(reason="shutting down", reconnect_ms=window_ms))
+        viewers = [viewer for slot in self._slots for viewer in slot]
+        for viewer in viewers:
+            if viewer.transport is not None and not viewer.is_closing:
+                viewer.write(viewer.encode([bye]))
+                viewer.close(GOING_AWAY, "shutting down")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), CLOSING_SECONDS)
+        for viewer in viewers:
+            if viewer.transport is not None:
+                viewer.transport.abort()
+
+
+CONNECTIONS = web.AppKey("connections", Connections)

@@ -1,0 +1,27 @@
+"""A viewer over Server-Sent Events."""
+
+from collections.abc import Iterable
+
+from . import prepared
+from .prepared import PreparedFrame
+from .viewer import Viewer
+
+
+class EventStreamViewer(Viewer):
+    """A viewer over Server-Sent Events: it sends nothing after its request."""
+
+    __slots__ = ()
+
+    heartbeat = prepared.COMMENT_CHUNK
+
+    @staticmethod
+    def encode(batch: Iterable[PreparedFrame]) -> bytes:
+        return b"".join([frame.event_stream for frame in batch])
+
+    def close(self, _code: int, _reason: str) -> None:
+        """An event stream has no word for either; `bye` has said why, if there is a reason."""
+        if not self.is_closing and self.transport is not None:
+            self.begin_closing(prepared.LAST_CHUNK).close()
+
+    def data_received(self, _data: bytes) -> None:
+        """A request behind a stream that has no end is never answered."""

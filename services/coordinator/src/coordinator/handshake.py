@@ -1,0 +1,132 @@
+"""How a viewer comes in: the two handshakes, and what refuses them."""
+
+from random import randint
+from typing import Final
+
+from aiohttp import web
+
+from bus.feed import FEED
+from protocol import subjects
+from runtime.origins import is_allowed
+
+from .connections import CONNECTIONS
+from .event_stream import EventStreamViewer
+from .handover import early_bytes, take_over
+from .hub import HUB
+from .room import Room
+from .settings import SETTINGS
+from .websocket import WebSocketViewer
+
+OPEN_SECONDS = 2.0
+"""How long a viewer may wait for the past of a room that nobody has watched here."""
+REACH_SECONDS = 2.0
+"""How long a viewer that has seen more of the room than we have waits for us to get there."""
+RETRY_MS: Final = (1000, 4000)
+"""Between how many milliseconds an event stream's viewer waits before it comes back; each is told
+its own number, since a browser knows no other word for "not all at once"."""
+
+MAX_VIEWERS = web.AppKey("max_viewers", int)
+
+
+async def web_socket(request: web.Request) -> web.StreamResponse:
+    """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
+    _refuse_old_http(request)
+    room, epoch, after = await _admit(request)
+    _refuse_other_versions(request)
+    response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
+    early = early_bytes(request)
+    await response.prepare(request)
+    viewer = WebSocketViewer(room)
+    _hand_over(request, viewer, room, epoch, after)
+    if early and viewer.group is not None:
+        viewer.data_received(early)
+    return web.Response()  # never written: the connection is not aiohttp's any more
+
+
+async def event_stream(request: web.Request) -> web.StreamResponse:
+    """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
+    _refuse_old_http(request)
+    room, epoch, after = await _admit(request)
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    if origin := request.headers.get("Origin"):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Vary"] = "Origin"
+    response.enable_chunked_encoding()
+    response.force_close()
+    await response.prepare(request)
+    await response.write(b"retry: %d\n" % randint(*RETRY_MS))
+    _hand_over(request, EventStreamViewer(room), room, epoch, after)
+    return web.Response()  # never written, as above
+
+
+async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
+    """The room, its past read, and the place to resume from; raises whatever refuses the viewer."""
+    name = request.query.get("room", subjects.DEFAULT_ROOM)
+    if not subjects.is_room(name):
+        raise web.HTTPBadRequest(text=f"room: {name[:80]!r} is not a room's name\n")
+    epoch, after = _resume(request)
+    if not is_allowed(request, request.app[SETTINGS]):
+        raise web.HTTPForbidden(text="this origin may not connect\n")
+    _refuse_if_full(request)
+    room = await request.app[HUB].opened(name, OPEN_SECONDS)
+    if room is None:
+        raise web.HTTPServiceUnavailable(
+            text="not caught up with the stream\n", headers={"Retry-After": "1"}
+        )
+    if after is not None and epoch == room.epoch and after > room.history.seq:
+        await request.app[FEED].reached(name, after, REACH_SECONDS)
+    _refuse_if_full(request)  # others have come in meanwhile
+    return request.app[HUB].room(name), epoch, after
+
+
+def _hand_over(
+    request: web.Request,
+    viewer: WebSocketViewer | EventStreamViewer,
+    room: Room,
+    epoch: str,
+    after: int | None,
+) -> None:
+    """Give the socket to the viewer and have it join, unless the peer has gone already."""
+    transport = take_over(request, viewer)
+    if transport is not None:
+        request.app[CONNECTIONS].add(viewer)
+        room.join(viewer, transport, epoch, after)
+
+
+def _refuse_if_full(request: web.Request) -> None:
+    if request.app[CONNECTIONS].count >= request.app[MAX_VIEWERS]:
+        raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
+
+
+def _refuse_old_http(request: web.Request) -> None:
+    """Neither an upgrade nor a body in chunks is known to HTTP/1.0."""
+    if request.version < (1, 1):
+        raise web.HTTPVersionNotSupported(text="a viewer needs HTTP/1.1\n")
+
+
+def _refuse_other_versions(request: web.Request) -> None:
+    """RFC 6455, 4.4: say which one is taken; aiohttp would take two drafts as well."""
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        accepted = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+        }
+        raise web.HTTPUpgradeRequired(text="a WebSocket needs version 13\n", headers=accepted)
+
+
+def _resume(request: web.Request) -> tuple[str, int | None]:
+    """The epoch and sequence that the viewer has seen last."""
+    last_event_id = request.headers.get("Last-Event-ID", "")
+    epoch, separator, after = last_event_id.partition(":")
+    if not separator:
+        epoch, after = request.query.get("epoch", ""), request.query.get("after", "")
+    if after and not (after.isascii() and after.isdigit() and len(after) <= 16):
+        raise web.HTTPBadRequest(text=f"after: {after[:80]!r} is not a sequence\n")
+    return epoch, int(after) if after else None

@@ -1,0 +1,79 @@
+"""What is on its way to all viewers of a room: many frames, as few writes as can be."""
+
+import asyncio
+from collections.abc import Callable
+
+from .prepared import PreparedFrame
+
+GATHER_SECONDS = 0.01
+"""A frame that another one follows at once waits this long for it: two writes become one."""
+DEFERRED_SECONDS = 1.0
+"""Frames that can wait are never sent more often than this."""
+DEFERRED_VIEWERS_A_SECOND = 1000
+"""Alone they are sent so rarely, in a large room, that this many viewers get one in a second."""
+
+
+class Outbox:
+    """Gathers the frames of one turn of the event loop, and gives them to `write` together."""
+
+    __slots__ = ("_deferred", "_deferred_at", "_is_scheduled", "_loop", "_pending", "_write")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, write: Callable[[list[PreparedFrame]], None]
+    ) -> None:
+        self._loop = loop
+        self._write = write
+        self._pending: list[PreparedFrame] = []
+        self._is_scheduled = False
+        self._deferred: PreparedFrame | None = None
+        self._deferred_at = 0.0
+
+    def send(self, frame: PreparedFrame, is_first_of_two: bool = False) -> None:
+        """Write a frame at the end of this turn.
+
+        The first of two that belong together waits up to GATHER_SECONDS for the second.
+        """
+        self._pending.append(frame)
+        if is_first_of_two:
+            self._loop.call_later(GATHER_SECONDS, self.flush)
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is pending now."""
+        self._is_scheduled = False
+        batch, self._pending = self._pending, []
+        if batch and self._deferred is not None and self._since_deferred() >= DEFERRED_SECONDS:
+            batch.append(self._take_deferred(self._deferred))
+        self._write(batch)
+
+    def clear(self) -> None:
+        """Forget what is pending: it is of a stream that was recreated."""
+        self._pending.clear()
+
+    @property
+    def has_deferred(self) -> bool:
+        """Whether a frame still waits for another to go with."""
+        return self._deferred is not None
+
+    def defer(self, frame: PreparedFrame) -> None:
+        """Piggyback a frame, in place of one that waits already, on the next that can't wait.
+
+        Beside another frame it costs nothing. Alone it would keep the loop busy for as long as a
+        tick does, a tenth of a second for ten thousand viewers, and a tick would come late for it.
+        """
+        self._deferred = frame
+
+    def send_deferred(self, viewers: int) -> None:
+        """Send the deferred frame alone, to so many `viewers`, unless it is too soon."""
+        seconds = max(DEFERRED_SECONDS, viewers / DEFERRED_VIEWERS_A_SECOND)
+        if self._deferred is not None and self._since_deferred() >= seconds:
+            self.send(self._take_deferred(self._deferred))
+
+    def _take_deferred(self, frame: PreparedFrame) -> PreparedFrame:
+        self._deferred, self._deferred_at = None, self._loop.time()
+        return frame
+
+    def _since_deferred(self) -> float:
+        return self._loop.time() - self._deferred_at

@@ -1,0 +1,54 @@
+"""What a room's viewers report of themselves in their pings: what they show, and how surely."""
+
+from collections.abc import Callable, Iterable
+
+from protocol.frames import Ping, Screens
+
+from .viewer import Viewer
+from .websocket import WebSocketViewer
+
+REPORT_SECONDS = 10.0
+"""A viewer's report of itself is out of date after this long."""
+SETTLING_SECONDS = 0.5
+"""A viewer that shows the entry before the last one is in step for this long after the last."""
+NO_SCREENS = Screens(reporting=0, in_step=0, worst_error_ms=None)
+
+
+class Reports:
+    """The reports of one room; `time` is the loop's clock, in seconds."""
+
+    __slots__ = ("_changed_at", "_latest_at", "_previous_seq", "_time")
+
+    def __init__(self, time: Callable[[], float]) -> None:
+        self._time = time
+        self._latest_at = -REPORT_SECONDS
+        self._previous_seq = 0
+        self._changed_at = 0.0
+
+    def on_change(self, previous_seq: int) -> None:
+        """The room has a new entry; every viewer had been sent `previous_seq` by then."""
+        self._previous_seq, self._changed_at = previous_seq, self._time()
+
+    def note(self, viewer: Viewer, ping: Ping, seq: int) -> None:
+        """Keep what the viewer says of itself, now that the room's last entry is `seq`."""
+        if ping.seq is None or not isinstance(viewer, WebSocketViewer):
+            return
+        now = self._time()
+        is_settling = now - self._changed_at < SETTLING_SECONDS
+        viewer.is_in_step = ping.seq >= (self._previous_seq if is_settling else seq)
+        viewer.reported_at = self._latest_at = now
+        viewer.error_ms = ping.error_ms or 0.0
+
+    def screens(self, viewers: Iterable[Viewer]) -> Screens:
+        """What these viewers have reported lately."""
+        since = self._time() - REPORT_SECONDS
+        if self._latest_at <= since:
+            return NO_SCREENS
+        reporting = in_step = 0
+        worst = None
+        for viewer in viewers:
+            if isinstance(viewer, WebSocketViewer) and viewer.reported_at > since:
+                reporting += 1
+                in_step += viewer.is_in_step
+                worst = max(worst or 0.0, viewer.error_ms)
+        return Screens(reporting=reporting, in_step=in_step, worst_error_ms=worst)
