@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 from websockets.frames import Close, Frame, Opcode
 
-from coordinator.app import HUB
+from coordinator.connections import CONNECTIONS
 from coordinator.websocket import WebSocketViewer
 from harness import WAIT_SECONDS, Serve, until, viewing
 
@@ -210,12 +210,12 @@ async def test_the_kernel_holds_little_back_for_a_viewer(serve_coordinator: Serv
     async with viewing(server) as viewer:
         await viewer.frame()
         gc.collect()
-        (seated,) = [v for v in gc.get_objects() if isinstance(v, WebSocketViewer)]
-        assert seated.transport is not None
-        connection = seated.transport.get_extra_info("socket")
+        (viewer_of_it,) = [v for v in gc.get_objects() if isinstance(v, WebSocketViewer)]
+        assert viewer_of_it.transport is not None
+        connection = viewer_of_it.transport.get_extra_info("socket")
         size = connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert size <= 256 * 1024
-        assert seated.transport.get_write_buffer_limits()[1] == 64 * 1024
+        assert viewer_of_it.transport.get_write_buffer_limits()[1] == 64 * 1024
 
 
 async def test_a_socket_that_takes_no_options_is_a_viewer_s_all_the_same(
@@ -223,13 +223,13 @@ async def test_a_socket_that_takes_no_options_is_a_viewer_s_all_the_same(
 ) -> None:
     server = await serve_coordinator()
     monkeypatch.setattr(socket, "SO_SNDBUF", 0xFFFF)  # as for one that the peer has reset, on macOS
-    crowd = server.app[HUB].crowd
+    connections = server.app[CONNECTIONS]
     async with viewing(server) as viewer:
         assert (await viewer.frame())["type"] == "hello"
-        assert crowd.count == 1
+        assert connections.count == 1
 
     async def is_empty() -> bool:
-        return crowd.count == 0
+        return connections.count == 0
 
     await until(is_empty)
 

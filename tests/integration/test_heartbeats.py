@@ -12,8 +12,7 @@ from aiohttp.test_utils import TestServer
 
 import coordinator.connections
 import coordinator.handover
-from coordinator.app import HUB
-from coordinator.connections import HEARTBEAT_SECONDS
+from coordinator.connections import CONNECTIONS, HEARTBEAT_SECONDS
 from coordinator.handover import UNACKNOWLEDGED_MS
 from harness import WAIT_SECONDS, Serve, missing, viewing
 
@@ -82,7 +81,7 @@ async def connected(server: TestServer, path: str) -> AsyncIterator[int]:
 
 async def until_count(server: TestServer, is_it: Callable[[int], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not is_it(server.app[HUB].crowd.count):
+        while not is_it(server.app[CONNECTIONS].count):
             await asyncio.sleep(0.02)
 
 

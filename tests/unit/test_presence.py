@@ -3,7 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from nats.js.api import StreamInfo
 
+from bus.errors import BusUnavailable
+from bus.feed import Feed
+from coordinator.connections import Connections
 from coordinator.hub import Hub
 from coordinator.presence import Count, Peers
 from protocol import subjects
@@ -13,11 +17,12 @@ MAX_PAYLOAD = 64 * 1024
 SCREENS = Screens(reporting=1, in_step=1, worst_error_ms=12.3)
 
 
-class Wire:
+class Bus:
     """A bus that keeps what was published, and the others' ears."""
 
     def __init__(self) -> None:
         self.client = self
+        self.on_disconnect: list[object] = []
         self.payloads: list[bytes] = []
 
     async def publish(self, subject: str, payload: bytes) -> None:
@@ -26,18 +31,18 @@ class Wire:
         self.payloads.append(payload)
 
 
-async def peers(wire: Wire) -> Peers:
-    return Peers(wire, Hub("coordinator-1"))  # type: ignore[arg-type]
+async def peers(bus: Bus) -> Peers:
+    feed = Feed(bus, no_stream)  # type: ignore[arg-type]
+    return Peers(bus, Hub("coordinator-1", Connections(ring=None), feed))  # type: ignore[arg-type]
+
+
+async def no_stream() -> StreamInfo:
+    raise BusUnavailable("there is none")
 
 
 async def hear(peers: Peers, payloads: list[bytes], subject: str = subjects.PRESENCE) -> None:
     for payload in payloads:
-        await peers._hear(SimpleNamespace(subject=subject, data=payload))  # type: ignore[arg-type]
-
-
-def elsewhere(peers: Peers) -> dict[str, int]:
-    peers._add_up()
-    return peers._hub.situation.elsewhere
+        await peers._on_presence(SimpleNamespace(subject=subject, data=payload))  # type: ignore[arg-type]
 
 
 def rooms(count: int) -> dict[str, Count]:
@@ -46,40 +51,40 @@ def rooms(count: int) -> dict[str, Count]:
 
 @pytest.mark.parametrize("count", [0, 1, 299, 300, 301, 5000])
 async def test_any_number_of_rooms_fits_on_the_bus(count: int) -> None:
-    wire = Wire()
-    here, there = await peers(wire), await peers(Wire())
-    await here._say(rooms(count))
-    await hear(there, wire.payloads)
-    assert elsewhere(there) == dict.fromkeys(rooms(count), 1_000_000)
+    bus = Bus()
+    here, there = await peers(bus), await peers(Bus())
+    await here._publish(rooms(count))
+    await hear(there, bus.payloads)
+    assert there.remote_counts() == dict.fromkeys(rooms(count), 1_000_000)
 
 
 async def test_rooms_that_are_empty_again_are_forgotten() -> None:
-    wire = Wire()
-    here, there = await peers(wire), await peers(Wire())
-    await here._say(rooms(1000))
-    await here._say(rooms(10))
-    await hear(there, wire.payloads)
-    assert len(elsewhere(there)) == 10
-    await here._say({})
-    await hear(there, wire.payloads[-1:])
-    assert elsewhere(there) == {}
+    bus = Bus()
+    here, there = await peers(bus), await peers(Bus())
+    await here._publish(rooms(1000))
+    await here._publish(rooms(10))
+    await hear(there, bus.payloads)
+    assert len(there.remote_counts()) == 10
+    await here._publish({})
+    await hear(there, bus.payloads[-1:])
+    assert there.remote_counts() == {}
 
 
 async def test_what_was_said_in_part_only_does_not_count_yet() -> None:
-    wire = Wire()
-    here, there = await peers(wire), await peers(Wire())
-    await here._say(rooms(10))
-    await here._say(rooms(1000))
-    await hear(there, wire.payloads[:-1])
-    assert len(elsewhere(there)) == 10
-    await here._say(rooms(20))
-    await hear(there, wire.payloads[-1:])
-    assert len(elsewhere(there)) == 20
+    bus = Bus()
+    here, there = await peers(bus), await peers(Bus())
+    await here._publish(rooms(10))
+    await here._publish(rooms(1000))
+    await hear(there, bus.payloads[:-1])
+    assert len(there.remote_counts()) == 10
+    await here._publish(rooms(20))
+    await hear(there, bus.payloads[-1:])
+    assert len(there.remote_counts()) == 20
 
 
 async def test_what_the_stream_was_made_to_deliver_is_no_presence() -> None:
-    wire = Wire()
-    here, there = await peers(wire), await peers(Wire())
-    await here._say(rooms(1))
-    await hear(there, wire.payloads, "countdown.main.message")
-    assert elsewhere(there) == {}
+    bus = Bus()
+    here, there = await peers(bus), await peers(Bus())
+    await here._publish(rooms(1))
+    await hear(there, bus.payloads, "countdown.main.message")
+    assert there.remote_counts() == {}

@@ -68,15 +68,15 @@ def test_a_service_can_be_imported_where_there_are_no_file_limits(service: str) 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_there_are_no_more_seats_than_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_more_viewers_than_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         sys.modules,
         "resource",
         System(256, 1064, most=1064),
     )
-    assert coordinator.app._seats(0) == 1000
-    assert coordinator.app._seats(2) == 2
-    assert coordinator.app._seats(5000) == 1000
+    assert coordinator.app._max_viewers(0) == 1000
+    assert coordinator.app._max_viewers(2) == 2
+    assert coordinator.app._max_viewers(5000) == 1000
 
 
 def test_the_edge_lets_go_of_an_idle_connection_before_the_services_do() -> None:

@@ -2,17 +2,24 @@
 
 import asyncio
 import json
+from functools import partial
 
+import pytest
 from prometheus_client import REGISTRY, generate_latest
 
-from bus.stream import Entry
+from bus.connection import Bus
+from bus.feed import Feed
+from bus.stream import Entry, keep_stream, wanted
+from coordinator.connections import Connections
 from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
+from coordinator.room import Room
+from coordinator.settings import Settings
 from protocol import events, rules
 from protocol.requests import Start
 
 
-class Wire(asyncio.Transport):
+class Socket(asyncio.Transport):
     """A transport that remembers what was written."""
 
     def __init__(self) -> None:
@@ -52,29 +59,39 @@ def entries(count: int) -> list[Entry]:
     return stored
 
 
-def join(
-    hub: Hub, after: int | None = None, wire: Wire | None = None, name: str = "main"
-) -> tuple[EventStreamViewer, Wire]:
-    wire = wire or Wire()
+def room_of(hub: Hub, name: str = "main") -> Room:
+    """The room, its past read: it has none."""
     room = hub.room(name)
+    if not room.opened.is_set():
+        hub.on_reset(name)
+        hub.on_opened(name)
+    return room
+
+
+def join(
+    hub: Hub, after: int | None = None, socket: Socket | None = None, name: str = "main"
+) -> tuple[EventStreamViewer, Socket]:
+    socket = socket or Socket()
+    room = room_of(hub, name)
     viewer = EventStreamViewer(room)
-    hub.crowd.welcome(viewer)
-    room.join(viewer, wire, hub.situation.epoch, after)
-    return viewer, wire
+    hub.connections.add(viewer)
+    room.join(viewer, socket, room.epoch, after)
+    return viewer, socket
 
 
 async def new_hub() -> Hub:
-    hub = Hub("coordinator-1")
-    hub.begin("epoch-1", 0)
-    hub.caught_up()
-    return hub
+    settings = Settings()
+    bus = Bus(settings, "coordinator")
+    feed = Feed(bus, partial(keep_stream, bus, wanted(settings)))
+    feed.epoch = "epoch-1"
+    return Hub("coordinator-1", Connections(ring=None), feed)
 
 
 async def test_who_joins_in_the_turn_of_an_event_gets_it_once() -> None:
     hub = await new_hub()
     _, early = join(hub)
     for n, entry in enumerate(entries(6)):
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
         if n == 2:
             _, late = join(hub)
             _, back = join(hub, after=1)
@@ -86,135 +103,152 @@ async def test_who_joins_in_the_turn_of_an_event_gets_it_once() -> None:
 
 async def test_what_comes_in_one_turn_is_written_once() -> None:
     hub = await new_hub()
-    _, wire = join(hub)
-    before = len(wire.written)
+    _, socket = join(hub)
+    before = len(socket.written)
     for entry in entries(6):
-        hub.take_in(entry)
-    assert len(wire.written) == before
+        hub.on_entry("main", entry)
+    assert len(socket.written) == before
     await asyncio.sleep(0)
-    assert wire.seqs == [1, 2, 3, 4, 5, 6]
+    assert socket.seqs == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_start_and_its_first_tick_are_written_once_though_they_come_apart() -> None:
     hub = await new_hub()
-    _, wire = join(hub)
+    _, socket = join(hub)
     started, tick = entries(2)
-    hub.take_in(started)
+    hub.on_entry("main", started)
     await asyncio.sleep(0)
-    assert wire.seqs == []
-    hub.take_in(tick)
+    assert socket.seqs == []
+    hub.on_entry("main", tick)
     await asyncio.sleep(0)
-    assert wire.seqs == [1, 2]
+    assert socket.seqs == [1, 2]
 
 
 async def test_a_start_without_its_first_tick_is_told_all_the_same() -> None:
     hub = await new_hub()
-    _, wire = join(hub)
-    hub.take_in(entries(1)[0])
+    _, socket = join(hub)
+    hub.on_entry("main", entries(1)[0])
     async with asyncio.timeout(1):
-        while wire.seqs != [1]:
+        while socket.seqs != [1]:
             await asyncio.sleep(0.001)
 
 
 async def test_who_lags_is_skipped_and_then_told_what_it_missed() -> None:
     hub = await new_hub()
-    viewer, wire = join(hub)
+    viewer, socket = join(hub)
     stored = entries(6)
     for entry in stored[:2]:
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
     viewer.pause_writing()
     for entry in stored[2:4]:
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
-    assert wire.seqs == [1, 2]
-    hub.take_in(stored[4])
+    assert socket.seqs == [1, 2]
+    hub.on_entry("main", stored[4])
     viewer.resume_writing()
-    hub.take_in(stored[5])
+    hub.on_entry("main", stored[5])
     await asyncio.sleep(0)
-    assert wire.seqs == [1, 2, 3, 4, 5, 6]
-    assert [frame["type"] for frame in wire.frames].count("hello") == 2
+    assert socket.seqs == [1, 2, 3, 4, 5, 6]
+    assert [frame["type"] for frame in socket.frames].count("hello") == 2
 
 
-async def test_a_room_that_nobody_uses_is_let_go_and_one_with_a_history_is_kept() -> None:
+async def test_a_room_is_let_go_of_some_time_after_its_last_viewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     hub = await new_hub()
-    join(hub)
-    for name in ("looked-at", "watched"):
-        hub.room(name)
-    viewer = EventStreamViewer(hub.room("watched"))
-    hub.crowd.welcome(viewer)
-    hub.room("watched").join(viewer, Wire(), "", None)
-    hub.take_in(entries(1)[0])
-    hub.tidy()
-    assert set(hub.rooms) == {"main", "watched"}
-    viewer.connection_lost(None)
-    hub.tidy()
+    viewer, _ = join(hub)
+    hub.on_entry("main", entries(1)[0])
+    monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
+    hub.drop_idle_rooms()
     assert set(hub.rooms) == {"main"}
+    monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 30)
+    viewer.connection_lost(None)
+    hub.drop_idle_rooms()
+    assert set(hub.rooms) == {"main"}
+    monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
+    hub.drop_idle_rooms()
+    assert not hub.rooms
+
+
+async def test_a_room_is_kept_for_those_who_wait_to_come_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = await new_hub()
+    monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
+    waiting = asyncio.create_task(hub.opened("main", timeout=5))
+    await asyncio.sleep(0)
+    hub.drop_idle_rooms()
+    assert set(hub.rooms) == {"main"}
+    room = room_of(hub)
+    assert await waiting is room
+    assert await hub.opened("other", timeout=0.01) is None
 
 
 async def test_another_stream_is_told_in_one_piece_once_it_is_known() -> None:
     hub = await new_hub()
-    _, wire = join(hub)
+    _, socket = join(hub)
     for entry in entries(3):
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
-    hub.begin("epoch-2", 0)
+    hub._feed.epoch = "epoch-2"
+    hub.on_reset("main")
     for entry in entries(4):
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
-    assert wire.seqs == [1, 2, 3]
-    hub.caught_up()
-    hello = [frame for frame in wire.frames if frame["type"] == "hello"][-1]
+    assert socket.seqs == [1, 2, 3]
+    hub.on_opened("main")
+    hello = [frame for frame in socket.frames if frame["type"] == "hello"][-1]
     assert (hello["epoch"], hello["complete"], hello["replayed"]) == ("epoch-2", False, 4)
-    assert wire.seqs == [1, 2, 3, 1, 2, 3, 4]
+    assert socket.seqs == [1, 2, 3, 1, 2, 3, 4]
 
 
 async def test_the_number_of_viewers_goes_with_the_next_frame() -> None:
     hub = await new_hub()
-    _, wire = join(hub)
-    hub.tell_viewers(hub.room("main"))
+    _, socket = join(hub)
+    hub.tell_counts({})
     await asyncio.sleep(0)
-    assert [frame["type"] for frame in wire.frames] == ["hello"]
+    assert [frame["type"] for frame in socket.frames] == ["hello"]
     for entry in entries(2):
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
-    assert [frame["type"] for frame in wire.frames] == ["hello", "started", "tick", "viewers"]
+    assert [frame["type"] for frame in socket.frames] == ["hello", "started", "tick", "viewers"]
 
 
 async def test_the_number_of_viewers_goes_alone_where_no_other_frame_comes() -> None:
     hub = await new_hub()
-    _, wire = join(hub)
+    _, socket = join(hub)
     for _ in range(2):
-        hub.tell_viewers(hub.room("main"))
+        hub.tell_counts({})
     await asyncio.sleep(0)
-    assert [frame["type"] for frame in wire.frames] == ["hello", "viewers"]
+    assert [frame["type"] for frame in socket.frames] == ["hello", "viewers"]
 
 
 async def test_those_who_came_first_are_told_first() -> None:
     hub = await new_hub()
-    told: list[Wire] = []
+    told: list[Socket] = []
 
-    class Listening(Wire):
+    class Listening(Socket):
         def write(self, data: bytes | bytearray | memoryview) -> None:
             told.append(self)
 
-    wires = [join(hub, wire=Listening())[1] for _ in range(100)]
+    sockets = [join(hub, socket=Listening())[1] for _ in range(100)]
     told.clear()
     for entry in entries(2):
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
-    assert told == wires
+    assert told == sockets
 
 
 async def test_nothing_is_sent_after_the_end_of_a_stream() -> None:
     hub = await new_hub()
-    viewer, wire = join(hub)
+    viewer, socket = join(hub)
     viewer.close(1013, "too slow")
-    before = wire.written
+    before = socket.written
     for entry in entries(2):
-        hub.take_in(entry)
+        hub.on_entry("main", entry)
     await asyncio.sleep(0)
-    assert wire.written == before
+    assert socket.written == before
 
 
 async def test_the_metrics_count_the_frames_and_the_viewers() -> None:
@@ -229,25 +263,25 @@ async def test_the_metrics_count_the_frames_and_the_viewers() -> None:
     viewer, _ = join(hub)
     before = counted()
     for entry in entries(6):
-        hub.take_in(entry)
-    hub.set_metrics()
-    hub.set_metrics()
+        hub.on_entry("main", entry)
+    hub.update_metrics()
+    hub.update_metrics()
     started, ticks, viewers = counted()
     assert (started, ticks) == ((before[0] or 0) + 1, (before[1] or 0) + 5)
     assert viewers == 1
     viewer.connection_lost(None)
-    hub.set_metrics()
+    hub.update_metrics()
     assert counted()[2] == 0
 
 
 async def test_three_thousand_watched_rooms_leave_the_metrics_their_size() -> None:
     hub = await new_hub()
     join(hub)
-    hub.set_metrics()
+    hub.update_metrics()
     lines = generate_latest().count(b"\n")
     for number in range(2999):
         join(hub, name=f"room-{number}")
-    hub.set_metrics()
+    hub.update_metrics()
     assert generate_latest().count(b"\n") == lines
     assert REGISTRY.get_sample_value("tminus_rooms_watched") == 3000
     assert REGISTRY.get_sample_value("tminus_viewers") == 3000
@@ -258,8 +292,8 @@ async def test_the_metrics_tell_how_large_the_rooms_are() -> None:
     for name, count in (("hall", 11), ("quiz", 10), ("one", 1), ("other", 1)):
         for _ in range(count):
             join(hub, name=name)
-    hub.room("nobody")
-    hub.set_metrics()
+    room_of(hub, "nobody")
+    hub.update_metrics()
     rooms = [
         REGISTRY.get_sample_value("tminus_room_viewers_bucket", {"le": most})
         for most in ("1.0", "10.0", "100.0", "1000.0", "+Inf")

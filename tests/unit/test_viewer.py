@@ -5,11 +5,10 @@ import asyncio
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
-import coordinator.connections
-import coordinator.viewer
-from coordinator import wire
-from coordinator.hub import Hub
-from coordinator.websocket import WebSocketViewer
+from coordinator import prepared
+from coordinator.connections import Connections
+from coordinator.room import Room
+from coordinator.websocket import MAX_FRAMES_A_SECOND, WebSocketViewer
 
 PING = b'{"type":"ping","id":1}'
 PONG = Frame(Opcode.PONG, b"").serialize(mask=True)
@@ -42,13 +41,12 @@ class Socket(asyncio.Transport):
         return last[1:3] == code.to_bytes(2, "big")
 
 
-async def seated(hub: Hub | None = None) -> tuple[WebSocketViewer, Socket]:
-    hub = hub or Hub("coordinator-1")
-    hub.begin("epoch-1", 0)
-    hub.caught_up()
-    room = hub.room("main")
+async def joined(connections: Connections | None = None) -> tuple[WebSocketViewer, Socket]:
+    connections = connections or Connections(ring=None)
+    room = Room("main", "coordinator-1", connections)
+    room.on_read()
     viewer, socket = WebSocketViewer(room), Socket()
-    hub.crowd.welcome(viewer)
+    connections.add(viewer)
     room.join(viewer, socket, "", None)
     socket.written = b""
     return viewer, socket
@@ -61,7 +59,7 @@ def text(data: bytes) -> bytes:
 async def test_what_comes_after_too_many_frames_is_not_even_parsed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    viewer, socket = await seated()
+    viewer, socket = await joined()
     parse, parsed = Frame.parse, []
 
     def counted(*args: object, **options: object) -> object:
@@ -71,14 +69,14 @@ async def test_what_comes_after_too_many_frames_is_not_even_parsed(
     monkeypatch.setattr(Frame, "parse", counted)
     viewer.data_received(PONG * 40_000)
     viewer.data_received(PONG * 40_000)
-    assert len(parsed) == coordinator.viewer.MAX_FRAMES_A_SECOND + 1
+    assert len(parsed) == MAX_FRAMES_A_SECOND + 1
     assert socket.closed_with(1008)
 
 
 async def test_the_answer_to_a_heartbeat_is_not_one_of_the_ten() -> None:
-    viewer, socket = await seated()
-    viewer.ask()
-    assert socket.written == wire.PING_FRAME
+    viewer, socket = await joined()
+    viewer.send_heartbeat()
+    assert socket.written == prepared.PING_FRAME
     viewer.data_received(text(PING) * 5 + PONG + text(PING) * 5)
     assert not viewer.is_closing
     assert socket.written.count(b'"type":"pong"') == 10
@@ -87,7 +85,7 @@ async def test_the_answer_to_a_heartbeat_is_not_one_of_the_ten() -> None:
 
 
 async def test_who_leaves_after_ten_frames_is_answered() -> None:
-    viewer, socket = await seated()
+    viewer, socket = await joined()
     close = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
     viewer.data_received(text(PING) * 10 + close + PONG * 100)
     assert socket.closed_with(1000)
@@ -97,21 +95,19 @@ async def test_who_leaves_after_ten_frames_is_answered() -> None:
 async def test_who_says_that_it_leaves_and_does_not_go_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coordinator.connections, "CLOSING_SECONDS", 0.0)
-    hub = Hub("coordinator-1")
-    viewer, socket = await seated(hub)
-    _, other = await seated(hub)
+    monkeypatch.setattr("coordinator.viewer.CLOSING_SECONDS", 0.0)
+    connections = Connections(ring=None)
+    viewer, socket = await joined(connections)
+    _, other = await joined(connections)
     viewer.data_received(Frame(Opcode.CLOSE, b"").serialize(mask=True))
-    sweeping = asyncio.create_task(hub.crowd.sweep())
     async with asyncio.timeout(10):
         while not socket.is_aborted:
             await asyncio.sleep(0.01)
-    sweeping.cancel()
     assert not other.is_aborted
 
 
 async def test_a_reason_that_is_not_utf_8_is_answered() -> None:
-    viewer, socket = await seated()
+    viewer, socket = await joined()
     viewer.data_received(Frame(Opcode.CLOSE, b"\x03\xe8\xff").serialize(mask=True))
     assert socket.closed_with(1007)
     assert socket.is_closed

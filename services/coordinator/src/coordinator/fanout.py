@@ -76,6 +76,8 @@ class FanOut:
 
     def check_buffer(self, viewer: Viewer) -> None:
         """The viewer was written to: use its transport for as long as that holds something back."""
+        if self._slots is None:
+            return
         assert viewer.transport is not None
         if self._writes[viewer.place] is not _send_nothing and (
             viewer.transport.get_write_buffer_size()

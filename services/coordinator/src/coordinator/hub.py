@@ -37,7 +37,7 @@ class Hub:
 
     def __init__(self, instance: str, connections: Connections, feed: Feed) -> None:
         self._instance = instance
-        self._connections = connections
+        self.connections = connections
         self._feed = feed
         self._metrics = RoomMetrics()
         self.rooms: dict[str, Room] = {}
@@ -46,7 +46,7 @@ class Hub:
         """The room called `name`, followed from now on if it was not yet."""
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = Room(name, self._instance, self._connections)
+            room = self.rooms[name] = Room(name, self._instance, self.connections)
             self._feed.open(name)
         return room
 
@@ -115,8 +115,8 @@ class Hub:
         while True:
             await asyncio.sleep(1)
             self.tell_counts(remote_counts())
-            self._metrics.update([len(room) for room in self.rooms.values() if room.groups])
-            self._drop_idle_rooms()
+            self.update_metrics()
+            self.drop_idle_rooms()
 
     def tell_counts(self, remote_counts: Mapping[str, int]) -> None:
         """Tell every room whose number of viewers has changed.
@@ -134,8 +134,13 @@ class Hub:
             if has_waited:
                 room.outbox.send_deferred(len(room))
 
-    def _drop_idle_rooms(self) -> None:
-        idle_since = self._connections.loop.time() - LINGER_SECONDS
+    def update_metrics(self) -> None:
+        """Bring the metrics of the rooms up to date."""
+        self._metrics.update([len(room) for room in self.rooms.values() if room.groups])
+
+    def drop_idle_rooms(self) -> None:
+        """Let go of the rooms that nobody has watched for LINGER_SECONDS."""
+        idle_since = self.connections.loop.time() - LINGER_SECONDS
         idle = [name for name, room in self.rooms.items() if room.is_idle_since(idle_since)]
         for name in idle:
             self._feed.close(name)

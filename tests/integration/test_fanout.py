@@ -11,8 +11,8 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 import coordinator.app
+from coordinator.connections import CONNECTIONS, Connections
 from coordinator.event_stream import EventStreamViewer
-from coordinator.hub import Hub
 from coordinator.io_uring import CAPACITY, ENTRIES, Ring
 from coordinator.room import Room
 from harness import WAIT_SECONDS, Serve, ask, is_last_tick, missing, viewing
@@ -34,7 +34,9 @@ def ring() -> Iterator[Ring]:
 
 @pytest.fixture
 async def room(ring: Ring) -> Room:
-    return Hub("coordinator-1", ring).room("main")
+    room = Room("main", "coordinator-1", Connections(ring))
+    room.on_read()
+    return room
 
 
 class Watcher(EventStreamViewer):
@@ -49,7 +51,7 @@ class Watcher(EventStreamViewer):
 
 
 @asynccontextmanager
-async def seated(room: Room, count: int) -> AsyncIterator[list[tuple[Watcher, socket.socket]]]:
+async def joined(room: Room, count: int) -> AsyncIterator[list[tuple[Watcher, socket.socket]]]:
     """Viewers in the room, each with the far end of its connection; the greetings are read."""
     loop = asyncio.get_running_loop()
     listener = socket.create_server(("127.0.0.1", 0), backlog=count)
@@ -65,7 +67,7 @@ async def seated(room: Room, count: int) -> AsyncIterator[list[tuple[Watcher, so
         transport, _ = await loop.connect_accepted_socket(partial(_same, viewer), near)
         viewer.descriptor = transport.get_extra_info("socket").fileno()
         viewer.transport = transport
-        room._crowd.welcome(viewer)
+        room._connections.add(viewer)
         room.join(viewer, transport, "", None)
         pairs.append((viewer, far))
     listener.close()
@@ -97,18 +99,18 @@ async def received(far: socket.socket, is_all: int | Callable[[bytes], bool]) ->
 
 
 async def test_many_are_sent_the_same_in_more_than_one_call(room: Room) -> None:
-    async with seated(room, ENTRIES + 100) as pairs:
-        seats = room.seats[Watcher]
+    async with joined(room, ENTRIES + 100) as pairs:
+        group = room.groups[Watcher]
         for word in (b"one ", b"two ", b"three "):
-            seats.write(word)
+            group.write(word)
         for _, far in pairs:
             assert await received(far, 14) == b"one two three "
 
 
-async def test_who_comes_later_goes_by_the_ring_too(room: Room) -> None:
-    async with seated(room, 2):
+async def test_a_late_joiner_is_sent_through_the_ring_too(room: Room) -> None:
+    async with joined(room, 2):
         goes_by_transport(room)
-        async with seated(room, 2) as later:
+        async with joined(room, 2) as later:
             assert not goes_by_transport(room)
             for _, far in later:
                 assert await received(far, 1) == b"x"
@@ -116,7 +118,7 @@ async def test_who_comes_later_goes_by_the_ring_too(room: Room) -> None:
 
 def goes_by_transport(room: Room) -> list[tuple[int, int]]:
     """Who does not go by the ring, found by sending a letter to all who do."""
-    slots = room.seats[Watcher]._slots
+    slots = room.groups[Watcher]._slots
     assert slots is not None
     return slots.send(b"x")
 
@@ -124,17 +126,17 @@ def goes_by_transport(room: Room) -> list[tuple[int, int]]:
 async def test_who_is_skipped_costs_no_call_of_its_own(
     room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with seated(room, 20) as pairs:
-        seats = room.seats[Watcher]
+    async with joined(room, 20) as pairs:
+        group = room.groups[Watcher]
         for viewer, _ in pairs[::2]:
-            seats.silence(viewer)
+            group.pause(viewer)
         calls, call = [], ring._call
         monkeypatch.setattr(ring, "_call", lambda *words: calls.append(words) or call(*words))  # type: ignore[func-returns-value]
-        seats.write(b"one ")
+        group.write(b"one ")
         assert len(calls) == 1
         for viewer, _ in pairs[::2]:
-            seats.resume(viewer)
-        seats.write(b"two ")
+            group.resume(viewer)
+        group.write(b"two ")
         assert len(calls) == 2
         for number, (_, far) in enumerate(pairs):
             expected = b"one two " if number % 2 else b"two "
@@ -157,42 +159,42 @@ def is_held_back(viewer: Watcher) -> bool:
 
 
 async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room) -> None:
-    async with seated(room, 2) as pairs:
-        seats, alone = room.seats[Watcher], os.urandom(50_000)
+    async with joined(room, 2) as pairs:
+        group, alone = room.groups[Watcher], os.urandom(50_000)
         viewer, far = pairs[1]
         viewer.write(alone)
         assert is_held_back(viewer)
         told = at_once(far)
-        seats.write(b"second ")
+        group.write(b"second ")
         told += at_once(far)
-        seats.write(b"third")
+        group.write(b"third")
         expected = alone + b"second third"
         assert told + await received(far, len(expected) - len(told)) == expected
         assert await received(pairs[0][1], 12) == b"second third"
-        seats.write(b"all is taken")
+        group.write(b"all is taken")
         assert not goes_by_transport(room)
 
 
 @pytest.mark.parametrize("size", [50_000, CAPACITY + 1])
 async def test_what_a_socket_did_not_take_comes_before_the_next(room: Room, size: int) -> None:
-    async with seated(room, 2) as pairs:
-        seats, word = room.seats[Watcher], os.urandom(size)
+    async with joined(room, 2) as pairs:
+        group, word = room.groups[Watcher], os.urandom(size)
         viewer, far = pairs[1]
-        seats.write(word)
+        group.write(word)
         assert is_held_back(viewer)
         assert not viewer.lagging_since
         told = at_once(far)
-        seats.write(b"after")
+        group.write(b"after")
         expected = word + b"after"
         assert told + await received(far, len(expected) - len(told)) == expected
         assert await received(pairs[0][1], len(expected)) == expected
 
 
 async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
-    async with seated(room, 2) as pairs:
-        seats, word = room.seats[Watcher], os.urandom(50_000)
+    async with joined(room, 2) as pairs:
+        group, word = room.groups[Watcher], os.urandom(50_000)
         for _ in range(30):
-            seats.write(word)
+            group.write(word)
             assert await received(pairs[0][1], len(word)) == word
         viewer, _ = pairs[1]
         assert viewer.lagging_since
@@ -201,40 +203,40 @@ async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
 
 
 async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Room) -> None:
-    async with seated(room, 1) as pairs:
-        seats, word = room.seats[Watcher], os.urandom(50_000)
+    async with joined(room, 1) as pairs:
+        group, word = room.groups[Watcher], os.urandom(50_000)
         viewer, far = pairs[0]
         sent = 0
         while not viewer.lagging_since:
-            seats.write(word)
+            group.write(word)
             sent += len(word)
-        seats.write(b"missed")
+        group.write(b"missed")
         assert (await received(far, sent))[:sent] == word * (sent // len(word))
         async with asyncio.timeout(WAIT_SECONDS):
             while viewer.lagging_since:
                 await asyncio.sleep(0.001)
-        seats.write(b"seen")
+        group.write(b"seen")
         told = await received(far, lambda data: data.endswith(b"seen"))
         assert b"missed" not in told
         assert not goes_by_transport(room)
 
 
 async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
-    async with seated(room, 5) as pairs:
-        seats = room.seats[Watcher]
+    async with joined(room, 5) as pairs:
+        group = room.groups[Watcher]
         for gone in (1, 4):
             pairs[gone][1].close()
         async with asyncio.timeout(WAIT_SECONDS):
-            while len(seats) > 3:
+            while len(group) > 3:
                 await asyncio.sleep(0.001)
         # New connections get the descriptors that were somebody else's, and nothing of theirs.
         strangers = [end for _ in range(4) for end in socket.socketpair()]
-        seats.silence(pairs[3][0])  # who has got another's place answers for it alone
-        seats.write(b"hello")
+        group.pause(pairs[3][0])  # who has got another's place answers for it alone
+        group.write(b"hello")
         for kept in (0, 2):
             assert await received(pairs[kept][1], 5) == b"hello"
-        seats.resume(pairs[3][0])
-        seats.write(b"again")
+        group.resume(pairs[3][0])
+        group.write(b"again")
         for kept in (0, 2, 3):
             assert await received(pairs[kept][1], 5) == b"again"
         for end in strangers:
@@ -246,7 +248,7 @@ async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
 
 
 async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -> None:
-    async with seated(room, 4) as pairs:
+    async with joined(room, 4) as pairs:
         viewers = [viewer for viewer, _ in pairs]
         pairs[0][1].close()
         pairs[1][1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -259,22 +261,22 @@ async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -
         async with asyncio.timeout(WAIT_SECONDS):
             while not all(viewer.was_open for viewer in viewers):
                 await asyncio.sleep(0.001)
-        assert not room.seats
+        assert not room.groups
 
 
 async def test_a_ring_that_fails_ends_the_service(
     room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with seated(room, 2) as pairs:
+    async with joined(room, 2) as pairs:
         with monkeypatch.context() as broken:
             broken.setattr(ring, "_fd", -1)
             with pytest.raises(OSError, match="Bad file descriptor"):
-                room.seats[Watcher].write(b"lost")
+                room.groups[Watcher].write(b"lost")
         # What goes round in it is not what is asked for next, so it is asked for nothing more.
         with pytest.raises(OSError, match="Bad file descriptor"):
-            room.seats[Watcher].write(b"torn")
+            room.groups[Watcher].write(b"torn")
         with pytest.raises(OSError, match="Bad file descriptor"):
-            await asyncio.wait_for(room._crowd.sweep(), WAIT_SECONDS)
+            await asyncio.wait_for(room._connections.sweep(), WAIT_SECONDS)
         for _, far in pairs:
             assert at_once(far) == b""
 
@@ -294,7 +296,7 @@ async def test_a_countdown_with_and_without_a_ring(
         monkeypatch.setattr(coordinator.app, "Ring", refuse)
     server: TestServer = await serve_coordinator()
     await serve_scheduler()
-    assert (server.app[coordinator.app.RING] is not None) == has_ring
+    assert (server.app[CONNECTIONS].ring is not None) == has_ring
     async with viewing(server) as viewer, viewing(server) as other:
         await ask(bus, "scheduler.start", interval_ms=100)  # type: ignore[arg-type]
         for each in (viewer, other):
