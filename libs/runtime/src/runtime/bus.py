@@ -100,8 +100,8 @@ class Bus:
         self._service = service
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
-        self._connected = asyncio.Event()
-        self._closed = asyncio.Event()
+        self._moved = asyncio.Event()
+        """Set when the client may be connected, closed or another one: who waits looks again."""
         self._reason = "not connected yet"
         self._is_told = False
         self.on_disconnect: list[Callable[[], None]] = []
@@ -132,15 +132,19 @@ class Bus:
 
     async def connected(self) -> Client:
         """Wait until NATS is there."""
-        while True:
-            await self._connected.wait()
-            if self._client is not None:
-                return self._client
+        while not self.is_connected:
+            await self._move()
+        return self.client
 
     async def closed(self, client: Client) -> None:
         """Wait until `client` is closed for good and another one will take its place."""
         while client is self._client and not client.is_closed:
-            await self._closed.wait()
+            await self._move()
+
+    async def _move(self) -> None:
+        # Cleared first, so that this gives the loop back whatever it was left as.
+        self._moved.clear()
+        await self._moved.wait()
 
     async def request(
         self, subject: str, payload: bytes, timeout: float, headers: dict[str, str] | None = None
@@ -169,7 +173,6 @@ class Bus:
         """Connect, and once a client is closed for good, connect again; for ever."""
         while True:
             client = Client()
-            self._closed.clear()
             try:
                 with bus_errors("connecting"):
                     async with asyncio.timeout(CONNECT_SECONDS):
@@ -182,10 +185,10 @@ class Bus:
             self._client = client
             await self._on_connected()
             try:
-                await self._closed.wait()
+                await self.closed(client)
             finally:
                 self._client = self._jetstream = None
-                self._connected.clear()
+                self._moved.set()
                 _is_connected.set(0)
                 await _close(client)
 
@@ -225,13 +228,12 @@ class Bus:
 
     async def _on_connected(self) -> None:
         self._reason = ""
-        self._connected.set()
+        self._moved.set()
         _is_connected.set(1)
         self._is_told = False
         log.info("connected to NATS", url=without_password(self._settings.nats_url))
 
     async def _on_disconnected(self) -> None:
-        self._connected.clear()
         _is_connected.set(0)
         if self._client is not None:
             self._say("connection lost")
@@ -239,7 +241,7 @@ class Bus:
                 callback()
 
     async def _on_closed(self) -> None:
-        self._closed.set()
+        self._moved.set()
 
     async def _on_error(self, error: Exception) -> None:
         _errors.inc()
