@@ -5,8 +5,10 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+import nats.errors
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from runtime.bus import Bus, BusUnavailable, bus_errors
 from runtime.client import Client
@@ -98,3 +100,35 @@ async def test_who_waits_for_the_end_of_a_client_gives_the_loop_back_whatever_wa
     client._status = Client.CLOSED
     await bus._on_closed()
     await asyncio.wait_for(waiting, 1)
+
+
+REFUSED = nats.errors.Error("nats: 'Authorization Violation'")
+CUT = ConnectionResetError(104, "Connection reset by peer")
+DOWN = ConnectionRefusedError(111, "Connection refused")
+
+
+async def told(bus: Bus, *errors: Exception) -> list[str]:
+    """What the log is told of errors while there is no connection."""
+    with capture_logs() as logs:
+        for error in errors:
+            await bus._on_error(error)
+    return [line["reason"] for line in logs]
+
+
+async def test_a_wrong_password_is_told_once_however_often_the_server_cuts_the_connection() -> None:
+    bus = Bus(Settings(), "scheduler")
+    assert await told(bus, *[REFUSED, CUT] * 10) == ["'Authorization Violation'"]
+    assert "Authorization Violation" in (bus.check() or "")
+
+
+async def test_reasons_that_take_turns_are_told_once_each() -> None:
+    bus = Bus(Settings(), "scheduler")
+    words = await told(bus, *[DOWN, CUT, REFUSED] * 10)
+    assert words == ["[Errno 111] Connection refused", "'Authorization Violation'"]
+
+
+async def test_after_a_connection_reasons_are_told_anew() -> None:
+    bus = Bus(Settings(), "scheduler")
+    assert len(await told(bus, REFUSED)) == 1
+    await bus._on_connected()
+    assert len(await told(bus, CUT, REFUSED)) == 2

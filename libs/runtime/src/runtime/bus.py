@@ -27,6 +27,10 @@ RETRY_SECONDS = 0.2
 PING_SECONDS = 2
 API_SECONDS = 2.0
 
+_CUT = (nats.errors.StaleConnectionError, ConnectionResetError, BrokenPipeError)
+_BROKEN = "broken"
+"""The kind of all reasons that lie in the connection; what a server says is a kind of its own."""
+
 ANSWER_BY = "Answer-By"
 """The header of a request that says until when its caller waits, in ms since the Unix epoch."""
 
@@ -103,7 +107,8 @@ class Bus:
         self._moved = asyncio.Event()
         """Set when the client may be connected, closed or another one: who waits looks again."""
         self._reason = "not connected yet"
-        self._is_told = False
+        self._told: set[str] = set()
+        """The kinds of reasons that the log was told since the connection was last there."""
         self.on_disconnect: list[Callable[[], None]] = []
 
     @property
@@ -230,13 +235,13 @@ class Bus:
         self._reason = ""
         self._moved.set()
         _is_connected.set(1)
-        self._is_told = False
+        self._told.clear()
         log.info("connected to NATS", url=without_password(self._settings.nats_url))
 
     async def _on_disconnected(self) -> None:
         _is_connected.set(0)
         if self._client is not None:
-            self._say("connection lost")
+            self._say("connection lost", _BROKEN)
             for callback in self.on_disconnect:
                 callback()
 
@@ -245,18 +250,22 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         _errors.inc()
-        is_broken = isinstance(error, nats.errors.StaleConnectionError | OSError)
+        is_cut = isinstance(error, _CUT)
+        is_broken = is_cut or isinstance(error, OSError)
         if not self.is_connected:
-            self._say(_words(error), is_news=not is_broken)
+            if is_cut and self._told:
+                return  # as when a server refuses a password: it does not say why
+            self._say(_words(error), _BROKEN if is_broken else _words(error))
         elif not is_broken:  # else the client says at once that it is disconnected
             log.warning("NATS reported an error", error=_words(error))
 
-    def _say(self, reason: str, is_news: bool = False) -> None:
-        """Log why there is no connection: once, and again where the reason is another kind."""
-        is_news = is_news and reason != self._reason
+    def _say(self, reason: str, kind: str) -> None:
+        """Log why there is no connection, each kind of reason once: they may take turns for ever,
+        where one of several servers is down and another one refuses the password.
+        """
         self._reason = reason
-        if is_news or not self._is_told:
-            self._is_told = True
+        if kind not in self._told:
+            self._told.add(kind)
             url = without_password(self._settings.nats_url)
             log.warning("no connection to NATS", reason=reason, url=url)
 
