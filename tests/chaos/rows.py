@@ -16,6 +16,7 @@ from . import (
     network,
     poison,
     schedulers,
+    store_full,
 )
 from .containers import ROW as CONTAINERS
 from .row import Row
@@ -39,4 +40,5 @@ ROWS: list[Row] = [
     *poison.ROWS,
     *description.ROWS,
     *disk.ROWS,
+    *store_full.ROWS,
 ]
