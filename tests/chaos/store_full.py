@@ -59,7 +59,7 @@ async def full(trial: Trial) -> None:
             await start(stack, waiting, starts_at=later, interval_ms=200),
         ]
         await _fill(trial)
-        is_gone = await _first_seq(stack) > truth.runs(facts)[names[1]][-1].seq
+        is_gone = await _first_seq(stack) > truth.runs(facts)[names[1]][0].seq
         if now() < later:
             outcome.demand(is_gone, "the messages did not push the scheduled run out")
         else:
