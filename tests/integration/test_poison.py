@@ -54,9 +54,9 @@ REQUESTS = {
     "vertical tab": pub(b"scheduler.start", b"{}", b"_INBOX.a\x0bb"),
     "ping": pub(b"$SRV.PING", b"", b"\xff\xfe"),
     "ping, form feed": pub(b"$SRV.PING", b"", b"_INBOX.\x0c1"),
-    "ping, 65 KB of headers": hpub(
+    "ping, 1 MB of headers": hpub(
         b"$SRV.PING",
-        b"NATS/1.0\r\n" + b"x: y\r\n" * 20 + b"z: " + b"z" * 65_300 + b"\r\n\r\n",
+        b"NATS/1.0\r\n" + b"z: " + b"z" * 1_048_400 + b"\r\n\r\n",
         b"",
         b"_INBOX.x",
     ),
