@@ -11,10 +11,13 @@ from . import (
     disk,
     durability,
     flood,
+    forgery,
     garbage,
+    hung,
     network,
     poison,
     schedulers,
+    store_full,
 )
 from .containers import ROW as CONTAINERS
 from .row import Row
@@ -27,6 +30,7 @@ ROWS: list[Row] = [
     *clocks.ROWS,
     *commands.ROWS,
     *coordinators.ROWS,
+    *hung.ROWS,
     *bus.ROWS,
     *cluster.ROWS,
     *durability.ROWS,
@@ -35,6 +39,8 @@ ROWS: list[Row] = [
     *flood.ROWS,
     *garbage.ROWS,
     *poison.ROWS,
+    *forgery.ROWS,
     *description.ROWS,
     *disk.ROWS,
+    *store_full.ROWS,
 ]

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .countdowns import settled, start
+from .countdowns import ask, settled, start
 from .crowds import shake_hands
 from .outcome import Outcome
 from .stack import Stack, running
+from .wire import SEPARATORS, Publication, stranger
 
 REPLY_SECONDS = 4.0
 CLOSES = {1000, 1002, 1003, 1007, 1008, 1009}
@@ -57,6 +58,54 @@ frames = st.builds(
     st.sampled_from([0x81, 0x01, 0x80, 0x00, 0x82, 0x88, 0x89, 0x8A, 0x08]) | st.integers(0, 255),
     st.booleans() | st.just(True),
     st.binary(max_size=200) | nearly,
+)
+
+
+def unbroken(text: bytes) -> bytes:
+    """Without what ends a word of the bus's protocol."""
+    return text.translate(None, SEPARATORS)
+
+
+# What the server takes for one word; to nats-py vertical tabs and form feeds end one, too.
+words = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=20).map(lambda it: it.encode(errors="surrogatepass")),
+    st.lists(st.sampled_from([b"\x0b", b"\x0c", b"\x00", b"\xff", b"7", b"a", b"."])).map(b"".join),
+).map(unbroken)
+endpoints = ["scheduler.start", "scheduler.cancel", "coordinator.room", "$SRV.PING", "$SRV.STATS"]
+subjects = st.one_of(
+    st.just(b"countdown.main.message"),
+    words.map(lambda it: b"countdown.%s.message" % it),
+    st.sampled_from([it.encode() for it in endpoints]),
+)
+replies = st.one_of(
+    st.just(b""),
+    words,
+    words.map(lambda it: b"_INBOX.%s" % it),
+    words.map(lambda it: b"countdown.%s.events" % it),
+    st.integers(min_value=1000, max_value=3900).map(lambda it: b"_INBOX." + b"\xff" * it),
+    st.sampled_from(
+        [b"$JS.API.STREAM.DELETE.COUNTDOWN", b"$JS.FC.COUNTDOWN.a.b", b">", b"_INBOX.>"]
+    ),
+)
+names = "Status Description Nats-Msg-Id Nats-Last-Consumer Nats-Consumer-Stalled Nats-Sequence"
+headers = st.builds(
+    lambda name, value: name + b": " + value,
+    st.sampled_from([it.encode() for it in names.split()]) | st.binary(max_size=20),
+    st.sampled_from([b"100", b"409", b"503", b""]) | st.binary(max_size=40),
+)
+versions = st.sampled_from(
+    [b"NATS/1.0", b"NATS/1.0 100 Idle Heartbeat", b"NATS/1.0 503", b"HTTP/1.1"]
+)
+lines = st.lists(headers | st.binary(max_size=40), max_size=6)
+blocks = st.one_of(
+    st.builds(lambda first, rest: b"\r\n".join([first, *rest, b"", b""]), versions, lines),
+    st.binary(max_size=40),
+    st.integers(max_value=12, min_value=0).map(lambda it: b"NATS/1.0\r\n\r\n"[:it]),
+    st.sampled_from([4000, 65_000]).map(lambda it: b"NATS/1.0\r\na: " + b"b" * it + b"\r\n\r\n"),
+)
+publications = st.builds(
+    Publication, subjects, replies, st.none() | blocks, st.binary(max_size=300)
 )
 streams = st.lists(frames | st.binary(max_size=80), max_size=6).map(b"".join)
 
@@ -136,6 +185,20 @@ async def test_any_request_is_answered_with_what_is_asked_or_why_not(
         reply = await client.request(subject, payload, timeout=REPLY_SECONDS)
         code = (reply.headers or {}).get("Nats-Service-Error-Code", "200")
         assert code in {"200", "400", "404", "409"}, (code, reply.headers)
+
+
+@fuzzing
+@given(publication=publications)
+async def test_any_bytes_on_the_bus_cost_nobody_else_anything(
+    stack: Stack, publication: Publication
+) -> None:
+    """As subject, reply and headers; the others are answered as before, and all are ready."""
+    async with stranger(stack.bus_port) as who:
+        await who.publish([publication])
+    assert (await ask(stack, "scheduler.cancel", room="empty")).code == 404
+    assert (await ask(stack, "coordinator.room", room="empty")).code == 200
+    for service in stack.services.values():
+        assert await stack.why_not_ready(service) is None
 
 
 @fuzzing

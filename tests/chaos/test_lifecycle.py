@@ -23,10 +23,13 @@ SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
 BROKEN = Path(__file__).parent / "broken.py"
 LOOPS = [
     ("scheduler", "scheduler.deadlines:Deadlines.run"),
+    ("scheduler", "scheduler.keeper:Keeper.run"),
     ("scheduler", "bus.follower:Follower.run"),
-    ("coordinator", "coordinator.connections:Crowd.sweep"),
+    ("coordinator", "bus.feed:Feed.run"),
+    ("coordinator", "coordinator.connections:Connections.sweep"),
+    ("coordinator", "coordinator.hub:Hub.run"),
     ("coordinator", "coordinator.presence:Peers.tell"),
-    ("frontend", "runtime.bus:Bus.run"),
+    ("frontend", "bus.connection:Bus.run"),
 ]
 """A loop of each service, and what all of them run on."""
 

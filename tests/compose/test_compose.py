@@ -101,9 +101,7 @@ async def test_the_nats_cli_can_start_a_countdown_and_look_around(
     assert "scheduler" in services
     assert "coordinator" in services
     assert "COUNTDOWN" in stack.nats("stream", "info", "COUNTDOWN").stdout
-    seen = stack.nats(
-        "sub", "--stream", "COUNTDOWN", "--last", "--count=1", f"countdown.{room}.events"
-    )
+    seen = stack.nats("stream", "get", "COUNTDOWN", "--last-for", f"countdown.{room}.events")
     assert '"remaining":0' in seen.stdout
 
 

@@ -3,7 +3,7 @@
 from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
-from nats.errors import ProtocolError
+from nats.errors import MaxPayloadError, ProtocolError
 from nats.js.api import Header
 from prometheus_client import Counter
 
@@ -43,6 +43,10 @@ class Client(NatsClient):
             _refused.inc()
             log.warning("a reply was to go into a room's history", subject=subject)
             return
+        if headers and len(payload) + _size(headers) > self.max_payload:
+            # The server would end the connection; nats-py looks at the payload alone, and answers
+            # the requests of `$SRV` with the headers that came with them.
+            raise MaxPayloadError
         await super().publish(subject, payload, reply, headers)
 
     async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
@@ -83,3 +87,9 @@ class Client(NatsClient):
         await super()._read_loop()
         if self.is_connected:
             await self._process_op_err(ProtocolError("nats: the reading ended"))
+
+
+def _size(headers: dict[str, str]) -> int:
+    """How many bytes the headers take on the wire, at most."""
+    lines = sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
+    return len("NATS/1.0\r\n\r\n") + lines

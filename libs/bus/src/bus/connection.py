@@ -27,6 +27,10 @@ RETRY_SECONDS = 0.2
 PING_SECONDS = 2
 API_SECONDS = 2.0
 
+_CUT = (nats.errors.StaleConnectionError, ConnectionResetError, BrokenPipeError)
+_BROKEN = "broken"
+"""The kind of all reasons that lie in the connection; what a server says is a kind of its own."""
+
 ANSWER_BY = "Answer-By"
 """The header of a request that says until when its caller waits, in ms since the Unix epoch."""
 
@@ -47,10 +51,11 @@ class Bus:
         self._service = service
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
-        self._connected = asyncio.Event()
-        self._closed = asyncio.Event()
+        self._moved = asyncio.Event()
+        """Set when the client may be connected, closed or another one: who waits looks again."""
         self._reason = "not connected yet"
-        self._is_told = False
+        self._told: set[str] = set()
+        """The kinds of reasons that the log was told since the connection was last there."""
         self.on_disconnect: list[Callable[[], None]] = []
 
     @property
@@ -79,15 +84,19 @@ class Bus:
 
     async def connected(self) -> Client:
         """Wait until NATS is there."""
-        while True:
-            await self._connected.wait()
-            if self._client is not None:
-                return self._client
+        while not self.is_connected:
+            await self._move()
+        return self.client
 
     async def closed(self, client: Client) -> None:
         """Wait until `client` is closed for good and another one will take its place."""
         while client is self._client and not client.is_closed:
-            await self._closed.wait()
+            await self._move()
+
+    async def _move(self) -> None:
+        # Cleared first, so that this gives the loop back whatever it was left as.
+        self._moved.clear()
+        await self._moved.wait()
 
     async def request(
         self, subject: str, payload: bytes, timeout: float, headers: dict[str, str] | None = None
@@ -116,7 +125,6 @@ class Bus:
         """Connect, and once a client is closed for good, connect again; for ever."""
         while True:
             client = Client()
-            self._closed.clear()
             try:
                 with bus_errors("connecting"):
                     async with asyncio.timeout(CONNECT_SECONDS):
@@ -129,10 +137,10 @@ class Bus:
             self._client = client
             await self._on_connected()
             try:
-                await self._closed.wait()
+                await self.closed(client)
             finally:
                 self._client = self._jetstream = None
-                self._connected.clear()
+                self._moved.set()
                 _is_connected.set(0)
                 await _close(client)
 
@@ -172,36 +180,39 @@ class Bus:
 
     async def _on_connected(self) -> None:
         self._reason = ""
-        self._connected.set()
+        self._moved.set()
         _is_connected.set(1)
-        self._is_told = False
+        self._told.clear()
         log.info("connected to NATS", url=without_password(self._settings.nats_url))
 
     async def _on_disconnected(self) -> None:
-        self._connected.clear()
         _is_connected.set(0)
         if self._client is not None:
-            self._say("connection lost")
+            self._say("connection lost", _BROKEN)
             for callback in self.on_disconnect:
                 callback()
 
     async def _on_closed(self) -> None:
-        self._closed.set()
+        self._moved.set()
 
     async def _on_error(self, error: Exception) -> None:
         _errors.inc()
-        is_broken = isinstance(error, nats.errors.StaleConnectionError | OSError)
+        is_cut = isinstance(error, _CUT)
+        is_broken = is_cut or isinstance(error, OSError)
         if not self.is_connected:
-            self._say(words(error), is_news=not is_broken)
+            if is_cut and self._told:
+                return  # as when a server refuses a password: it does not say why
+            self._say(words(error), _BROKEN if is_broken else words(error))
         elif not is_broken:  # else the client says at once that it is disconnected
             log.warning("NATS reported an error", error=words(error))
 
-    def _say(self, reason: str, is_news: bool = False) -> None:
-        """Log why there is no connection: once, and again where the reason is another kind."""
-        is_news = is_news and reason != self._reason
+    def _say(self, reason: str, kind: str) -> None:
+        """Log why there is no connection, each kind of reason once: they may take turns for ever,
+        where one of several servers is down and another one refuses the password.
+        """
         self._reason = reason
-        if is_news or not self._is_told:
-            self._is_told = True
+        if kind not in self._told:
+            self._told.add(kind)
             url = without_password(self._settings.nats_url)
             log.warning("no connection to NATS", reason=reason, url=url)
 

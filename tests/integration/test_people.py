@@ -1,0 +1,139 @@
+"""The bus as it is deployed: what nobody in particular may do, and who is let go of."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nats
+import nats.errors
+import pytest
+from nats.aio.client import Client
+from nats.js.api import AckPolicy
+
+from harness import WAIT_SECONDS, NatsServer, Serve, ask, history, until
+
+CONFIG = Path(__file__).parent.parent.parent / "deploy" / "nats.conf"
+USERS = ("scheduler", "coordinator", "frontend", "operator")
+FOUND_OUT_SECONDS = 6.0
+"""How long a client that hangs may keep its subscriptions."""
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NatsServer]:
+    """A nats-server with the users and limits of deploy/nats.conf; passwords are the names."""
+    for user in USERS:
+        monkeypatch.setenv(f"{user.upper()}_PASSWORD", f'"{user}"')
+    server = NatsServer(tmp_path / "jetstream", "--config", str(CONFIG))
+    server.start()
+    yield server
+    server.kill()
+
+
+async def test_a_client_that_hangs_is_let_go_of_in_six_seconds(nats_server: NatsServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", nats_server.port)
+    writer.write(b'CONNECT {"verbose":false,"pedantic":false}\r\nPING\r\n')
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            last = await reader.read()  # its pings, which nobody answers, up to the end
+    finally:
+        writer.close()
+    assert b"Stale Connection" in last
+    assert time.monotonic() - began < FOUND_OUT_SECONDS + 1
+
+
+class Person:
+    """Nobody in particular on the bus, and what the server has refused them."""
+
+    bus: Client
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    async def report(self, error: Exception) -> None:
+        self.refused.append(str(error))
+
+
+@pytest.fixture
+async def person(nats_server: NatsServer, serve_scheduler: Serve) -> AsyncIterator[Person]:
+    """Nobody in particular on the bus, once a scheduler has made the stream."""
+    await serve_scheduler()
+    person = Person()
+    person.bus = await nats.connect(nats_server.url, error_cb=person.report)
+    yield person
+    await person.bus.close()
+
+
+@pytest.fixture
+async def operator(nats_server: NatsServer) -> AsyncIterator[Client]:
+    """Who looks after the stream."""
+    client = await nats.connect(nats_server.url, user="operator", password="operator")
+    yield client
+    await client.close()
+
+
+CONSUMER = {"name": "mine", "durable_name": "mine", "ack_policy": "none"}
+CREATE = {"stream_name": "COUNTDOWN", "config": CONSUMER}
+
+
+@pytest.mark.parametrize(
+    ("subject", "request_"),
+    [
+        ("CREATE.COUNTDOWN", {"stream_name": "COUNTDOWN", "config": {"ack_policy": "none"}}),
+        ("CREATE.COUNTDOWN.mine", CREATE),
+        ("CREATE.COUNTDOWN.mine.countdown.*.events", CREATE),
+        ("DURABLE.CREATE.COUNTDOWN.mine", CREATE),
+        ("DELETE.COUNTDOWN.theirs", {}),
+        ("INFO.COUNTDOWN.theirs", {}),
+        ("MSG.NEXT.COUNTDOWN.theirs", {"batch": 1}),
+        ("NAMES.COUNTDOWN", {}),
+        ("LIST.COUNTDOWN", {}),
+    ],
+)
+async def test_people_have_no_business_with_consumers(
+    person: Person, operator: Client, subject: str, request_: dict[str, object]
+) -> None:
+    jetstream = operator.jetstream()
+    await jetstream.add_consumer("COUNTDOWN", name="theirs", ack_policy=AckPolicy.NONE)
+    before = {consumer.name for consumer in await jetstream.consumers_info("COUNTDOWN")}
+    with pytest.raises(nats.errors.TimeoutError):
+        await person.bus.request(
+            f"$JS.API.CONSUMER.{subject}", json.dumps(request_).encode(), timeout=0.3
+        )
+    asked = f"$JS.API.CONSUMER.{subject}".lower()
+    assert person.refused == [f'nats: permissions violation for publish to "{asked}"']
+    assert {consumer.name for consumer in await jetstream.consumers_info("COUNTDOWN")} == before
+
+
+@pytest.mark.parametrize("subject", ["$JS.ACK.COUNTDOWN.c.1.1.1.1.0", "$JS.FC.COUNTDOWN.c.1"])
+async def test_people_answer_nothing_in_the_name_of_a_consumer(
+    person: Person, subject: str
+) -> None:
+    await person.bus.publish(subject, b"")
+
+    async def is_refused() -> bool:
+        return person.refused == [f'nats: permissions violation for publish to "{subject.lower()}"']
+
+    await until(is_refused)
+
+
+async def test_people_send_ask_listen_and_read(person: Person) -> None:
+    bus = person.bus
+    everything = await bus.subscribe("countdown.>")
+    acknowledged = await bus.jetstream().publish("countdown.main.message", b"hello")
+    assert (await everything.next_msg(WAIT_SECONDS)).data == b"hello"
+    code, started = await ask(bus, "scheduler.start", **{"from": 60})
+    assert code == 200
+    assert json.loads((await everything.next_msg(WAIT_SECONDS)).data) == started
+    assert (await bus.jetstream().stream_info("COUNTDOWN")).state.last_seq > acknowledged.seq
+    assert (await history(bus))[0] == started | {"seq": acknowledged.seq + 1}
+    for direct in (True, False):
+        message = await bus.jetstream().get_last_msg(
+            "COUNTDOWN", "countdown.main.message", direct=direct
+        )
+        assert message.data == b"hello"
+    service = json.loads((await bus.request("$SRV.INFO.scheduler", timeout=5)).data)
+    assert service["name"] == "scheduler"
+    assert not person.refused
