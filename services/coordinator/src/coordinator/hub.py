@@ -11,10 +11,10 @@ from protocol.events import Started
 from protocol.frames import MessageFrame, Viewers
 from runtime.clock import now
 from runtime.logs import logger
+from runtime.rate_limit import Allowance
 from runtime.rooms import drop, place, read_event
 from runtime.stream import Entry
 
-from .allowance import Allowance
 from .crowd import Crowd
 from .io_uring import Ring
 from .room import Room
