@@ -1,10 +1,13 @@
 """The JSON API and the forms, as programs and as browsers without a script use them."""
 
+import json
 import re
 import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import expect
@@ -63,6 +66,48 @@ def test_messages_have_limits(stack: Stack, room: str) -> None:
     assert stack.ask("POST", path, {"text": 5})[0] == 422
     status, problem = stack.ask("POST", path, {})
     assert (status, problem["field"]) == (422, "text")
+
+
+def send(stack: Stack, path: str, body: bytes) -> tuple[int, str | None, str]:
+    """Status, Retry-After and body of what is answered."""
+    request = urllib.request.Request(stack.address + path, data=body)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.headers["Retry-After"], answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers["Retry-After"], error.read().decode()
+
+
+def test_who_sends_more_than_is_shown_is_told_when_to_come_back(stack: Stack, room: str) -> None:
+    path, message = f"/api/rooms/{room}/messages", json.dumps({"text": "x" * 4000}).encode()
+    with ThreadPoolExecutor(8) as senders:
+        answers = list(senders.map(lambda _: send(stack, path, message), range(600)))
+    refused = [answer for answer in answers if answer[0] == 429]
+    assert {status for status, _, _ in answers} == {202, 429}
+    assert len(answers) - len(refused) > 200  # a mebibyte at once
+    _, retry_after, body = refused[0]
+    assert retry_after == "1"
+    assert json.loads(body)["title"] == "Too Many Requests"
+
+    form = urllib.parse.urlencode({"text": "x" * 4000}).encode()
+    with ThreadPoolExecutor(8) as senders:
+        pages = list(senders.map(lambda _: send(stack, f"/r/{room}/messages", form), range(100)))
+    status, retry_after, page = next(page for page in pages if page[0] != 200)
+    assert (status, retry_after) == (429, "1")
+    assert "More messages are sent to this room than can be shown" in page
+
+    assert stack.ask("POST", f"/api/rooms/{room}-2/messages", {"text": "hello"})[0] == 202
+    with urllib.request.urlopen(f"{stack.address}/metrics") as metrics:
+        [counted] = re.findall(rb'tminus_http_refused_total{status="429"} (\S+)', metrics.read())
+    assert float(counted) >= len(refused)
+
+
+def test_the_description_names_what_is_refused_and_when_to_come_back(stack: Stack) -> None:
+    _, description = stack.ask("GET", "/api/openapi.json")
+    responses = description["paths"]["/api/rooms/{room}/messages"]["post"]["responses"]
+    for status in ("429", "503"):
+        assert "application/problem+json" in responses[status]["content"]
+        assert responses[status]["headers"]["Retry-After"]["schema"]["type"] == "integer"
 
 
 def test_pages_of_other_sites_may_not_control(stack: Stack, room: str) -> None:

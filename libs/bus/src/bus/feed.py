@@ -82,9 +82,9 @@ class _Room:
     """A room that is followed: how far it was handed over, and what is known to be missing."""
 
     __slots__ = (
+        "awaited",
         "client",
         "hints",
-        "is_hinted",
         "is_new",
         "is_open",
         "is_reading",
@@ -94,6 +94,7 @@ class _Room:
         "name",
         "signalled",
         "subscriptions",
+        "woken",
     )
 
     def __init__(self, name: str) -> None:
@@ -107,9 +108,12 @@ class _Room:
         """Whether it has to be read from the start."""
         self.is_stale = True
         """Whether it has to be read on."""
-        self.is_hinted = False
-        """Whether a message was seen that has not been read yet."""
+        self.awaited = 0
+        """How many messages were seen that have not been read yet."""
         self.hints = 0
+        """How many messages were seen by the subscription to them."""
+        self.woken = asyncio.Event()
+        """Set when an event was seen, which is not to wait for the messages before it."""
         self.signalled = 0
         """The highest sequence of an event that was seen and may not have been handed over."""
         self.is_reading = False
@@ -123,7 +127,7 @@ class _Room:
     @property
     def is_waiting(self) -> bool:
         """Whether something was signalled that has not been handed over."""
-        return self.is_hinted or self.signalled > self.last[subjects.events(self.name)]
+        return self.awaited > 0 or self.signalled > self.last[subjects.events(self.name)]
 
 
 class Feed:
@@ -259,7 +263,7 @@ class Feed:
         elif (
             room.is_open
             and not room.is_reading
-            and not room.is_hinted
+            and not room.awaited
             and previous == room.last[subject]
             and entry.seq > room.position
         ):
@@ -267,12 +271,13 @@ class Feed:
             return
         else:
             room.signalled = max(room.signalled, entry.seq)
+        room.woken.set()
         self._attend_to(room)
 
     async def _on_message(self, room: _Room, _message: Msg) -> None:
         """Somebody has published a message: it will have a place in the stream in a moment."""
         if self._is_followed(room):
-            room.is_hinted = True
+            room.awaited += 1
             room.hints += 1
             self._attend_to(room)
 
@@ -313,9 +318,10 @@ class Feed:
         pauses = iter(PAUSES_SECONDS)
         while self._is_followed(room):
             if room.hints >= HINTS:
-                await asyncio.sleep(FLOOD_SECONDS)
+                await _pause(room, FLOOD_SECONDS)
                 await self._subscribe_to_messages(client, room)
             room.is_stale = False
+            room.woken.clear()
             if await self._read_on(client, room):
                 pauses = iter(PAUSES_SECONDS)
             room.moved.set()
@@ -325,9 +331,9 @@ class Feed:
                 return
             pause = next(pauses, None)
             if pause is None:  # it was not stored, or has gone again
-                room.is_hinted, room.signalled = False, 0
+                room.awaited = room.signalled = 0
                 return
-            await asyncio.sleep(pause)
+            await _pause(room, pause)
 
     async def _subscribe(self, client: Client, room: _Room) -> None:
         events = subjects.live_events(room.name)
@@ -366,13 +372,12 @@ class Feed:
             return True
         for entry in entries:
             self._hand_over(room, entry)
-        has_message = any(entry.subject == subjects.messages(room.name) for entry in entries)
-        if has_message:
-            room.is_hinted = False
+        messages = sum(entry.subject == subjects.messages(room.name) for entry in entries)
+        room.awaited = max(0, room.awaited - messages)
         if not room.is_open:
             room.is_open = True
             self._call(self._listener.on_opened, room.name)
-        return has_message
+        return messages > 0
 
     async def _read_subject(
         self, client: Client, subject: str, handed_over: dict[str, int], end: int
@@ -461,6 +466,13 @@ class Feed:
         if reason != self._reason:
             self._reason = reason
             log.warning("not following the stream", reason=reason)
+
+
+async def _pause(room: _Room, seconds: float) -> None:
+    """Wait so long, or until an event of the room is seen."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await room.woken.wait()
 
 
 FEED = web.AppKey("feed", Feed)

@@ -4,8 +4,8 @@ import asyncio
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now_ms, whole_now_ms
+from runtime.rate_limit import Allowance
 
-from .allowance import Allowance
 from .connections import Connections
 from .fanout import FanOut
 from .history import History

@@ -7,7 +7,7 @@ from aiohttp import web
 from bus.connection import connection
 from runtime import health
 
-from . import api, assets, forms, guard, headers, openapi, pages, problems, qr
+from . import api, assets, forms, guard, headers, openapi, pages, problems, qr, rates
 from .settings import SETTINGS, Settings
 
 
@@ -20,6 +20,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[assets.ASSETS] = assets.load()
+    app[rates.RATES] = rates.Rates()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
     app.add_routes(health.routes(app))
     app.cleanup_ctx.append(connection(settings, "frontend"))

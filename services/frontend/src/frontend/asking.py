@@ -1,6 +1,7 @@
 """What the frontend asks of the other services, and what their answers mean to people."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from bus.errors import BusError, BusTimeout, NoResponders, ServiceError
 from protocol import messages, requests, subjects
 from protocol.frames import RoomReply, State
 
+from .rates import RATES
 from .refusals import Refused, not_valid
 
 TIME_LIMIT_SECONDS = 0.9
@@ -80,6 +82,7 @@ async def send(app: web.Application, room: str, text: str) -> None:
         raise Refused(
             413, f"A message has {messages.MAX_BYTES} bytes at most.", field="text"
         ) from None
+    app[RATES].take(room, len(payload), time.monotonic() * 1000)
     try:
         # Asked once only: a message that timed out may be stored, and twice is worse than an error.
         reply = await app[BUS].request(subjects.messages(room), payload, TIME_LIMIT_SECONDS)

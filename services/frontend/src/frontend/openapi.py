@@ -75,7 +75,7 @@ def document() -> bytes:
                         "Stored",
                         status=202,
                         body="Text",
-                        refusals=[400, 401, 403, 413, 422, 503],
+                        refusals=[400, 401, 403, 413, 422, 429, 503],
                     ),
                 },
             },
@@ -107,9 +107,7 @@ def _operation(
     is_body_required: bool = True,
     refusals: list[int],
 ) -> Json:
-    responses: Json = {
-        str(code): _content("Refused", "Problem", "application/problem+json") for code in refusals
-    }
+    responses: Json = {str(code): _refusal(code) for code in refusals}
     responses[str(status)] = _content(summary, answer)
     operation: Json = {"summary": summary, "responses": responses}
     if 401 in refusals:
@@ -119,6 +117,15 @@ def _operation(
     return operation
 
 
+def _refusal(code: int) -> Json:
+    refusal = _content("Refused", "Problem", "application/problem+json")
+    if code in (429, 503):
+        seconds = {"type": "integer", "minimum": 1}
+        described = {"description": "When to try again, in seconds", "schema": seconds}
+        refusal["headers"] = {"Retry-After": described}
+    return refusal
+
+
 def _content(description: str, schema: str, media_type: str = "application/json") -> Json:
-    content = {media_type: {"schema": {"$ref": _SCHEMAS + schema}}}
+    content: Json = {media_type: {"schema": {"$ref": _SCHEMAS + schema}}}
     return {"description": description, "content": content}

@@ -19,17 +19,23 @@ class Refused(Exception):
     """A request that is not granted.
 
     `status` is the HTTP status; `detail` is for people; `field` names what is not valid; `event` is
-    the event, as JSON, of the run that is in the way.
+    the event, as JSON, of the run that is in the way; `retry_after` is in seconds.
     """
 
     def __init__(
-        self, status: int, detail: str, field: str | None = None, event: Raw | None = None
+        self,
+        status: int,
+        detail: str,
+        field: str | None = None,
+        event: Raw | None = None,
+        retry_after: int = 1,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.field = field
         self.event = event
+        self.retry_after = retry_after
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -37,8 +43,8 @@ class Refused(Exception):
         match self.status:
             case 401:
                 return {"WWW-Authenticate": "Bearer"}
-            case 503:
-                return {"Retry-After": "1"}
+            case 429 | 503:
+                return {"Retry-After": f"{self.retry_after}"}
             case _:
                 return {}
 

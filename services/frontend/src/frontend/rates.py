@@ -1,0 +1,59 @@
+"""How many messages this frontend passes on: so many for each room, so many for all together.
+
+A coordinator does not show what is over a room's allowance, and its sender would never know; here
+senders are told. All rooms share one more bucket, since anybody can think of another room's name.
+"""
+
+import math
+from typing import Final
+
+from aiohttp import web
+
+from runtime.rate_limit import Allowance, TokenBucket
+
+from .refusals import Refused
+
+ALL_BYTES_A_SECOND: Final = 1024 * 1024
+ALL_BURST_BYTES: Final = 8 * 1024 * 1024
+MANY_ROOMS: Final = 1000
+"""With so many rooms in memory, those that have their whole allowance are let go of."""
+
+
+class Rates:
+    """What has been sent lately, by room and in all."""
+
+    def __init__(self) -> None:
+        self._all = TokenBucket(ALL_BYTES_A_SECOND, ALL_BURST_BYTES)
+        self._rooms: dict[str, Allowance] = {}
+
+    def take(self, room: str, size: int, now: float) -> None:
+        """Make room for a message of `size` bytes, or raise Refused with when to come back.
+
+        `now` is in milliseconds by a clock that nobody sets.
+        """
+        allowance = self._allowance(room, now)
+        for bucket, what in ((allowance, "this room"), (self._all, "all rooms together")):
+            if (wait_ms := bucket.wait_ms(size, now)) > 0:
+                raise Refused(
+                    429,
+                    f"More messages are sent to {what} than can be shown: try again in a moment.",
+                    retry_after=math.ceil(wait_ms / 1000),
+                )
+        allowance.take(size, now)
+        self._all.take(size, now)
+
+    def __len__(self) -> int:
+        """How many rooms are in memory."""
+        return len(self._rooms)
+
+    def _allowance(self, room: str, now: float) -> Allowance:
+        if room not in self._rooms:
+            if len(self._rooms) >= MANY_ROOMS:
+                self._rooms = {
+                    name: known for name, known in self._rooms.items() if not known.is_full(now)
+                }
+            self._rooms[room] = Allowance()
+        return self._rooms[room]
+
+
+RATES = web.AppKey("rates", Rates)
