@@ -2,8 +2,8 @@
 
 import pytest
 
-from frontend.rates import ALL_BURST_BYTES, ALL_BYTES_A_SECOND, MANY_ROOMS, Rates
-from frontend.refusals import Refused
+from frontend.problem import Problem
+from frontend.rate_limits import ALL_BURST_BYTES, ALL_BYTES_A_SECOND, MANY_ROOMS, RateLimits
 from runtime.rate_limit import (
     OVERHEAD_BYTES,
     ROOM_BURST_BYTES,
@@ -47,18 +47,18 @@ def test_a_clock_that_goes_back_grants_nothing() -> None:
     assert bucket.wait_ms(900 - OVERHEAD_BYTES, 4000) == bucket.wait_ms(900 - OVERHEAD_BYTES, 5000)
 
 
-def fill(rates: Rates, room: str, now: float) -> tuple[int, Refused]:
+def fill(rates: RateLimits, room: str, now: float) -> tuple[int, Problem]:
     """Send large messages into a room until it is refused; how many were taken."""
     for count in range(10_000):
         try:
             rates.take(room, LARGE, now)
-        except Refused as refused:
+        except Problem as refused:
             return count, refused
     raise AssertionError("never refused")
 
 
 def test_a_sender_is_refused_what_would_not_be_shown_and_told_when_to_come_back() -> None:
-    rates = Rates()
+    rates = RateLimits()
     taken, refused = fill(rates, "main", 0)
     assert taken == ROOM_BURST_BYTES // COST
     assert (refused.status, refused.headers) == (429, {"Retry-After": "1"})
@@ -68,7 +68,7 @@ def test_a_sender_is_refused_what_would_not_be_shown_and_told_when_to_come_back(
 
 
 def test_rooms_that_somebody_thinks_of_have_a_limit_together() -> None:
-    rates = Rates()
+    rates = RateLimits()
     taken, room = 0, 0
     while True:
         count, refused = fill(rates, f"room-{room}", 0)
@@ -84,15 +84,15 @@ def test_rooms_that_somebody_thinks_of_have_a_limit_together() -> None:
 
 @pytest.mark.parametrize(("size", "seconds"), [(LARGE, 1), (2 * ROOM_BYTES_A_SECOND, 2)])
 def test_when_to_come_back_is_in_whole_seconds(size: int, seconds: int) -> None:
-    rates = Rates()
+    rates = RateLimits()
     rates.take("main", ROOM_BURST_BYTES - OVERHEAD_BYTES, 0)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Problem) as refused:
         rates.take("main", size - OVERHEAD_BYTES, 0)
     assert refused.value.retry_after == seconds
 
 
 def test_rooms_that_have_their_whole_allowance_are_forgotten_and_no_others() -> None:
-    rates = Rates()
+    rates = RateLimits()
     fill(rates, "busy", 0)
     for number in range(10 * MANY_ROOMS):
         rates.take(f"room-{number}", 1, number / 100)

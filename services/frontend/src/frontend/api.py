@@ -9,8 +9,8 @@ from msgspec import Raw, Struct
 from protocol import requests
 from protocol.events import EpochMs, From, IntervalMs
 
-from . import asking, bodies, guard
-from .refusals import Refused, not_valid
+from . import auth, backend, inputs
+from .problem import Problem, not_valid
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Stored(Struct):
     stored: bool = True
 
 
-class Terms(Struct, rename={"from_": "from"}):
+class StartBody(Struct, rename={"from_": "from"}):
     """A start without its room, which the address names."""
 
     from_: From = 10
@@ -37,32 +37,32 @@ class Terms(Struct, rename={"from_": "from"}):
 
 async def read(request: web.Request) -> web.Response:
     """`GET /api/rooms/<room>`: 200 with the room's state."""
-    reply = await asking.state(request.app, asking.room_name(request))
+    reply = await backend.state(request.app, inputs.room_name(request))
     return _json(msgspec.json.encode(reply))
 
 
 async def start(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/countdown`: 201 with the `started` event."""
-    room = asking.room_name(request)
-    guard.check_token(request, guard.bearer(request))
-    terms = _decode(await bodies.read(request) or b"{}", Terms)
+    room = inputs.room_name(request)
+    auth.check_token(request, auth.bearer(request))
+    terms = _decode(await inputs.read(request) or b"{}", StartBody)
     asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
-    return _json(await asking.start(request.app, asked), status=201)
+    return _json(await backend.start(request.app, asked), status=201)
 
 
 async def cancel(request: web.Request) -> web.Response:
     """`DELETE /api/rooms/<room>/countdown`: 200 with the `cancelled` event."""
-    room = asking.room_name(request)
-    guard.check_token(request, guard.bearer(request))
-    return _json(await asking.cancel(request.app, room))
+    room = inputs.room_name(request)
+    auth.check_token(request, auth.bearer(request))
+    return _json(await backend.cancel(request.app, room))
 
 
 async def send(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/messages`: 202 once the message is stored."""
-    room = asking.room_name(request)
-    guard.check_token(request, guard.bearer(request))
-    message = _decode(await bodies.read(request), Text)
-    await asking.send(request.app, room, message.text)
+    room = inputs.room_name(request)
+    auth.check_token(request, auth.bearer(request))
+    message = _decode(await inputs.read(request), Text)
+    await backend.send(request.app, room, message.text)
     return _json(msgspec.json.encode(Stored()), status=202)
 
 
@@ -72,7 +72,7 @@ def _decode(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise not_valid(requests.describe(error)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"The body is not JSON: {requests.describe(error)}") from None
+        raise Problem(400, f"The body is not JSON: {requests.describe(error)}") from None
 
 
 def _json(body: bytes | Raw, status: int = 200) -> web.Response:

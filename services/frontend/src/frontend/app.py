@@ -7,7 +7,7 @@ from aiohttp import web
 from bus.connection import connection
 from runtime import health
 
-from . import api, assets, forms, guard, headers, openapi, pages, problems, qr, rates
+from . import api, assets, auth, errors, forms, openapi, pages, qr, rate_limits, security_headers
 from .settings import SETTINGS, Settings
 
 
@@ -15,12 +15,12 @@ def create_app(settings: Settings) -> web.Application:
     """The map of the service."""
     app = web.Application(
         # The first is the outermost: whatever the others answer gets its headers.
-        middlewares=[headers.secure, problems.explained, guard.same_site],
+        middlewares=[security_headers.secure, errors.explained, auth.same_site],
         client_max_size=64 * 1024,
     )
     app[SETTINGS] = settings
     app[assets.ASSETS] = assets.load()
-    app[rates.RATES] = rates.Rates()
+    app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
     app.add_routes(health.routes(app))
     app.cleanup_ctx.append(connection(settings, "frontend"))

@@ -1,57 +1,60 @@
 """The page's forms: they work without a script, and end where they began."""
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from protocol import requests
 from runtime.clock import whole_now_ms
 
-from . import asking, bodies, guard, pages
-from .bodies import Form
-from .refusals import Refused, not_valid
+from . import auth, backend, inputs, pages
+from .inputs import Form
+from .problem import Problem, not_valid
+
+Act = Callable[[web.Request, str, Form], Awaitable[None]]
 
 
-async def start(request: web.Request) -> web.Response:
+def rerendered(control: str) -> Callable[[Act], Handler]:
+    """Answer a form with 303 back to its room, or with the page and a problem's words beside
+    `control`."""
+
+    def decorate(act: Act) -> Handler:
+        @wraps(act)
+        async def handle(request: web.Request) -> web.Response:
+            room = inputs.room_name(request)
+            form: Form = {}
+            try:
+                form = await inputs.read_form(request)
+                auth.check_token(request, form.pop("token", ""))
+                await act(request, room, form)
+            except Problem as problem:
+                return await pages.render(request, room, problem, control, form)
+            raise web.HTTPSeeOther(location=pages.address(request, room))
+
+        return handle
+
+    return decorate
+
+
+@rerendered("start")
+async def start(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now."""
-
-    async def run(room: str, form: Form) -> None:
-        await asking.start(request.app, _start(room, form, whole_now_ms()))
-
-    return await _answer(request, "start", run)
+    await backend.start(request.app, _start(room, form, whole_now_ms()))
 
 
-async def cancel(request: web.Request) -> web.Response:
+@rerendered("cancel")
+async def cancel(request: web.Request, room: str, _form: Form) -> None:
     """`POST /r/<room>/cancel`."""
-
-    async def run(room: str, _: Form) -> None:
-        await asking.cancel(request.app, room)
-
-    return await _answer(request, "cancel", run)
+    await backend.cancel(request.app, room)
 
 
-async def send(request: web.Request) -> web.Response:
+@rerendered("message")
+async def send(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/messages`: `text`."""
-
-    async def run(room: str, form: Form) -> None:
-        await asking.send(request.app, room, form.get("text", ""))
-
-    return await _answer(request, "message", run)
-
-
-async def _answer(
-    request: web.Request, control: str, run: Callable[[str, Form], Awaitable[None]]
-) -> web.Response:
-    room = asking.room_name(request)
-    form: Form = {}
-    try:
-        form = await bodies.read_form(request)
-        guard.check_token(request, form.pop("token", ""))
-        await run(room, form)
-    except Refused as refused:
-        return await pages.render(request, room, refused, control, form)
-    raise web.HTTPSeeOther(location=pages.address(request, room))
+    await backend.send(request.app, room, form.get("text", ""))
 
 
 def _start(room: str, form: Form, now: int) -> requests.Start:

@@ -10,7 +10,7 @@ from protocol.events import Cancelled, Event, Started
 from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
-from .api import Stored, Terms, Text
+from .api import StartBody, Stored, Text
 
 Json = dict[str, object]
 
@@ -40,7 +40,7 @@ async def serve(_: web.Request) -> web.Response:
 def document() -> bytes:
     """The description as JSON."""
     _, schemas = msgspec.json.schema_components(
-        [RoomReply, Started, Cancelled, Terms, Text, Stored, Problem],
+        [RoomReply, Started, Cancelled, StartBody, Text, Stored, Problem],
         ref_template=_SCHEMAS + "{name}",
     )
     return msgspec.json.encode(
@@ -58,7 +58,7 @@ def document() -> bytes:
                         "Start a run; without a body, the default one",
                         "Started",
                         status=201,
-                        body="Terms",
+                        body="StartBody",
                         is_body_required=False,
                         refusals=[400, 401, 403, 409, 413, 422, 503],
                     ),
@@ -118,7 +118,7 @@ def _operation(
 
 
 def _refusal(code: int) -> Json:
-    refusal = _content("Refused", "Problem", "application/problem+json")
+    refusal = _content("Problem", "Problem", "application/problem+json")
     if code in (429, 503):
         seconds = {"type": "integer", "minimum": 1}
         described = {"description": "When to try again, in seconds", "schema": seconds}

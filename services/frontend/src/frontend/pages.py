@@ -11,11 +11,12 @@ from protocol import subjects
 from protocol.frames import RoomReply
 from runtime.clock import now_ms, whole_now_ms
 
-from . import asking, showing, views
+from . import backend, inputs, showing
 from .assets import ASSETS
-from .headers import NONCE
-from .refusals import Refused
+from .problem import Problem
+from .security_headers import NONCE
 from .settings import SETTINGS, Settings
+from .view import view_of
 
 
 async def main_room(request: web.Request) -> web.Response:
@@ -31,28 +32,28 @@ async def room(request: web.Request) -> web.Response:
     if not subjects.is_room(name) and subjects.is_room(name.lower()):
         raise web.HTTPSeeOther(location=address(request, name.lower()))
     try:
-        return await render(request, asking.room_name(request))
-    except Refused as refused:
-        raise Refused(404, refused.detail, field=refused.field) from None
+        return await render(request, inputs.room_name(request))
+    except Problem as problem:
+        raise Problem(404, problem.detail, field=problem.field) from None
 
 
 async def render(
     request: web.Request,
     room: str,
-    refused: Refused | None = None,
+    problem: Problem | None = None,
     control: str = "",
     given: dict[str, str] | None = None,
 ) -> web.Response:
-    """The page of `room`; with `refused`, its words stand beside `control`, and what was `given`
+    """The page of `room`; with a `problem`, its words stand beside `control`, and what was `given`
     in the form is kept there."""
     status, reply, extra = 200, None, {}
     try:
-        reply = await asking.state(request.app, room)
-    except Refused as nobody:
+        reply = await backend.state(request.app, room)
+    except Problem as nobody:
         status, extra = nobody.status, dict(nobody.headers)
-    if refused is not None:
-        status, extra = refused.status, dict(refused.headers)
-    settings, view = request.app[SETTINGS], views.of_query(request.query)
+    if problem is not None:
+        status, extra = problem.status, dict(problem.headers)
+    settings, view = request.app[SETTINGS], view_of(request.query)
     state = reply.state if reply else None
     response = aiohttp_jinja2.render_template(
         "room.html",
@@ -64,7 +65,7 @@ async def render(
             "reply": reply,
             "status": state.status if state else "unknown",
             "showing": showing.first(state, whole_now_ms(), view.format == "clock"),
-            "refused": refused,
+            "problem": problem,
             "control": control,
             "given": given or {},
             "needs_token": bool(settings.control_token),
@@ -87,17 +88,17 @@ def address(request: web.Request, room: str) -> URL:
     return request.app.router["room"].url_for(room=room).with_query(query)
 
 
-def refusal(request: web.Request, refused: Refused) -> web.Response:
+def explain(request: web.Request, problem: Problem) -> web.Response:
     """A page that says why there is nothing else to see."""
     return aiohttp_jinja2.render_template(
-        "refusal.html",
+        "problem.html",
         request,
         {
-            "refused": refused,
-            "title": HTTPStatus(refused.status).phrase,
+            "problem": problem,
+            "title": HTTPStatus(problem.status).phrase,
             **_frame(request),
         },
-        status=refused.status,
+        status=problem.status,
     )
 
 

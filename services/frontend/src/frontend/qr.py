@@ -5,14 +5,14 @@ import io
 import segno
 from aiohttp import web
 
-from . import asking
-from .headers import PLAIN_HOST
-from .refusals import Refused
+from . import inputs
+from .problem import Problem
+from .security_headers import PLAIN_HOST
 
 
 async def code(request: web.Request) -> web.Response:
     """`GET /r/<room>/qr.svg`."""
-    room = asking.room_name(request)
+    room = inputs.room_name(request)
     picture = io.BytesIO()
     segno.make(link(request, room), error="m", micro=False).save(
         picture, kind="svg", scale=8, border=2, light="#fff", svgclass=None, lineclass=None
@@ -23,10 +23,10 @@ async def code(request: web.Request) -> web.Response:
 def link(request: web.Request, room: str) -> str:
     """The room's address as who asks reaches it: the edge says whether that is by TLS.
 
-    Raises Refused.
+    Raises Problem.
     """
     if PLAIN_HOST.fullmatch(request.host) is None:
-        raise Refused(400, "The Host header names no host.")
+        raise Problem(400, "The Host header names no host.")
     scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
     path = request.app.router["room"].url_for(room=room)
     return f"{'https' if scheme == 'https' else 'http'}://{request.host}{path}"

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bus.connection import BUS
 from bus.errors import NoResponders
-from frontend import asking
+from frontend import backend
 from protocol import events, requests, subjects
 from protocol.events import Cancelled, Started
 from protocol.frames import RoomReply, Screens, State
@@ -48,13 +48,13 @@ OVER = State(status="cancelled", run="new")
 
 async def test_a_start_is_answered_once_the_room_shows_it() -> None:
     bus = Bus(STARTED, [State(), OLD, OLD, RUNNING, RUNNING])
-    assert bytes(await asking.start(app_on(bus), requests.Start())) == STARTED
+    assert bytes(await backend.start(app_on(bus), requests.Start())) == STARTED
     assert bus.states == [RUNNING]
 
 
 async def test_a_cancel_is_answered_once_the_room_shows_it() -> None:
     bus = Bus(CANCELLED, [RUNNING, RUNNING, OVER, OVER])
-    assert bytes(await asking.cancel(app_on(bus), "main")) == CANCELLED
+    assert bytes(await backend.cancel(app_on(bus), "main")) == CANCELLED
     assert bus.states == [OVER]
 
 
@@ -63,5 +63,5 @@ async def test_a_start_that_no_coordinator_hears_of_is_answered_all_the_same(
     states: list[State],
 ) -> None:
     bus = Bus(STARTED, list(states))
-    assert bytes(await asking.start(app_on(bus), requests.Start())) == STARTED
-    assert len(bus.states) >= max(0, len(states) - asking.SHOWN_TRIES)
+    assert bytes(await backend.start(app_on(bus), requests.Start())) == STARTED
+    assert len(bus.states) >= max(0, len(states) - backend.SHOWN_TRIES)

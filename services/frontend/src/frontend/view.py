@@ -19,7 +19,7 @@ class View(Struct, frozen=True, kw_only=True):
     """Whether numbers above 59 are shown as minutes and seconds."""
 
 
-def of_query(query: Mapping[str, str]) -> View:
+def view_of(query: Mapping[str, str]) -> View:
     """The view that an address asks for; what is not known there is ignored.
 
     A typing error on a projector must not cost the hall its countdown.

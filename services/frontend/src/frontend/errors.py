@@ -1,4 +1,4 @@
-"""Errors of the JSON API as `application/problem+json` (RFC 9457)."""
+"""Errors as an answer: problem details for programs (RFC 9457), a page for people."""
 
 from http import HTTPStatus
 
@@ -9,52 +9,52 @@ from aiohttp.typedefs import Handler
 from runtime.logs import logger
 
 from . import pages
-from .refusals import Refused
+from .problem import Problem
 
 log = logger(__name__)
 
 
 @web.middleware
 async def explained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell programs why in JSON, and people in a page."""
+    """Answer what went wrong: in JSON under `/api/`, in a page elsewhere."""
     is_api = request.path.startswith("/api/")
     try:
         return await handler(request)
-    except Refused as refused:
-        return problem(refused) if is_api else pages.refusal(request, refused)
+    except Problem as problem:
+        return as_json(problem) if is_api else pages.explain(request, problem)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        why = Refused(error.status, _detail(error))
-        response = problem(why) if is_api else pages.refusal(request, why)
+        what = Problem(error.status, _detail(error))
+        response = as_json(what) if is_api else pages.explain(request, what)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
         log.exception("a request failed", method=request.method, path=request.path)
-        why = Refused(500, "Something went wrong here, and the log says what.")
-        return problem(why) if is_api else pages.refusal(request, why)
+        what = Problem(500, "Something went wrong here, and the log says what.")
+        return as_json(what) if is_api else pages.explain(request, what)
 
 
-def problem(refused: Refused) -> web.Response:
-    """The refusal in JSON; where a run is in the way, its event's members stand there too."""
+def as_json(problem: Problem) -> web.Response:
+    """The problem in JSON; if a run is in the way, the members of its event are there, too."""
     members: dict[str, object] = {}
-    if refused.event is not None:
-        members = msgspec.json.decode(refused.event, type=dict[str, object])
-        members["event"] = refused.event
-    if refused.field is not None:
-        members["field"] = refused.field
+    if problem.event is not None:
+        members = msgspec.json.decode(problem.event, type=dict[str, object])
+        members["event"] = problem.event
+    if problem.field is not None:
+        members["field"] = problem.field
     members |= {
         "type": "about:blank",
-        "title": HTTPStatus(refused.status).phrase,
-        "status": refused.status,
-        "detail": refused.detail,
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
     }
     return web.Response(
-        status=refused.status,
+        status=problem.status,
         body=msgspec.json.encode(members),
         content_type="application/problem+json",
-        headers=refused.headers,
+        headers=problem.headers,
     )
 
 

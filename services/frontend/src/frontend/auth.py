@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 
 from runtime import origins
 
-from .refusals import Refused
+from .problem import Problem
 from .settings import SETTINGS
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -17,7 +17,7 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 async def same_site(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of another site sends in the name of who looks at it."""
     if request.method not in _SAFE and not _is_welcome(request):
-        raise Refused(403, "Pages of other sites may not control this one.")
+        raise Problem(403, "Pages of other sites may not control this one.")
     return await handler(request)
 
 
@@ -26,7 +26,7 @@ def check_token(request: web.Request, given: str) -> None:
     token = request.app[SETTINGS].control_token
     # A header may hold bytes that are not UTF-8.
     if token and not hmac.compare_digest(token.encode(), given.encode(errors="surrogatepass")):
-        raise Refused(401, "Controlling this room needs the control token.", field="token")
+        raise Problem(401, "Controlling this room needs the control token.", field="token")
 
 
 def bearer(request: web.Request) -> str:

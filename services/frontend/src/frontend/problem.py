@@ -1,4 +1,4 @@
-"""Why something that was asked can't be had: one error, told as a page or as a problem in JSON."""
+"""Why a request can't be granted: one error, answered as problem details or as a page."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _WANTED = {
 }
 
 
-class Refused(Exception):
+class Problem(Exception):
     """A request that is not granted.
 
     `status` is the HTTP status; `detail` is for people; `field` names what is not valid; `event` is
@@ -49,13 +49,13 @@ class Refused(Exception):
                 return {}
 
 
-def not_valid(reason: str) -> Refused:
-    """The refusal of a field; `reason` is `field: what is wrong`, as a program would put it."""
+def not_valid(reason: str) -> Problem:
+    """The problem with a field; `reason` is `field: what is wrong`, as a program would put it."""
     if missing := _MISSING.fullmatch(reason):
         reason = f"{missing[1]}: is missing"
     field, separator, _ = reason.partition(":")
     if not separator:
-        return Refused(422, reason)
+        return Problem(422, reason)
     if wanted := _WANTED.get(field):
-        return Refused(422, f"{field}: should be {wanted}.", field=field)
-    return Refused(422, reason, field=field)
+        return Problem(422, f"{field}: should be {wanted}.", field=field)
+    return Problem(422, reason, field=field)

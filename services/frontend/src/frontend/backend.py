@@ -1,4 +1,4 @@
-"""What the frontend asks of the other services, and what their answers mean to people."""
+"""The services behind the frontend: what it asks of them, and what their answers mean to people."""
 
 import asyncio
 import time
@@ -14,8 +14,8 @@ from bus.errors import BusError, BusTimeout, NoResponders, ServiceError
 from protocol import messages, requests, subjects
 from protocol.frames import RoomReply, State
 
-from .rates import RATES
-from .refusals import Refused, not_valid
+from .problem import Problem, not_valid
+from .rate_limits import RATE_LIMITS
 
 TIME_LIMIT_SECONDS = 0.9
 """Of one try; with the second one, nobody waits for two seconds."""
@@ -31,23 +31,11 @@ class _Run(Struct):
     run: str
 
 
-class _Stored(Struct):
+class _Ack(Struct):
     """JetStream's acknowledgement of a message."""
 
     stream: str
     seq: int
-
-
-def room_name(request: web.Request) -> str:
-    """The room that the address names; refuses what can't name one."""
-    name = request.match_info["room"]
-    if not subjects.is_room(name):
-        raise Refused(
-            422,
-            "A room's name is 1 to 64 lower-case letters, digits and inner hyphens.",
-            field="room",
-        )
-    return name
 
 
 async def state(app: web.Application, room: str) -> RoomReply:
@@ -75,25 +63,25 @@ async def cancel(app: web.Application, room: str) -> Raw:
 async def send(app: web.Application, room: str, text: str) -> None:
     """Send a message into the room; it is stored when this returns."""
     if not text.strip():
-        raise Refused(422, "A message needs some text.", field="text")
+        raise Problem(422, "A message needs some text.", field="text")
     try:
         payload = messages.encode(text)
     except messages.MessageError:
-        raise Refused(
+        raise Problem(
             413, f"A message has {messages.MAX_BYTES} bytes at most.", field="text"
         ) from None
-    app[RATES].take(room, len(payload), time.monotonic() * 1000)
+    app[RATE_LIMITS].take(room, len(payload), time.monotonic() * 1000)
     try:
         # Asked once only: a message that timed out may be stored, and twice is worse than an error.
         reply = await app[BUS].request(subjects.messages(room), payload, TIME_LIMIT_SECONDS)
-        msgspec.json.decode(reply.data, type=_Stored)
+        msgspec.json.decode(reply.data, type=_Ack)
     except (BusError, msgspec.MsgspecError):
-        raise Refused(503, "The message could not be stored: try again in a moment.") from None
+        raise Problem(503, "The message could not be stored: try again in a moment.") from None
 
 
 async def _wait_until(app: web.Application, room: str, is_shown: Callable[[State], bool]) -> None:
     """Wait a moment for a coordinator to have heard, so that who looks next sees what was done."""
-    with suppress(TimeoutError, Refused):
+    with suppress(TimeoutError, Problem):
         async with asyncio.timeout(SHOWN_SECONDS):
             for _ in range(SHOWN_TRIES):
                 if is_shown((await state(app, room)).state):
@@ -109,27 +97,27 @@ async def _ask(app: web.Application, subject: str, request: Struct, service: str
         except BusTimeout:
             return await app[BUS].ask(subject, payload, TIME_LIMIT_SECONDS)
     except ServiceError as error:
-        raise _refusal(error) from None
+        raise _problem(error) from None
     except NoResponders:
-        raise Refused(503, f"No {service} is running at the moment.") from None
+        raise Problem(503, f"No {service} is running at the moment.") from None
     except BusTimeout:
-        raise Refused(503, f"The {service} did not answer in time.") from None
+        raise Problem(503, f"The {service} did not answer in time.") from None
     except BusError:
-        raise Refused(503, "The message bus can't be reached at the moment.") from None
+        raise Problem(503, "The message bus can't be reached at the moment.") from None
 
 
-def _refusal(error: ServiceError) -> Refused:
+def _problem(error: ServiceError) -> Problem:
     match error.code:
         case 400:
             return not_valid(error.description)
         case 404:
-            return Refused(404, "There is nothing to cancel: no countdown is under way.")
+            return Problem(404, "There is nothing to cancel: no countdown is under way.")
         case 409:
-            return Refused(
+            return Problem(
                 409, "A countdown is already under way in this room.", event=_event(error.body)
             )
         case _:
-            return Refused(503, error.description or "The service could not do it.")
+            return Problem(503, error.description or "The service could not do it.")
 
 
 def _event(body: bytes) -> Raw | None:

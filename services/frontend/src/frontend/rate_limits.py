@@ -11,7 +11,7 @@ from aiohttp import web
 
 from runtime.rate_limit import Allowance, TokenBucket
 
-from .refusals import Refused
+from .problem import Problem
 
 ALL_BYTES_A_SECOND: Final = 1024 * 1024
 ALL_BURST_BYTES: Final = 8 * 1024 * 1024
@@ -19,7 +19,7 @@ MANY_ROOMS: Final = 1000
 """With so many rooms in memory, those that have their whole allowance are let go of."""
 
 
-class Rates:
+class RateLimits:
     """What has been sent lately, by room and in all."""
 
     def __init__(self) -> None:
@@ -27,14 +27,14 @@ class Rates:
         self._rooms: dict[str, Allowance] = {}
 
     def take(self, room: str, size: int, now: float) -> None:
-        """Make room for a message of `size` bytes, or raise Refused with when to come back.
+        """Make room for a message of `size` bytes, or raise Problem with when to come back.
 
         `now` is in milliseconds by a clock that nobody sets.
         """
         allowance = self._allowance(room, now)
         for bucket, what in ((allowance, "this room"), (self._all, "all rooms together")):
             if (wait_ms := bucket.wait_ms(size, now)) > 0:
-                raise Refused(
+                raise Problem(
                     429,
                     f"More messages are sent to {what} than can be shown: try again in a moment.",
                     retry_after=math.ceil(wait_ms / 1000),
@@ -56,4 +56,4 @@ class Rates:
         return self._rooms[room]
 
 
-RATES = web.AppKey("rates", Rates)
+RATE_LIMITS = web.AppKey("rate_limits", RateLimits)

@@ -1,0 +1,55 @@
+"""What a request carries: a room's name, a body, a form; or a Problem if it can't be read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from protocol import subjects
+
+from .problem import Problem
+
+Form = dict[str, str]
+
+
+def room_name(request: web.Request) -> str:
+    """The room that the address names; refuses what can't name one."""
+    name = request.match_info["room"]
+    if not subjects.is_room(name):
+        raise Problem(
+            422,
+            "A room's name is 1 to 64 lower-case letters, digits and inner hyphens.",
+            field="room",
+        )
+    return name
+
+
+async def read(request: web.Request) -> bytes:
+    """The body as it is; raises Problem."""
+    with _readable(request):
+        return await request.read()
+
+
+async def read_form(request: web.Request) -> Form:
+    """The fields of a form, files left out; raises Problem."""
+    with _readable(request):
+        fields = await request.post()
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+@contextmanager
+def _readable(request: web.Request) -> Iterator[None]:
+    try:
+        yield
+    except web.RequestPayloadError as error:
+        # What is left of the body can't be read either, so nothing can follow on this connection.
+        request.content.feed_eof()
+        request.protocol.keep_alive(False)
+        raise _unreadable(error) from None
+    except (HttpProcessingError, LookupError, RuntimeError, ValueError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> Problem:
+    return Problem(400, f"The body can't be read: {' '.join(str(error).split())[:200]}.")
