@@ -11,7 +11,7 @@ from .settings import SETTINGS
 
 PLAIN_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:]{1,39}\])(:\d{1,5})?")
 """What a Host header is to hold."""
-NONCE = "nonce"
+NONCE = web.RequestKey("nonce", str)
 """Where a request keeps the nonce of its page's one inline style."""
 
 
