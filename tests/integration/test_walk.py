@@ -1,4 +1,4 @@
-"""docs/walk.md: every function that it names exists, and a click really passes them in that order."""
+"""docs/walk.md: every function that it names exists, and a click passes them in that order."""
 
 import asyncio
 import re

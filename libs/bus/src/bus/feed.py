@@ -200,7 +200,9 @@ class Feed:
         return self._has_reached(room, seq)
 
     def _has_reached(self, room: _Room, seq: int) -> bool:
-        is_current = room.is_open and not room.is_stale and not room.is_waiting
+        if not room.is_open or not self._is_followed(room):
+            return False
+        is_current = not room.is_stale and not room.is_waiting
         return room.position >= seq or (is_current and self.end >= seq)
 
     def _is_followed(self, room: _Room) -> bool:
@@ -371,6 +373,8 @@ class Feed:
             self.reopen(room.name)
             return True
         for entry in entries:
+            if not self._is_followed(room):
+                return True
             self._hand_over(room, entry)
         messages = sum(entry.subject == subjects.messages(room.name) for entry in entries)
         room.awaited = max(0, room.awaited - messages)
