@@ -59,6 +59,9 @@ stream, as far as it is stored."""
 FLOOD_SECONDS = 0.05
 """How long to leave it at that."""
 
+CAREFUL_SECONDS = 0.5
+"""How long a message may take from being published to being stored."""
+
 _rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
 _reads = Counter("tminus_feed_reads_total", "How often a room was read on.")
 _lost = Counter("tminus_feed_lost_signals_total", "Entries that only the slow comparison found.")
@@ -83,6 +86,7 @@ class _Room:
 
     __slots__ = (
         "awaited",
+        "careful_until",
         "client",
         "hints",
         "is_new",
@@ -112,6 +116,8 @@ class _Room:
         """How many messages were seen that have not been read yet."""
         self.hints = 0
         """How many messages were seen by the subscription to them."""
+        self.careful_until = 0.0
+        """By the loop's clock; a message may be on its way that was published unseen."""
         self.woken = asyncio.Event()
         """Set when an event was seen, which is not to wait for the messages before it."""
         self.signalled = 0
@@ -266,6 +272,7 @@ class Feed:
             room.is_open
             and not room.is_reading
             and not room.awaited
+            and asyncio.get_running_loop().time() > room.careful_until
             and previous == room.last[subject]
             and entry.seq > room.position
         ):
@@ -349,6 +356,7 @@ class Feed:
         """Have the next messages seen; the subscription before has reached its limit, if any."""
         messages = subjects.messages(room.name)
         room.hints = 0
+        room.careful_until = asyncio.get_running_loop().time() + CAREFUL_SECONDS
         subscription = await client.subscribe(messages, cb=partial(self._on_message, room))
         await subscription.unsubscribe(limit=HINTS)
         room.subscriptions[messages] = subscription
