@@ -1,6 +1,6 @@
 /** The forms, answered in place: start, cancel, send; and the keys that do the same. */
 
-import { find, say } from "./page-parts.js";
+import { byId, setText } from "./dom.js";
 
 const ARMED_MS = 3000;
 /** A double click is one decision. */
@@ -46,7 +46,7 @@ export function controls(room, time, isCounting, toggleFull) {
 
 /** @param {string} id */
 function press(id) {
-  const form = find(id);
+  const form = byId(id);
   if (form instanceof HTMLFormElement) form.requestSubmit();
 }
 
@@ -57,14 +57,14 @@ function press(id) {
  * @param {(form: HTMLFormElement) => Asking | string | null} asking what is asked, or what is wrong
  */
 function answer(id, words, asking) {
-  const form = find(id);
+  const form = byId(id);
   if (!(form instanceof HTMLFormElement)) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const asked = asking(form);
     if (asked === null) return;
-    say(words, "");
-    say(words, typeof asked === "string" ? asked : await ask(asked, field(form, "token")));
+    setText(words, "");
+    setText(words, typeof asked === "string" ? asked : await ask(asked, field(form, "token")));
   });
 }
 
@@ -129,7 +129,7 @@ function number(text) {
 
 /** The second press within a few seconds is the one that counts. */
 function confirming() {
-  const button = find("cancel")?.querySelector("button");
+  const button = byId("cancel")?.querySelector("button");
   const label = button?.textContent ?? "";
   let armedAt = -Infinity;
   let timer = 0;

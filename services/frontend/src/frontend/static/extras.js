@@ -2,7 +2,7 @@
 
 /** @import {RoomReply} from "../../../types/protocol" */
 
-import { find, say } from "./page-parts.js";
+import { byId, setText } from "./dom.js";
 import { milliseconds } from "./status.js";
 
 const REFRESH_MS = 2000;
@@ -15,13 +15,13 @@ const REFRESH_MS = 2000;
 export function extras(room, finale, draw) {
   const root = document.documentElement;
 
-  find("copy")?.addEventListener("click", async () => {
+  byId("copy")?.addEventListener("click", async () => {
     const link = `${location.origin}/r/${room}`;
     const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
-    say("copy", isCopied ? "Copied" : link);
+    setText("copy", isCopied ? "Copied" : link);
   });
 
-  const clock = find("clock");
+  const clock = byId("clock");
   if (clock instanceof HTMLInputElement) {
     clock.checked = root.dataset.format === "clock";
     clock.addEventListener("change", () => {
@@ -34,20 +34,20 @@ export function extras(room, finale, draw) {
     });
   }
 
-  const sound = find("sound");
+  const sound = byId("sound");
   if (sound instanceof HTMLInputElement) {
     sound.checked = false;
     sound.addEventListener("change", () => finale.listen(sound.checked));
   }
 
-  const details = find("details");
+  const details = byId("details");
   const ask = async () => {
     if (!(details instanceof HTMLDetailsElement) || !details.open) return;
     try {
       const response = await fetch(`/api/rooms/${room}`);
-      if (response.ok) say("screens", agreement(await response.json()));
+      if (response.ok) setText("screens", agreement(await response.json()));
     } catch {
-      say("screens", "not known at the moment");
+      setText("screens", "not known at the moment");
     }
   };
   details?.addEventListener("toggle", ask);

@@ -3,7 +3,7 @@
 /** @import {Showing} from "./countdown.js" */
 
 import { text } from "./countdown.js";
-import { find, say } from "./page-parts.js";
+import { byId, setText } from "./dom.js";
 import { Ring } from "./ring.js";
 
 /** The last numbers, which the ring's colour tells apart. */
@@ -11,7 +11,7 @@ const LAST = 3;
 
 export class Face {
   #root = document.documentElement;
-  #number = find("number");
+  #number = byId("number");
   #ring = new Ring();
   #calm = matchMedia("(prefers-reduced-motion: reduce)");
   #room;
@@ -34,7 +34,7 @@ export class Face {
       this.#number.dataset.size = `${Math.min(8, Math.max(2, digits.length))}`;
       document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`;
     }
-    say("caption", caption);
+    setText("caption", caption);
     if (this.#root.dataset.status !== shown.status) this.#root.dataset.status = shown.status;
     const isLast = shown.number !== null && shown.number <= LAST && shown.status !== "cancelled";
     this.#root.toggleAttribute("data-last", isLast);

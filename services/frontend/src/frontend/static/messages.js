@@ -2,29 +2,29 @@
 
 /** @import {MessageFrame} from "../../../types/protocol" */
 
-import { find } from "./page-parts.js";
-import { keep, kept } from "./storage.js";
+import { byId } from "./dom.js";
+import { load, save } from "./storage.js";
 
 const MOST = 100;
 const SHOUT_MS = 6000;
 
 /** @param {string} room */
 export function messages(room) {
-  const list = find("messages");
-  const clear = find("clear");
+  const list = byId("messages");
+  const clear = byId("clear");
   const key = `cleared:${room}`;
   let last = "";
 
   clear?.addEventListener("click", () => {
     list?.replaceChildren();
     if (clear) clear.hidden = true;
-    keep(key, last);
+    save(key, last);
   });
 
   return {
     /** Whether this one was cleared away before. @param {string} epoch @param {number} seq */
     isCleared(epoch, seq) {
-      const [clearedEpoch, clearedSeq] = kept(key).split(" ");
+      const [clearedEpoch, clearedSeq] = load(key).split(" ");
       return clearedEpoch === epoch && seq <= Number(clearedSeq);
     },
 
@@ -48,8 +48,8 @@ export function messages(room) {
 
 /** Shows one text over the stage for a few seconds, as large as it fits. */
 export function shouting() {
-  const stage = find("stage");
-  const shout = find("shout");
+  const stage = byId("stage");
+  const shout = byId("shout");
   let timer = 0;
 
   const fit = () => {

@@ -12,16 +12,16 @@ import { Face } from "./face.js";
 import { Finale } from "./finale.js";
 import { extras } from "./extras.js";
 import { messages, shouting } from "./messages.js";
-import { find, say } from "./page-parts.js";
+import { byId, setText } from "./dom.js";
 import { Queue } from "./queue.js";
 import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
 import { Screen } from "./screen.js";
 import { milliseconds, status } from "./status.js";
-import { keep } from "./storage.js";
+import { save } from "./storage.js";
 import { Timekeeper } from "./timekeeper.js";
 
 /** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number}} */
-const given = JSON.parse(find("data")?.textContent ?? "");
+const given = JSON.parse(byId("data")?.textContent ?? "");
 const root = document.documentElement;
 const surroundings = {
   now: () => performance.now(),
@@ -86,7 +86,7 @@ function heard(frame) {
       if (frame.protocol !== 1) return connection.refuse("this page is out of date: load it again");
       room = greeted(room, frame);
       keeper.begin(frame.instance, connection.askedAt, frame.server_time);
-      say("viewers", `${frame.viewers}`);
+      setText("viewers", `${frame.viewers}`);
       draw();
       break;
     case "started":
@@ -111,7 +111,7 @@ function heard(frame) {
       break;
     }
     case "viewers":
-      say("viewers", `${frame.count}`);
+      setText("viewers", `${frame.count}`);
       break;
     case "pong":
       keeper.pong(frame.id, frame.server_time);
@@ -175,13 +175,13 @@ function light() {
   });
   root.dataset.light = shown.light;
   root.toggleAttribute("data-doubt", shown.light !== "green" && (shown.light !== "amber" || connection.phase !== "open"));
-  const box = find("status");
+  const box = byId("status");
   if (box) box.dataset.light = shown.light;
-  find("now")?.toggleAttribute("hidden", !shown.canTry);
-  say("status-words", shown.words);
-  say("certain", `± ${milliseconds(keeper.bound(now))}`);
-  say("likely", `± ${milliseconds(keeper.likely())}`);
-  find("bar")?.toggleAttribute("data-calm", shown.light === "green");
+  byId("now")?.toggleAttribute("hidden", !shown.canTry);
+  setText("status-words", shown.words);
+  setText("certain", `± ${milliseconds(keeper.bound(now))}`);
+  setText("likely", `± ${milliseconds(keeper.likely())}`);
+  byId("bar")?.toggleAttribute("data-calm", shown.light === "green");
 }
 
 /** Somebody looks again, or the network is back: be right at once, then find out. */
@@ -195,7 +195,7 @@ function wake() {
 
 controls(given.room, () => keeper.time(), isCounting, () => screen.toggleFull());
 extras(given.room, finale, draw);
-find("now")?.addEventListener("click", () => connection.connect());
+byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
 addEventListener("offline", light);
 addEventListener("pageshow", (event) => event.persisted && connection.connect());
@@ -205,12 +205,12 @@ document.addEventListener("visibilitychange", () => (surroundings.isHidden() ? k
 
 root.dataset.live = "";
 root.removeAttribute("data-plain");
-keep("again", null);
+save("again", null);
 if (given.reply) room = { ...unknown, state: given.reply.state };
-const [load] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
 // A page that comes from a cache tells an old time.
-if (load && load.type !== "back_forward" && load.transferSize > 0) {
-  keeper.guess({ sent: load.requestStart, received: load.responseEnd, server: given.now });
+if (navigation && navigation.type !== "back_forward" && navigation.transferSize > 0) {
+  keeper.guess({ sent: navigation.requestStart, received: navigation.responseEnd, server: given.now });
   draw();
 }
 screen.counting(isCounting());

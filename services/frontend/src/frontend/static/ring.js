@@ -6,7 +6,7 @@
  * turns behind a window of its own, and a round cap runs ahead.
  */
 
-import { find } from "./page-parts.js";
+import { byId } from "./dom.js";
 
 /** What the eye can't see needs no correction. */
 const TOLERANCE_MS = 30;
@@ -36,7 +36,7 @@ export class Ring {
       // An edge of the ring is its other edge too.
       if (!length || (off > TOLERANCE_MS && length - off > TOLERANCE_MS)) turn.currentTime = at;
     }
-    find("ring")?.toggleAttribute("data-empty", left === 0);
+    byId("ring")?.toggleAttribute("data-empty", left === 0);
   }
 
   /** @param {number} length */
@@ -51,7 +51,7 @@ export class Ring {
     };
     this.#turns = PARTS.flatMap(([id, turned]) => {
       const frames = turned.map(([offset, angle]) => ({ offset, transform: `rotate(${angle}deg)` }));
-      const turn = find(id)?.animate(frames, timing);
+      const turn = byId(id)?.animate(frames, timing);
       if (turn && !length) turn.pause();
       return turn ? [turn] : [];
     });
