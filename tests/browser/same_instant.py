@@ -75,13 +75,13 @@ WITHOUT_DRIFT = """
 
 WATCH = """
 async () => {
-  const { keeper } = await import(document.querySelector("script[type=module]").src);
+  const { clock } = await import(document.querySelector("script[type=module]").src);
   setInterval(() => {
     const before = window.truth();
-    const time = keeper.time();
+    const time = clock.time();
     // Whoever was interrupted in between knows nothing of the moment.
     if (window.truth() - before > 0.15) return;
-    window.errors.push([time - before, keeper.bound(), keeper.likely()]);
+    window.errors.push([time - before, clock.bound(), clock.likely()]);
   }, 50);
 }
 """

@@ -3,7 +3,7 @@
 /** @import {Frame, RoomReply} from "../../../types/protocol" */
 
 import { announce } from "./announcer.js";
-import { Beat } from "./beat.js";
+import { OrderedTimers, PreciseTimer } from "./timers.js";
 import { caption } from "./caption.js";
 import { Connection } from "./connection.js";
 import { controls } from "./controls.js";
@@ -13,21 +13,20 @@ import { Finale } from "./finale.js";
 import { extras } from "./extras.js";
 import { messages, shouting } from "./messages.js";
 import { byId, setText } from "./dom.js";
-import { Queue } from "./queue.js";
 import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
 import { Screen } from "./screen.js";
 import { milliseconds, status } from "./status.js";
 import { save } from "./storage.js";
-import { Timekeeper } from "./timekeeper.js";
+import { ServerClock } from "./server-clock.js";
 
 /** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number}} */
 const given = JSON.parse(byId("data")?.textContent ?? "");
 const root = document.documentElement;
-const surroundings = {
+const env = {
   now: () => performance.now(),
   wall: () => Date.now(),
-  later: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
-  forget: (/** @type {number} */ timer) => clearTimeout(timer),
+  setTimer: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
+  clearTimer: (/** @type {number} */ timer) => clearTimeout(timer),
   isHidden: () => document.visibilityState === "hidden",
 };
 const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -46,22 +45,22 @@ const finale = new Finale();
 const screen = new Screen();
 const list = messages(given.room);
 const shout = shouting();
-const queue = new Queue(surroundings.later);
-export const keeper = new Timekeeper(surroundings, ping, () => connection.connect());
-const beat = new Beat(surroundings, () => keeper.time());
+const pending = new OrderedTimers(env);
+export const clock = new ServerClock(env, ping, () => connection.connect());
+const timer = new PreciseTimer(env, () => clock.time());
 const connection = new Connection(
-  { ...surroundings, random: Math.random, open: (address) => new WebSocket(address), isThere },
+  { ...env, random: Math.random, open: (address) => new WebSocket(address), isReachable },
   hosts.map((host) => `${scheme}://${host}${given.path}?room=${given.room}`),
   () => resume(room),
-  heard,
+  onFrame,
   () => {
-    keeper.pause();
-    light();
+    clock.pause();
+    updateStatus();
   },
 );
 
 /** @param {string} address */
-function isThere(address) {
+function isReachable(address) {
   // Of another origin only that there is an answer can be known, and it is all that is asked.
   const asked = { mode: /** @type {const} */ ("no-cors"), signal: AbortSignal.timeout?.(2000) };
   return fetch(address.replace(/^ws/, "http"), asked).then(
@@ -73,19 +72,19 @@ function isThere(address) {
 /** @param {number} id @returns {boolean} */
 function ping(id) {
   // A hidden page shows nothing on time, so it claims nothing.
-  const claims = keeper.isKnown && !surroundings.isHidden();
-  const error = Math.ceil(keeper.bound() * 10) / 10;
+  const claims = clock.isKnown && !env.isHidden();
+  const error = Math.ceil(clock.bound() * 10) / 10;
   const seq = Math.max(room.seq, room.stateSeq);
   return connection.send({ type: "ping", id, ...(claims && { seq, error_ms: error }) });
 }
 
 /** @param {Frame} frame */
-function heard(frame) {
+function onFrame(frame) {
   switch (frame.type) {
     case "hello":
       if (frame.protocol !== 1) return connection.refuse("this page is out of date: load it again");
       room = greeted(room, frame);
-      keeper.begin(frame.instance, connection.askedAt, frame.server_time);
+      clock.onHello(frame.instance, connection.requestedAt, frame.server_time);
       setText("viewers", `${frame.viewers}`);
       draw();
       break;
@@ -102,9 +101,9 @@ function heard(frame) {
       const { epoch } = room;
       if (list.isCleared(epoch, frame.seq)) return;
       // A message that seems to come from the future was timed by a clock that is ahead.
-      const ms = Math.min(DELAY_MS, frame.at + DELAY_MS - keeper.time());
+      const ms = Math.min(DELAY_MS, frame.at + DELAY_MS - clock.time());
       const isFresh = ms > -2000;
-      queue.add(Math.max(0, isFresh ? ms : 0), () => {
+      pending.add(Math.max(0, isFresh ? ms : 0), () => {
         list.add(epoch, frame);
         if (isFresh && (isCounting() || root.dataset.view !== "room")) shout(frame.text);
       });
@@ -114,7 +113,7 @@ function heard(frame) {
       setText("viewers", `${frame.count}`);
       break;
     case "pong":
-      keeper.pong(frame.id, frame.server_time);
+      clock.onPong(frame.id, frame.server_time);
       break;
     default: {
       // An event that only a newer page knows: what the room does now is not known here.
@@ -124,13 +123,13 @@ function heard(frame) {
       draw();
     }
   }
-  light();
+  updateStatus();
 }
 
 /** Show what is to be seen now, and be back in time for the next. */
 function draw() {
-  if (!keeper.isSet && !isShown) return;
-  const time = keeper.time();
+  if (!clock.isSet && !isShown) return;
+  const time = clock.time();
   const shown = showing(room.state, time);
   const run = room.state.run ?? "";
   if (shown.number !== null) {
@@ -149,7 +148,7 @@ function draw() {
   }
   isShown = true;
   screen.counting(isCounting());
-  beat.at(shown.nextAt, draw);
+  timer.set(shown.nextAt, draw);
 }
 
 function isCounting() {
@@ -157,8 +156,8 @@ function isCounting() {
 }
 
 /** Say how much of this is sure. */
-function light() {
-  const now = surroundings.now();
+function updateStatus() {
+  const now = env.now();
   const counting = isCounting();
   const shown = status({
     phase: connection.phase,
@@ -168,10 +167,10 @@ function light() {
     isOnline: navigator.onLine,
     retryIn: connection.retryAt - now,
     silentFor: connection.heardAt === null ? null : now - connection.heardAt,
-    isKnown: keeper.isKnown,
-    bound: keeper.bound(now),
+    isKnown: clock.isKnown,
+    bound: clock.bound(now),
     isCounting: counting,
-    isLate: counting && showing(room.state, keeper.time(now)).isLate,
+    isLate: counting && showing(room.state, clock.time(now)).isLate,
   });
   root.dataset.light = shown.light;
   root.toggleAttribute("data-doubt", shown.light !== "green" && (shown.light !== "amber" || connection.phase !== "open"));
@@ -179,29 +178,29 @@ function light() {
   if (box) box.dataset.light = shown.light;
   byId("now")?.toggleAttribute("hidden", !shown.canTry);
   setText("status-words", shown.words);
-  setText("certain", `± ${milliseconds(keeper.bound(now))}`);
-  setText("likely", `± ${milliseconds(keeper.likely())}`);
+  setText("certain", `± ${milliseconds(clock.bound(now))}`);
+  setText("likely", `± ${milliseconds(clock.likely())}`);
   byId("bar")?.toggleAttribute("data-calm", shown.light === "green");
 }
 
 /** Somebody looks again, or the network is back: be right at once, then find out. */
 function wake() {
-  keeper.check();
+  clock.check();
   draw();
-  if (connection.phase === "open") keeper.again();
+  if (connection.phase === "open") clock.burst();
   connection.wake();
-  light();
+  updateStatus();
 }
 
-controls(given.room, () => keeper.time(), isCounting, () => screen.toggleFull());
+controls(given.room, () => clock.time(), isCounting, () => screen.toggleFull());
 extras(given.room, finale, draw);
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
-addEventListener("offline", light);
+addEventListener("offline", updateStatus);
 addEventListener("pageshow", (event) => event.persisted && connection.connect());
 // A page with an open socket is not kept for the way back.
-addEventListener("pagehide", () => connection.rest());
-document.addEventListener("visibilitychange", () => (surroundings.isHidden() ? keeper.again() : wake()));
+addEventListener("pagehide", () => connection.close());
+document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
 
 root.dataset.live = "";
 root.removeAttribute("data-plain");
@@ -210,12 +209,12 @@ if (given.reply) room = { ...unknown, state: given.reply.state };
 const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
 // A page that comes from a cache tells an old time.
 if (navigation && navigation.type !== "back_forward" && navigation.transferSize > 0) {
-  keeper.guess({ sent: navigation.requestStart, received: navigation.responseEnd, server: given.now });
+  clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: given.now });
   draw();
 }
 screen.counting(isCounting());
 connection.connect();
 setInterval(() => {
-  light();
+  updateStatus();
   if (isShown && room.state.status === "scheduled") draw();
 }, 250);
