@@ -2,16 +2,14 @@
 
 /** @import {Frame, RoomReply} from "../../../types/protocol" */
 
-import { announce } from "./announcer.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
-import { caption } from "./caption.js";
+import { caption, Display } from "./display.js";
 import { Connection } from "./connection.js";
 import { controls } from "./controls.js";
 import { DELAY_MS, showing } from "./countdown.js";
-import { Face } from "./face.js";
 import { Finale } from "./finale.js";
-import { extras } from "./extras.js";
-import { messages, shouting } from "./messages.js";
+import { options } from "./options.js";
+import { messageBanner, messages } from "./messages.js";
 import { byId, setText } from "./dom.js";
 import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
 import { Screen } from "./screen.js";
@@ -40,11 +38,11 @@ let room = unknown;
 let last = { run: "", number: Infinity };
 let isShown = false;
 
-const face = new Face(given.room);
+const display = new Display(given.room);
 const finale = new Finale();
 const screen = new Screen();
 const list = messages(given.room);
-const shout = shouting();
+const showBanner = messageBanner();
 const pending = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
@@ -105,7 +103,7 @@ function onFrame(frame) {
       const isFresh = ms > -2000;
       pending.add(Math.max(0, isFresh ? ms : 0), () => {
         list.add(epoch, frame);
-        if (isFresh && (isCounting() || root.dataset.view !== "room")) shout(frame.text);
+        if (isFresh && (isCounting() || root.dataset.view !== "room")) showBanner(frame.text);
       });
       break;
     }
@@ -137,14 +135,14 @@ function draw() {
     const isTruth = (showing(room.state, time + JITTER_MS).number ?? 0) > last.number;
     if (run === last.run && !isTruth) shown.number = Math.min(shown.number, last.number);
     const isZero = shown.number === 0 && last.number === 1 && run === last.run;
-    if (shown.number !== last.number) announce(shown.number);
+    if (shown.number !== last.number) display.announce(shown.number);
     last = { run, number: shown.number };
-    face.draw(shown, caption(shown, room.state, time));
+    display.draw(shown, caption(shown, room.state, time));
     if (isZero) finale.play();
     else if (shown.number > 0) finale.stop();
   } else {
     if (run !== last.run) last = { run, number: Infinity };
-    face.draw(shown, caption(shown, room.state, time));
+    display.draw(shown, caption(shown, room.state, time));
   }
   isShown = true;
   screen.counting(isCounting());
@@ -193,7 +191,7 @@ function wake() {
 }
 
 controls(given.room, () => clock.time(), isCounting, () => screen.toggleFull());
-extras(given.room, finale, draw);
+options(given.room, finale, draw);
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
 addEventListener("offline", updateStatus);
@@ -203,7 +201,7 @@ addEventListener("pagehide", () => connection.close());
 document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
 
 root.dataset.live = "";
-root.removeAttribute("data-plain");
+root.removeAttribute("data-fallback");
 save("again", null);
 if (given.reply) room = { ...unknown, state: given.reply.state };
 const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));

@@ -1,18 +1,14 @@
-/** What is folded away: the link, the time format, the sound, and how well all screens agree. */
+/** The options and details: the link, the clock format, the sound, and how many screens are in step. */
 
-/** @import {RoomReply} from "../../../types/protocol" */
+/** @import {Finale} from "./finale.js" */
 
 import { byId, setText } from "./dom.js";
-import { milliseconds } from "./status.js";
+import { agreement } from "./status.js";
 
 const REFRESH_MS = 2000;
 
-/**
- * @param {string} room
- * @param {import("./finale.js").Finale} finale
- * @param {() => void} draw
- */
-export function extras(room, finale, draw) {
+/** @param {string} room @param {Finale} finale @param {() => void} draw */
+export function options(room, finale, draw) {
   const root = document.documentElement;
 
   byId("copy")?.addEventListener("click", async () => {
@@ -41,7 +37,7 @@ export function extras(room, finale, draw) {
   }
 
   const details = byId("details");
-  const ask = async () => {
+  const refresh = async () => {
     if (!(details instanceof HTMLDetailsElement) || !details.open) return;
     try {
       const response = await fetch(`/api/rooms/${room}`);
@@ -50,12 +46,6 @@ export function extras(room, finale, draw) {
       setText("screens", "not known at the moment");
     }
   };
-  details?.addEventListener("toggle", ask);
-  setInterval(ask, REFRESH_MS);
-}
-
-/** @param {RoomReply} reply */
-export function agreement({ screens }) {
-  const worst = screens.worst_error_ms === null ? "" : `, worst ± ${milliseconds(screens.worst_error_ms)}`;
-  return `${screens.in_step} of ${screens.reporting} screens in step${worst}`;
+  details?.addEventListener("toggle", refresh);
+  setInterval(refresh, REFRESH_MS);
 }
