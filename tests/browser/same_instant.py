@@ -21,7 +21,6 @@ from .watching import wait_for, wait_green
 
 CHANGES = 200
 INTERVAL_MS = 200
-DELAY_MS = 250
 FAR = Way(there=100, back=100, jitter=30)
 LOPSIDED = Way(there=150, back=50, jitter=30)
 MINUTES_MS = 300_000

@@ -11,7 +11,7 @@ from protocol import subjects
 from protocol.frames import RoomReply
 from runtime.clock import now_ms, whole_now_ms
 
-from . import asking, showing, views
+from . import asking, first_paint, views
 from .assets import ASSETS
 from .headers import NONCE
 from .refusals import Refused
@@ -63,7 +63,7 @@ async def render(
             "view": view,
             "reply": reply,
             "status": state.status if state else "unknown",
-            "showing": showing.first(state, whole_now_ms(), view.format == "clock"),
+            "first_paint": first_paint.of_state(state, whole_now_ms(), view.format == "clock"),
             "refused": refused,
             "control": control,
             "given": given or {},
@@ -117,4 +117,5 @@ def _data(settings: Settings, room: str, reply: RoomReply | None) -> dict[str, o
         "room": room,
         "reply": msgspec.to_builtins(reply),
         "now": now_ms(),
+        "delay_ms": first_paint.DELAY_MS,
     }

@@ -1,9 +1,7 @@
 /** Draws the number, the ring, the caption and the tab's title, and announces a few numbers. */
 
-/** @import {State} from "../../../types/protocol" */
-/** @import {Showing} from "./countdown.js" */
+/** @import {Expected, Shown} from "./countdown.js" */
 
-import { text } from "./countdown.js";
 import { byId, setText } from "./dom.js";
 import { Ring } from "./ring.js";
 
@@ -24,40 +22,39 @@ export class Display {
     this.#room = room;
   }
 
-  /** @param {Showing} shown @param {string} caption */
-  draw(shown, caption) {
-    const digits = shown.number === null ? "" : text(shown.number, this.#root.dataset.format === "clock");
+  /** @param {Shown} shown */
+  draw(shown) {
+    const digits = shown.number === null ? "" : numberText(shown.number, this.#root.dataset.format === "clock");
     // The number comes first: nothing else may delay it.
     if (this.#number && this.#number.textContent !== digits) {
       this.#number.textContent = digits;
       this.#number.dataset.size = `${Math.min(8, Math.max(2, digits.length))}`;
       document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`;
     }
-    setText("caption", caption);
+    setText("caption", caption(shown));
     if (this.#root.dataset.status !== shown.status) this.#root.dataset.status = shown.status;
     const isLast = shown.number !== null && shown.number <= LAST && shown.status !== "cancelled";
     this.#root.toggleAttribute("data-last", isLast);
-    this.#ring.show(shown.left, shown.status === "running" && !this.#reducedMotion.matches ? shown.lapse : 0);
-  }
-
-  /** @param {number} number */
-  announce(number) {
-    if (ANNOUNCED.has(number)) setText("announcer", `${number}`);
+    this.#ring.show(shown.left, shown.status === "running" && !this.#reducedMotion.matches ? shown.lapMs : 0);
+    if (shown.isNew && ANNOUNCED.has(shown.number ?? NaN)) setText("announcer", digits);
   }
 }
 
-/** The words below the number; empty while it counts. @param {Showing} shown @param {State} state @param {number} time @returns {string} */
-export function caption(shown, state, time) {
-  switch (shown.status) {
-    case "idle":
-      return "ready";
-    case "scheduled":
-      return state.starts_at === null ? "" : starting(state.starts_at, time);
-    case "cancelled":
-      return "cancelled";
-    default:
-      return "";
-  }
+/** A number as text; above 59 as minutes and seconds if `isClock`.
+ * @param {number} number @param {boolean} isClock */
+export function numberText(number, isClock) {
+  if (!isClock || number < 60) return `${number}`;
+  const two = (/** @type {number} */ part) => `${part}`.padStart(2, "0");
+  const hours = Math.floor(number / 3600);
+  const minutes = Math.floor((number % 3600) / 60);
+  return hours ? `${hours}:${two(minutes)}:${two(number % 60)}` : `${minutes}:${two(number % 60)}`;
+}
+
+/** The words below the number; none while it counts. @param {Expected} shown */
+export function caption({ status, startsAt, time }) {
+  if (status === "idle") return "ready";
+  if (status === "cancelled") return "cancelled";
+  return status === "scheduled" && startsAt !== null ? starting(startsAt, time) : "";
 }
 
 /** @param {number} startsAt @param {number} time */

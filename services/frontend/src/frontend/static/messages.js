@@ -9,7 +9,7 @@ const MAX_MESSAGES = 100;
 const BANNER_MS = 6000;
 
 /** @param {string} room */
-export function messages(room) {
+export function messageList(room) {
   const list = byId("messages");
   const clear = byId("clear");
   const key = `cleared:${room}`;

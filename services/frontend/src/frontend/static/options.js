@@ -33,7 +33,7 @@ export function options(room, finale, draw) {
   const sound = byId("sound");
   if (sound instanceof HTMLInputElement) {
     sound.checked = false;
-    sound.addEventListener("change", () => finale.listen(sound.checked));
+    sound.addEventListener("change", () => finale.setSound(sound.checked));
   }
 
   const details = byId("details");

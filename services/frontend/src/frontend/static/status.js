@@ -3,6 +3,8 @@
 /** @import {RoomReply} from "../../../types/protocol" */
 /** @import {Phase} from "./connection.js" */
 
+import { byId, setText } from "./dom.js";
+
 /** A pong comes every second. */
 const FRESH_MS = 2500;
 /** With a larger bound the page does not say that it is in step. */
@@ -41,6 +43,20 @@ export function status(facts) {
   const heard = facts.silentFor === null ? "" : `last heard ${seconds(facts.silentFor)} ago`;
   if (facts.isCounting) return { light: "estimating", words: join("estimating", heard, next), canTry };
   return { light: "amber", words: join(next, heard) || "connecting", canTry };
+}
+
+/** @param {Status} shown @param {Facts} facts @param {number} likely the likely error of the clock, in ms */
+export function drawStatus({ light, words, canTry }, { phase, bound }, likely) {
+  const root = document.documentElement;
+  root.dataset.light = light;
+  root.toggleAttribute("data-doubt", light !== "green" && (light !== "amber" || phase !== "open"));
+  const box = byId("status");
+  if (box) box.dataset.light = light;
+  byId("now")?.toggleAttribute("hidden", !canTry);
+  setText("status-words", words);
+  setText("certain", `± ${milliseconds(bound)}`);
+  setText("likely", `± ${milliseconds(likely)}`);
+  byId("bar")?.toggleAttribute("data-calm", light === "green");
 }
 
 /** How well all screens of a room agree, as they report it. @param {RoomReply} reply */
