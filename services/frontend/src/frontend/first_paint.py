@@ -1,6 +1,7 @@
 """What a room's page shows before its script runs: number, ring and caption, from the state alone.
 
-The script computes the same once it knows the time better (`static/countdown.js`).
+The script computes the same once it knows the time better (`static/countdown.js`). The cases in
+`services/frontend/tests/countdown-cases.json` hold for both.
 """
 
 from msgspec import Struct
@@ -64,7 +65,7 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
         return FirstPaint(number="", left=1, caption="starting soon")
     return FirstPaint(
         number=number_text(max(0, first - int(elapsed)), is_clock),
-        left=ring_left(max(0, first - int(elapsed)), first),
+        left=ring_left(max(0, first - elapsed), first),
         caption="",
     )
 
