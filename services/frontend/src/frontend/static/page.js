@@ -97,7 +97,7 @@ function draw() {
   const shown = showNext(room.state, clock.time(), data.delay_ms, last);
   display.draw(shown);
   finale.draw(shown);
-  screen.counting(isCounting());
+  screen.setCounting(isCounting());
   timer.set(shown.nextAt, draw);
   last = shown.last;
   isDrawn = true;
@@ -188,7 +188,7 @@ if (navigation && navigation.type !== "back_forward" && navigation.transferSize 
   clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: data.now });
   draw();
 }
-screen.counting(isCounting());
+screen.setCounting(isCounting());
 connection.connect();
 setInterval(() => {
   updateStatus();
