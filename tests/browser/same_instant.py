@@ -21,7 +21,6 @@ from .watching import wait_for, wait_green
 
 CHANGES = 200
 INTERVAL_MS = 200
-DELAY_MS = 250
 FAR = Way(there=100, back=100, jitter=30)
 LOPSIDED = Way(there=150, back=50, jitter=30)
 MINUTES_MS = 300_000
@@ -75,13 +74,13 @@ WITHOUT_DRIFT = """
 
 WATCH = """
 async () => {
-  const { keeper } = await import(document.querySelector("script[type=module]").src);
+  const { clock } = await import(document.querySelector("script[type=module]").src);
   setInterval(() => {
     const before = window.truth();
-    const time = keeper.time();
+    const time = clock.time();
     // Whoever was interrupted in between knows nothing of the moment.
     if (window.truth() - before > 0.15) return;
-    window.errors.push([time - before, keeper.bound(), keeper.likely()]);
+    window.errors.push([time - before, clock.bound(), clock.likely()]);
   }, 50);
 }
 """

@@ -68,7 +68,7 @@ def take(stack: Stack, browser: Browser) -> None:
         stack.send(ROOM, text)
     for name in rooms:
         expect(pages[name].locator("#messages li")).to_have_count(3)
-    expect(pages["stage-dark"].locator("#shout")).to_be_hidden(timeout=10_000)
+    expect(pages["stage-dark"].locator("#banner")).to_be_hidden(timeout=10_000)
     pictures("ready", rooms)
     pages["phone-light"].get_by_text("Options").click()
     pictures("options", ["phone-light"])
@@ -82,7 +82,7 @@ def take(stack: Stack, browser: Browser) -> None:
     picture.screenshot(path=FOLDER / "overlay-on-a-picture.png")
     stack.send(ROOM, "Please silence your phones")
     for page in pages.values():
-        expect(page.locator("#shout")).to_be_visible()
+        expect(page.locator("#banner")).to_be_visible()
     pictures("message", ["desktop-dark", "phone-light", "stage-light"])
     wait_for(pages["stage-dark"], "0")
     pages["stage-dark"].wait_for_timeout(600)
@@ -93,7 +93,7 @@ def take(stack: Stack, browser: Browser) -> None:
         coordinator.kill()
     for name in ("desktop-dark", "phone-light", "stage-dark"):
         expect(pages[name].locator("html")).to_have_attribute("data-light", "estimating")
-        expect(pages[name].locator("#shout")).to_be_hidden()
+        expect(pages[name].locator("#banner")).to_be_hidden()
     wait_for(pages["stage-dark"], "5")
     pictures("estimating", ["desktop-dark", "phone-light", "stage-dark"])
 

@@ -41,7 +41,7 @@ def test_modules_lost_on_the_way_are_fetched_again(
     stack: Stack, room: str, open_page: Opening
 ) -> None:
     page = open_page("about:blank")
-    page.route(re.compile(r"clock\.js"), lambda route: route.abort())
+    page.route(re.compile(r"server-clock\.js"), lambda route: route.abort())
     page.goto(stack.page(room))
     expect(page.locator("#status-words")).to_contain_text("simple page")
     page.unroute_all()

@@ -163,13 +163,13 @@ def test_a_message_is_large_on_a_stage_with_the_time_beside_it(
     wait_for(page, "59")
     for text in ("Hi", "Please " * 60):
         stack.send(room, text)
-        shout = page.locator("#shout")
-        expect(shout).to_have_text(re.compile(text.strip()))
-        assert shout.evaluate("(box) => box.scrollHeight <= box.clientHeight + 1")
-        assert shout.evaluate("(box) => box.scrollWidth <= box.clientWidth + 1")
-        dial, box = page.locator("#dial").bounding_box(), shout.bounding_box()
+        banner = page.locator("#banner")
+        expect(banner).to_have_text(re.compile(text.strip()))
+        assert banner.evaluate("(box) => box.scrollHeight <= box.clientHeight + 1")
+        assert banner.evaluate("(box) => box.scrollWidth <= box.clientWidth + 1")
+        dial, box = page.locator("#dial").bounding_box(), banner.bounding_box()
         assert dial is not None
         assert box is not None
         assert box["x"] + box["width"] <= dial["x"] + 1
         assert dial["width"] > 300
-    expect(page.locator("#shout")).to_be_hidden(timeout=10_000)
+    expect(page.locator("#banner")).to_be_hidden(timeout=10_000)

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
+from frontend.first_paint import DELAY_MS
+
 from .conftest import FLAGS, Opening, executable
 from .stack import READY_SECONDS, Stack
 from .watching import light, number, shown, wait_for, wait_green
@@ -75,7 +77,7 @@ def hide(tabs: BrowserContext) -> Page:
 
 def right_number(event: dict[str, Any]) -> int:
     """What a page is to show of a run at this moment."""
-    elapsed = (time.time() * 1000 - 250 - event["starts_at"]) / event["interval_ms"]
+    elapsed = (time.time() * 1000 - DELAY_MS - event["starts_at"]) / event["interval_ms"]
     return max(0, int(event["from"]) - int(elapsed))
 
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Connection, wait } from "../src/frontend/static/connection.js";
+import { backoff, Connection } from "../src/frontend/static/connection.js";
 import { World } from "./world.js";
 
 const HELLO = JSON.stringify({ type: "hello" });
 
 /** A connection whose sockets the test plays. */
-function connected({ random = () => 0.5, isThere = async () => false, addresses = ["ws://one", "ws://two"] } = {}) {
+function connected({ random = () => 0.5, isReachable = async () => false, addresses = ["ws://one", "ws://two"] } = {}) {
   const world = new World();
   const sockets = [];
   const open = (address) => {
@@ -16,19 +16,19 @@ function connected({ random = () => 0.5, isThere = async () => false, addresses 
     return socket;
   };
   const frames = [];
-  const connection = new Connection({ ...world.surroundings, random, open, isThere }, addresses, () => "", (frame) => frames.push(frame), () => {});
+  const connection = new Connection({ ...world.env, random, open, isReachable }, addresses, () => "", (frame) => frames.push(frame), () => {});
   connection.connect();
   return { world, sockets, connection, frames };
 }
 
-test("the wait doubles, has a limit, and is a random part of it", () => {
-  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => wait(failures, 1, () => 1));
+test("the backoff doubles, has a limit, and is a random part of it", () => {
+  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => backoff(failures, 1, () => 1));
   assert.deepEqual(most, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
-  assert.equal(wait(3, 1, () => 0.25), 500);
+  assert.equal(backoff(3, 1, () => 0.25), 500);
 });
 
-test("with several addresses the wait doubles after each round of them", () => {
-  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => wait(failures, 2, () => 1));
+test("with several addresses the backoff doubles after each round of them", () => {
+  const most = [1, 2, 3, 4, 5, 6, 7].map((failures) => backoff(failures, 2, () => 1));
   assert.deepEqual(most, [500, 500, 500, 1000, 500, 2000, 500]);
 });
 
@@ -41,7 +41,7 @@ test("a socket that closes is opened again, at the next address", () => {
   assert.deepEqual(sockets.map((socket) => socket.address), ["ws://one", "ws://two"]);
 });
 
-test("the wait starts small again after a connection", () => {
+test("the backoff starts small again after a connection", () => {
   const { world, sockets, connection } = connected();
   for (let turn = 0; turn < 6; turn += 1) {
     sockets.at(-1).onclose({ code: 1006, reason: "" });
@@ -53,7 +53,7 @@ test("the wait starts small again after a connection", () => {
   assert.equal(connection.retryAt - world.truth, 250);
 });
 
-test("a farewell says how long to stay away", () => {
+test("`bye` says how long to stay away", () => {
   const { world, sockets, connection } = connected();
   sockets[0].onmessage({ data: HELLO });
   sockets[0].onmessage({ data: JSON.stringify({ type: "bye", reason: "restarting", reconnect_ms: 8000 }) });
@@ -70,14 +70,14 @@ test("a refusal is final", () => {
   assert.equal(sockets.length, 1);
 });
 
-test("an address that does not answer is left", () => {
+test("an address that does not answer is given up", () => {
   const { world, sockets } = connected();
   world.pass(6000);
   assert.ok(sockets[0].isClosed);
   assert.equal(sockets[1].address, "ws://two");
 });
 
-test("a connection that falls silent is left", () => {
+test("a connection that falls silent is given up", () => {
   const { world, sockets, connection } = connected();
   sockets[0].onmessage({ data: HELLO });
   world.pass(5900);
@@ -86,7 +86,7 @@ test("a connection that falls silent is left", () => {
   assert.ok(sockets[0].isClosed);
 });
 
-test("who looks again does not wait for a connection that died meanwhile", () => {
+test("a page that wakes does not wait for a connection that died meanwhile", () => {
   const { world, sockets, connection } = connected();
   sockets[0].onmessage({ data: HELLO });
   connection.wake();
@@ -94,7 +94,7 @@ test("who looks again does not wait for a connection that died meanwhile", () =>
   assert.equal(sockets.length, 2);
 });
 
-test("who looks again keeps a connection that answers", () => {
+test("a page that wakes keeps a connection that answers", () => {
   const { world, sockets, connection } = connected();
   sockets[0].onmessage({ data: HELLO });
   world.pass(10);
@@ -105,14 +105,14 @@ test("who looks again keeps a connection that answers", () => {
   assert.equal(sockets.length, 1);
 });
 
-test("who looks again does not sit out a wait", () => {
+test("a page that wakes does not sit out a backoff", () => {
   const { sockets, connection } = connected({ random: () => 1 });
   sockets[0].onclose({ code: 1006, reason: "" });
   connection.wake();
   assert.equal(sockets.length, 2);
 });
 
-test("what an old socket says is not heard", () => {
+test("events of an old socket are ignored", () => {
   const { sockets, connection, frames } = connected();
   connection.connect();
   sockets[0].onmessage({ data: HELLO });
@@ -121,8 +121,8 @@ test("what an old socket says is not heard", () => {
   assert.equal(connection.phase, "connecting");
 });
 
-test("a handshake that is refused twice by somebody who is there is told from a dead address", async () => {
-  const { world, sockets, connection } = connected({ isThere: async () => true });
+test("a handshake that is refused twice by a coordinator that is there is told from a dead address", async () => {
+  const { world, sockets, connection } = connected({ isReachable: async () => true });
   for (let turn = 0; turn < 2; turn += 1) {
     assert.equal(connection.isTurnedAway, false);
     sockets.at(-1).onclose({ code: 1006, reason: "" });

@@ -15,14 +15,14 @@ export class World {
     this.#rate = rate;
   }
 
-  surroundings = {
+  env = {
     now: () => this.#offset + this.truth * (1 + this.#rate),
     wall: () => this.#offset + this.#jump + this.truth * (1 + this.#rate),
-    later: (run, ms) => {
+    setTimer: (run, ms) => {
       this.#timers.set(++this.#names, { run, at: this.truth + ms });
       return this.#names;
     },
-    forget: (timer) => this.#timers.delete(timer),
+    clearTimer: (timer) => this.#timers.delete(timer),
     isHidden: () => this.isHidden,
   };
 

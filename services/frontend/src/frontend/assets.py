@@ -19,7 +19,7 @@ class Assets(Struct, frozen=True):
     @property
     def modules(self) -> list[str]:
         """The names of the ES modules, for the browser to fetch at once."""
-        return sorted(name for name in self.files if name.endswith(".js") and name != "plain.js")
+        return sorted(name for name in self.files if name.endswith(".js") and name != "fallback.js")
 
 
 ASSETS = web.AppKey("assets", Assets)

@@ -11,7 +11,7 @@ from protocol import subjects
 from protocol.frames import RoomReply
 from runtime.clock import now_ms, whole_now_ms
 
-from . import backend, inputs, showing
+from . import backend, first_paint, inputs
 from .assets import ASSETS
 from .problem import Problem
 from .security_headers import NONCE
@@ -64,7 +64,7 @@ async def render(
             "view": view,
             "reply": reply,
             "status": state.status if state else "unknown",
-            "showing": showing.first(state, whole_now_ms(), view.format == "clock"),
+            "first_paint": first_paint.of_state(state, whole_now_ms(), view.format == "clock"),
             "problem": problem,
             "control": control,
             "given": given or {},
@@ -118,4 +118,5 @@ def _data(settings: Settings, room: str, reply: RoomReply | None) -> dict[str, o
         "room": room,
         "reply": msgspec.to_builtins(reply),
         "now": now_ms(),
+        "delay_ms": first_paint.DELAY_MS,
     }

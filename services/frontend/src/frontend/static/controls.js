@@ -1,35 +1,36 @@
-/** The forms, answered in place: start, cancel, send; and the keys that do the same. */
+/** The forms start, cancel and send, submitted without leaving the page; and their keys. */
 
-import { find, say } from "./page-parts.js";
+import { byId, setText } from "./dom.js";
 
+/** How long Cancel waits for the second press that confirms it. */
 const ARMED_MS = 3000;
-/** A double click is one decision. */
-const DOUBLE_MS = 500;
+/** A double click is one press. */
+const DOUBLE_CLICK_MS = 500;
 const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * @param {string} room
- * @param {() => number} time the server's
+ * @param {() => number} time the server's time
  * @param {() => boolean} isCounting
  * @param {() => void} toggleFull
  */
 export function controls(room, time, isCounting, toggleFull) {
   const base = `/api/rooms/${room}`;
 
-  answer("start", "start-words", (form) => {
-    const body = terms(form, time());
+  onSubmit("start", "start-words", (form) => {
+    const body = startBody(form, time());
     return typeof body === "string" ? body : { method: "POST", address: `${base}/countdown`, body };
   });
-  answer("send", "message-words", (form) => ({
+  onSubmit("send", "message-words", (form) => ({
     method: "POST",
     address: `${base}/messages`,
     body: { text: field(form, "text") },
-    done: () => form.reset(),
+    onSuccess: () => form.reset(),
   }));
 
-  const isSure = confirming();
-  answer("cancel", "cancel-words", () =>
-    isSure() ? { method: "DELETE", address: `${base}/countdown`, body: null } : null,
+  const isConfirmed = confirmation();
+  onSubmit("cancel", "cancel-words", () =>
+    isConfirmed() ? { method: "DELETE", address: `${base}/countdown`, body: null } : null,
   );
 
   addEventListener("keydown", (event) => {
@@ -46,38 +47,40 @@ export function controls(room, time, isCounting, toggleFull) {
 
 /** @param {string} id */
 function press(id) {
-  const form = find(id);
+  const form = byId(id);
   if (form instanceof HTMLFormElement) form.requestSubmit();
 }
 
+/** @typedef {{method: string, address: string, body: object | null, onSuccess?: () => void}} ApiRequest */
 /**
- * @typedef {{method: string, address: string, body: object | null, done?: () => void}} Asking
+ * Submit a form to the API, and show beside it what went wrong.
  * @param {string} id
- * @param {string} words
- * @param {(form: HTMLFormElement) => Asking | string | null} asking what is asked, or what is wrong
+ * @param {string} words the id of the element for that
+ * @param {(form: HTMLFormElement) => ApiRequest | string | null} toRequest the request, or what is wrong
+ * with the form, or null for neither
  */
-function answer(id, words, asking) {
-  const form = find(id);
+function onSubmit(id, words, toRequest) {
+  const form = byId(id);
   if (!(form instanceof HTMLFormElement)) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const asked = asking(form);
-    if (asked === null) return;
-    say(words, "");
-    say(words, typeof asked === "string" ? asked : await ask(asked, field(form, "token")));
+    const request = toRequest(form);
+    if (request === null) return;
+    setText(words, "");
+    setText(words, typeof request === "string" ? request : await send(request, field(form, "token")));
   });
 }
 
-/** What went wrong, in words; nothing where all is well.
- * @param {Asking} asking @param {string} token */
-async function ask({ method, address, body, done }, token) {
+/** What went wrong, in words; empty if nothing did.
+ * @param {ApiRequest} request @param {string} token */
+async function send({ method, address, body, onSuccess }, token) {
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   try {
     const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
     if (response.ok) {
-      done?.();
+      onSuccess?.();
       return "";
     }
     return (await response.json()).detail ?? `It was refused (${response.status}).`;
@@ -86,30 +89,30 @@ async function ask({ method, address, body, done }, token) {
   }
 }
 
-/** What a start form asks for; the server says what is wrong with it, but for what only we know of.
+/** The body of a start request, or what is wrong with the minutes; the server validates the rest.
  * @param {HTMLFormElement} form @param {number} time */
-function terms(form, time) {
+function startBody(form, time) {
   /** @type {Record<string, number | string>} */
   const body = {};
   for (const name of ["from", "interval_ms"]) if (field(form, name)) body[name] = number(field(form, name));
-  const ms = lead(field(form, "minutes"));
+  const ms = leadMs(field(form, "minutes"));
   if (Number.isNaN(ms)) return "minutes: should be minutes from now, 1,440 at most.";
   if (ms > 0) body.starts_at = Math.round(time + ms);
   const clock = field(form, "at");
-  if (clock) body.starts_at = next(clock, time);
+  if (clock) body.starts_at = nextTime(clock, time);
   return body;
 }
 
-/** How far ahead `minutes` is in ms, with a point or a comma in it; NaN where it can't be.
+/** Minutes from now in ms, with a decimal point or comma; NaN if they are not valid.
  * @param {string} minutes */
-export function lead(minutes) {
+export function leadMs(minutes) {
   const ms = Number(minutes.replace(",", ".")) * 60_000;
   return ms >= 0 && ms <= DAY_MS ? ms : NaN;
 }
 
-/** The next moment at which clocks here show `clock`, by the server's time.
+/** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time.
  * @param {string} clock as hh:mm or hh:mm:ss @param {number} time */
-export function next(clock, time) {
+export function nextTime(clock, time) {
   const [hours, minutes, seconds = 0] = clock.split(":").map(Number);
   const moment = new Date(time);
   moment.setHours(hours, minutes, seconds, 0);
@@ -127,9 +130,9 @@ function number(text) {
   return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
-/** The second press within a few seconds is the one that counts. */
-function confirming() {
-  const button = find("cancel")?.querySelector("button");
+/** A function that Cancel calls on each press; true on the second within a few seconds. */
+function confirmation() {
+  const button = byId("cancel")?.querySelector("button");
   const label = button?.textContent ?? "";
   let armedAt = -Infinity;
   let timer = 0;
@@ -141,7 +144,7 @@ function confirming() {
   };
   return () => {
     const since = performance.now() - armedAt;
-    if (since < DOUBLE_MS) return false;
+    if (since < DOUBLE_CLICK_MS) return false;
     disarm();
     if (since < ARMED_MS) return true;
     armedAt = performance.now();

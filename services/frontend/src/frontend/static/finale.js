@@ -1,4 +1,6 @@
-/** Zero: one calm, strong signal, and a chime for those who asked for it before. */
+/** The signal at zero, and a chime if the user has asked for it. */
+
+/** @import {Shown} from "./countdown.js" */
 
 const SIGNAL_MS = 3000;
 
@@ -7,13 +9,19 @@ export class Finale {
   #audio = null;
   #timer = 0;
 
-  /** Browsers let only a person's own act make a page sound. @param {boolean} isWanted */
-  listen(isWanted) {
+  /** Browsers let a page make a sound only after a click of the user. @param {boolean} isWanted */
+  setSound(isWanted) {
     this.#audio?.close();
     this.#audio = isWanted ? new AudioContext() : null;
   }
 
-  play() {
+  /** @param {Shown} shown */
+  draw(shown) {
+    if (shown.isFinale) this.#play();
+    else if (shown.number) this.#stop();
+  }
+
+  #play() {
     const root = document.documentElement;
     root.dataset.finale = "";
     clearTimeout(this.#timer);
@@ -21,7 +29,7 @@ export class Finale {
     if (this.#audio) chime(this.#audio);
   }
 
-  stop() {
+  #stop() {
     clearTimeout(this.#timer);
     delete document.documentElement.dataset.finale;
   }

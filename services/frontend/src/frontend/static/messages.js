@@ -1,30 +1,30 @@
-/** The messages of a room: newest first, not too many, gone when cleared; large during a run. */
+/** The messages of a room: a list, newest first, and a banner during a run. */
 
 /** @import {MessageFrame} from "../../../types/protocol" */
 
-import { find } from "./page-parts.js";
-import { keep, kept } from "./storage.js";
+import { byId } from "./dom.js";
+import { load, save } from "./storage.js";
 
-const MOST = 100;
-const SHOUT_MS = 6000;
+const MAX_MESSAGES = 100;
+const BANNER_MS = 6000;
 
 /** @param {string} room */
-export function messages(room) {
-  const list = find("messages");
-  const clear = find("clear");
+export function messageList(room) {
+  const list = byId("messages");
+  const clear = byId("clear");
   const key = `cleared:${room}`;
   let last = "";
 
   clear?.addEventListener("click", () => {
     list?.replaceChildren();
     if (clear) clear.hidden = true;
-    keep(key, last);
+    save(key, last);
   });
 
   return {
-    /** Whether this one was cleared away before. @param {string} epoch @param {number} seq */
+    /** Whether the user has cleared this message away. @param {string} epoch @param {number} seq */
     isCleared(epoch, seq) {
-      const [clearedEpoch, clearedSeq] = kept(key).split(" ");
+      const [clearedEpoch, clearedSeq] = load(key).split(" ");
       return clearedEpoch === epoch && seq <= Number(clearedSeq);
     },
 
@@ -40,42 +40,42 @@ export function messages(room) {
       const item = document.createElement("li");
       item.append(time, words);
       list.prepend(item);
-      while (list.children.length > MOST) list.lastElementChild?.remove();
+      while (list.children.length > MAX_MESSAGES) list.lastElementChild?.remove();
       clear.hidden = false;
     },
   };
 }
 
-/** Shows one text over the stage for a few seconds, as large as it fits. */
-export function shouting() {
-  const stage = find("stage");
-  const shout = find("shout");
+/** Shows a text beside the number for a few seconds, as large as it fits. */
+export function messageBanner() {
+  const stage = byId("stage");
+  const banner = byId("banner");
   let timer = 0;
 
   const fit = () => {
-    if (!stage || !shout || shout.hidden) return;
+    if (!stage || !banner || banner.hidden) return;
     let [small, large] = [12, Math.min(stage.clientHeight / 5, stage.clientWidth / 7)];
     while (large - small > 1) {
       const size = (small + large) / 2;
-      shout.style.fontSize = `${size}px`;
-      const fits = shout.scrollHeight <= shout.clientHeight + 1 && shout.scrollWidth <= shout.clientWidth + 1;
+      banner.style.fontSize = `${size}px`;
+      const fits = banner.scrollHeight <= banner.clientHeight + 1 && banner.scrollWidth <= banner.clientWidth + 1;
       if (fits) small = size;
       else large = size;
     }
-    shout.style.fontSize = `${small}px`;
+    banner.style.fontSize = `${small}px`;
   };
   addEventListener("resize", fit);
 
   return (/** @type {string} */ text) => {
-    if (!stage || !shout) return;
-    shout.textContent = text;
-    shout.hidden = false;
-    stage.dataset.shout = "";
+    if (!stage || !banner) return;
+    banner.textContent = text;
+    banner.hidden = false;
+    stage.dataset.banner = "";
     fit();
     clearTimeout(timer);
     timer = setTimeout(() => {
-      shout.hidden = true;
-      delete stage.dataset.shout;
-    }, SHOUT_MS);
+      banner.hidden = true;
+      delete stage.dataset.banner;
+    }, BANNER_MS);
   };
 }

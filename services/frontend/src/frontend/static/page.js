@@ -1,166 +1,131 @@
-/** The page of a room: puts the parts together and passes word between them. */
+/**
+ * The page of a room: the parts, and the way of a frame through them.
+ *
+ * connection.js receives a frame and calls `onFrame` here; room.js says what the room is after it,
+ * countdown.js what is to be shown of it, and display.js draws that. Nothing goes back.
+ */
 
-/** @import {Frame, RoomReply} from "../../../types/protocol" */
+/** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
 
-import { announce } from "./announcer.js";
-import { Beat } from "./beat.js";
-import { caption } from "./caption.js";
+// Time
+import { ServerClock } from "./server-clock.js";
+import { OrderedTimers, PreciseTimer } from "./timers.js";
+// State
 import { Connection } from "./connection.js";
-import { controls } from "./controls.js";
-import { DELAY_MS, showing } from "./countdown.js";
-import { Face } from "./face.js";
+import { apply, initial, resume } from "./room.js";
+import { expected, nothing, showNext } from "./countdown.js";
+import { save } from "./storage.js";
+// Drawing
+import { Display } from "./display.js";
 import { Finale } from "./finale.js";
-import { extras } from "./extras.js";
-import { messages, shouting } from "./messages.js";
-import { find, say } from "./page-parts.js";
-import { Queue } from "./queue.js";
-import { greeted, happened, isNew, read, resume, unknown } from "./room.js";
+import { messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
-import { milliseconds, status } from "./status.js";
-import { keep } from "./storage.js";
-import { Timekeeper } from "./timekeeper.js";
+import { drawStatus, status } from "./status.js";
+import { byId, setText } from "./dom.js";
+// Controls
+import { controls } from "./controls.js";
+import { options } from "./options.js";
 
-/** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number}} */
-const given = JSON.parse(find("data")?.textContent ?? "");
-const root = document.documentElement;
-const surroundings = {
+/** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number, delay_ms: number}} */
+const data = JSON.parse(byId("data")?.textContent ?? "");
+const env = {
   now: () => performance.now(),
   wall: () => Date.now(),
-  later: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
-  forget: (/** @type {number} */ timer) => clearTimeout(timer),
+  setTimer: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
+  clearTimer: (/** @type {number} */ timer) => clearTimeout(timer),
   isHidden: () => document.visibilityState === "hidden",
 };
+const root = document.documentElement;
 const scheme = location.protocol === "https:" ? "wss" : "ws";
-const hosts = given.hosts.length ? given.hosts : [location.host];
+const hosts = data.hosts.length ? data.hosts : [location.host];
 
-/** A correction of the clock by less shows no number again. */
-const JITTER_MS = 300;
+/** An older message is listed, but not shown large. */
+const RECENT_MS = 2000;
+const STATUS_EVERY_MS = 250;
 
-let room = unknown;
-/** What was shown last, so that no number of a run is shown again. */
-let last = { run: "", number: Infinity };
-let isShown = false;
+let room = data.reply ? { ...initial, state: data.reply.state } : initial;
+let last = nothing;
+let isDrawn = false;
 
-const face = new Face(given.room);
+const display = new Display(data.room);
 const finale = new Finale();
 const screen = new Screen();
-const list = messages(given.room);
-const shout = shouting();
-const queue = new Queue(surroundings.later);
-export const keeper = new Timekeeper(surroundings, ping, () => connection.connect());
-const beat = new Beat(surroundings, () => keeper.time());
+const list = messageList(data.room);
+const showBanner = messageBanner();
+const messageTimers = new OrderedTimers(env);
+export const clock = new ServerClock(env, ping, () => connection.connect());
+const timer = new PreciseTimer(env, () => clock.time());
 const connection = new Connection(
-  { ...surroundings, random: Math.random, open: (address) => new WebSocket(address), isThere },
-  hosts.map((host) => `${scheme}://${host}${given.path}?room=${given.room}`),
+  { ...env, random: Math.random, open: (address) => new WebSocket(address), isReachable },
+  hosts.map((host) => `${scheme}://${host}${data.path}?room=${data.room}`),
   () => resume(room),
-  heard,
+  onFrame,
   () => {
-    keeper.pause();
-    light();
+    clock.pause();
+    updateStatus();
   },
 );
 
-/** @param {string} address */
-function isThere(address) {
-  // Of another origin only that there is an answer can be known, and it is all that is asked.
-  const asked = { mode: /** @type {const} */ ("no-cors"), signal: AbortSignal.timeout?.(2000) };
-  return fetch(address.replace(/^ws/, "http"), asked).then(
-    (response) => response.type === "opaque" || (response.status >= 400 && response.status < 500),
-    () => false,
-  );
-}
-
-/** @param {number} id @returns {boolean} */
-function ping(id) {
-  // A hidden page shows nothing on time, so it claims nothing.
-  const claims = keeper.isKnown && !surroundings.isHidden();
-  const error = Math.ceil(keeper.bound() * 10) / 10;
-  const seq = Math.max(room.seq, room.stateSeq);
-  return connection.send({ type: "ping", id, ...(claims && { seq, error_ms: error }) });
-}
-
 /** @param {Frame} frame */
-function heard(frame) {
+function onFrame(frame) {
+  if (frame.type === "hello" && frame.protocol !== 1)
+    return connection.refuse("this page is out of date: load it again");
+  const before = room;
+  room = apply(room, frame);
   switch (frame.type) {
     case "hello":
-      if (frame.protocol !== 1) return connection.refuse("this page is out of date: load it again");
-      room = greeted(room, frame);
-      keeper.begin(frame.instance, connection.askedAt, frame.server_time);
-      say("viewers", `${frame.viewers}`);
-      draw();
+      clock.onHello(frame.instance, connection.requestedAt, frame.server_time);
+      setText("viewers", `${frame.viewers}`);
       break;
-    case "started":
-    case "tick":
-    case "cancelled":
-      if (!isNew(room, frame)) return;
-      room = happened(room, frame);
-      draw();
-      break;
-    case "message": {
-      if (!isNew(room, frame)) return;
-      room = read(room, frame);
-      const { epoch } = room;
-      if (list.isCleared(epoch, frame.seq)) return;
-      // A message that seems to come from the future was timed by a clock that is ahead.
-      const ms = Math.min(DELAY_MS, frame.at + DELAY_MS - keeper.time());
-      const isFresh = ms > -2000;
-      queue.add(Math.max(0, isFresh ? ms : 0), () => {
-        list.add(epoch, frame);
-        if (isFresh && (isCounting() || root.dataset.view !== "room")) shout(frame.text);
-      });
-      break;
-    }
     case "viewers":
-      say("viewers", `${frame.count}`);
+      setText("viewers", `${frame.count}`);
       break;
     case "pong":
-      keeper.pong(frame.id, frame.server_time);
+      clock.onPong(frame.id, frame.server_time);
       break;
-    default: {
-      // An event that only a newer page knows: what the room does now is not known here.
-      const event = /** @type {import("./room.js").Happening} */ (/** @type {unknown} */ (frame));
-      if (!event.run || !isNew(room, event)) return;
-      room = happened(room, event);
-      draw();
-    }
+    case "message":
+      if (room !== before) addMessage(frame);
   }
-  light();
+  if (room.state !== before.state) draw();
+  updateStatus();
 }
 
-/** Show what is to be seen now, and be back in time for the next. */
+/** Draw what is to be shown now, and be back in time for the next change. */
 function draw() {
-  if (!keeper.isSet && !isShown) return;
-  const time = keeper.time();
-  const shown = showing(room.state, time);
-  const run = room.state.run ?? "";
-  if (shown.number !== null) {
-    // What was shown is not shown again, unless it is the truth.
-    const isTruth = (showing(room.state, time + JITTER_MS).number ?? 0) > last.number;
-    if (run === last.run && !isTruth) shown.number = Math.min(shown.number, last.number);
-    const isZero = shown.number === 0 && last.number === 1 && run === last.run;
-    if (shown.number !== last.number) announce(shown.number);
-    last = { run, number: shown.number };
-    face.draw(shown, caption(shown, room.state, time));
-    if (isZero) finale.play();
-    else if (shown.number > 0) finale.stop();
-  } else {
-    if (run !== last.run) last = { run, number: Infinity };
-    face.draw(shown, caption(shown, room.state, time));
-  }
-  isShown = true;
-  screen.counting(isCounting());
-  beat.at(shown.nextAt, draw);
+  // Without any idea of the time there is nothing better than the first paint.
+  if (!clock.isSet && !isDrawn) return;
+  const shown = showNext(room.state, clock.time(), data.delay_ms, last);
+  display.draw(shown);
+  finale.draw(shown);
+  screen.setCounting(isCounting());
+  timer.set(shown.nextAt, draw);
+  last = shown.last;
+  isDrawn = true;
+}
+
+/** List a message, and show it large during a run: as late as everything else, and in order.
+ * @param {MessageFrame} message */
+function addMessage(message) {
+  const { epoch } = room;
+  if (list.isCleared(epoch, message.seq)) return;
+  // The clock that timed the message may be ahead, so it waits for the delay at most.
+  const ms = Math.min(data.delay_ms, message.at + data.delay_ms - clock.time());
+  const isRecent = ms > -RECENT_MS;
+  messageTimers.add(isRecent ? Math.max(0, ms) : 0, () => {
+    list.add(epoch, message);
+    if (isRecent && (isCounting() || root.dataset.view !== "room")) showBanner(message.text);
+  });
 }
 
 function isCounting() {
   return room.state.status === "running" || room.state.status === "scheduled";
 }
 
-/** Say how much of this is sure. */
-function light() {
-  const now = surroundings.now();
-  const counting = isCounting();
-  const shown = status({
+/** Show how certain all this is. */
+function updateStatus() {
+  const now = env.now();
+  const isLate = isCounting() && expected(room.state, clock.time(now), data.delay_ms).isLate;
+  const facts = {
     phase: connection.phase,
     reason: connection.reason,
     failures: connection.failures,
@@ -168,54 +133,64 @@ function light() {
     isOnline: navigator.onLine,
     retryIn: connection.retryAt - now,
     silentFor: connection.heardAt === null ? null : now - connection.heardAt,
-    isKnown: keeper.isKnown,
-    bound: keeper.bound(now),
-    isCounting: counting,
-    isLate: counting && showing(room.state, keeper.time(now)).isLate,
-  });
-  root.dataset.light = shown.light;
-  root.toggleAttribute("data-doubt", shown.light !== "green" && (shown.light !== "amber" || connection.phase !== "open"));
-  const box = find("status");
-  if (box) box.dataset.light = shown.light;
-  find("now")?.toggleAttribute("hidden", !shown.canTry);
-  say("status-words", shown.words);
-  say("certain", `± ${milliseconds(keeper.bound(now))}`);
-  say("likely", `± ${milliseconds(keeper.likely())}`);
-  find("bar")?.toggleAttribute("data-calm", shown.light === "green");
+    isKnown: clock.isKnown,
+    bound: clock.bound(now),
+    isCounting: isCounting(),
+    isLate,
+  };
+  drawStatus(status(facts), facts, clock.likely());
 }
 
-/** Somebody looks again, or the network is back: be right at once, then find out. */
+/** Send a ping; false if there is no connection. @param {number} id @returns {boolean} */
+function ping(id) {
+  // A hidden page shows nothing on time, so it does not report to be in step.
+  const isInStep = clock.isKnown && !env.isHidden();
+  const error = Math.ceil(clock.bound() * 10) / 10;
+  const seq = Math.max(room.seq, room.stateSeq);
+  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
+}
+
+/** @param {string} address a socket's */
+function isReachable(address) {
+  // From another origin a page learns only that there was an answer, and that is enough.
+  const request = { mode: /** @type {const} */ ("no-cors"), signal: AbortSignal.timeout?.(2000) };
+  return fetch(address.replace(/^ws/, "http"), request).then(
+    (response) => response.type === "opaque" || (response.status >= 400 && response.status < 500),
+    () => false,
+  );
+}
+
+/** The page is visible again or the network is back: draw the right number at once, then measure. */
 function wake() {
-  keeper.check();
+  clock.check();
   draw();
-  if (connection.phase === "open") keeper.again();
+  if (connection.phase === "open") clock.burst();
   connection.wake();
-  light();
+  updateStatus();
 }
 
-controls(given.room, () => keeper.time(), isCounting, () => screen.toggleFull());
-extras(given.room, finale, draw);
-find("now")?.addEventListener("click", () => connection.connect());
+controls(data.room, () => clock.time(), isCounting, () => screen.toggleFull());
+options(data.room, finale, draw);
+byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
-addEventListener("offline", light);
+addEventListener("offline", updateStatus);
 addEventListener("pageshow", (event) => event.persisted && connection.connect());
-// A page with an open socket is not kept for the way back.
-addEventListener("pagehide", () => connection.rest());
-document.addEventListener("visibilitychange", () => (surroundings.isHidden() ? keeper.again() : wake()));
+// Browsers keep no page with an open socket in their back-forward cache.
+addEventListener("pagehide", () => connection.close());
+document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
 
 root.dataset.live = "";
-root.removeAttribute("data-plain");
-keep("again", null);
-if (given.reply) room = { ...unknown, state: given.reply.state };
-const [load] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
-// A page that comes from a cache tells an old time.
-if (load && load.type !== "back_forward" && load.transferSize > 0) {
-  keeper.guess({ sent: load.requestStart, received: load.responseEnd, server: given.now });
+root.removeAttribute("data-fallback");
+save("again", null);
+const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+// A page from a cache carries an old time.
+if (navigation && navigation.type !== "back_forward" && navigation.transferSize > 0) {
+  clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: data.now });
   draw();
 }
-screen.counting(isCounting());
+screen.setCounting(isCounting());
 connection.connect();
 setInterval(() => {
-  light();
-  if (isShown && room.state.status === "scheduled") draw();
-}, 250);
+  updateStatus();
+  if (isDrawn && room.state.status === "scheduled") draw();
+}, STATUS_EVERY_MS);

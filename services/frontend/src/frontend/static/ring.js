@@ -1,20 +1,20 @@
 /**
  * The ring that runs down between the numbers.
  *
- * It turns by animations of `transform` alone, which browsers run beside the page's own thread: a
- * ring that is painted anew for each frame made the numbers late by several milliseconds. Each half
- * turns behind a window of its own, and a round cap runs ahead.
+ * It turns by animations of `transform` alone, which browsers run outside the main thread: repainting
+ * a ring for each frame made the numbers late by several milliseconds. Each half turns behind a window
+ * of its own, and a round cap leads.
  */
 
-import { find } from "./page-parts.js";
+import { byId } from "./dom.js";
 
-/** What the eye can't see needs no correction. */
+/** A smaller deviation can't be seen, and is not corrected. */
 const TOLERANCE_MS = 30;
-/** So slow a turn is smooth at thirty frames a second, and costs half of sixty. */
+/** Such a slow turn is smooth at thirty frames a second, at half the cost of sixty. */
 const FRAME_MS = 33;
 
-/** The three parts: after which part of the whole each has turned by how many degrees. The second
- * half begins a degree early, for the first to join it without a seam, until it turns itself. */
+/** The keyframes of the three parts, each an offset and an angle in degrees. Until the second half
+ * turns, it is a degree ahead, so that the first joins it without a seam. */
 const PARTS = /** @type {const} */ ([
   ["arc-first", [[0, 0], [0.5, 180], [1, 180]]],
   ["arc-second", [[0, 0], [0.5, 0], [0.5, 1], [1, 181]]],
@@ -23,37 +23,37 @@ const PARTS = /** @type {const} */ ([
 
 export class Ring {
   /** @type {Animation[]} */
-  #turns = [];
-  #length = 0;
+  #animations = [];
+  #lapMs = 0;
 
-  /** Show that `left` of the ring is left, and let it run down in `length` ms; 0 stands still.
-   * @param {number} left @param {number} length */
-  show(left, length) {
-    if (length !== this.#length || this.#turns.length === 0) this.#begin(length);
-    const at = (1 - left) * (length || 1);
-    for (const turn of this.#turns) {
-      const off = Math.abs(Number(turn.currentTime ?? 0) % (length || 2) - at);
-      // An edge of the ring is its other edge too.
-      if (!length || (off > TOLERANCE_MS && length - off > TOLERANCE_MS)) turn.currentTime = at;
+  /** Show that `left` of the ring is left, and let it run down, a whole lap in `lapMs`; 0 stands still.
+   * @param {number} left @param {number} lapMs */
+  show(left, lapMs) {
+    if (lapMs !== this.#lapMs || this.#animations.length === 0) this.#begin(lapMs);
+    const at = (1 - left) * (lapMs || 1);
+    for (const animation of this.#animations) {
+      const deviation = Math.abs(Number(animation.currentTime ?? 0) % (lapMs || 2) - at);
+      // The end of a lap is the beginning of the next.
+      if (!lapMs || (deviation > TOLERANCE_MS && lapMs - deviation > TOLERANCE_MS)) animation.currentTime = at;
     }
-    find("ring")?.toggleAttribute("data-empty", left === 0);
+    byId("ring")?.toggleAttribute("data-empty", left === 0);
   }
 
-  /** @param {number} length */
-  #begin(length) {
-    for (const turn of this.#turns) turn.cancel();
-    this.#length = length;
+  /** @param {number} lapMs */
+  #begin(lapMs) {
+    for (const animation of this.#animations) animation.cancel();
+    this.#lapMs = lapMs;
     const timing = {
-      duration: length || 1,
-      iterations: length ? Infinity : 1,
+      duration: lapMs || 1,
+      iterations: lapMs ? Infinity : 1,
       fill: /** @type {const} */ ("both"),
-      easing: length ? `steps(${Math.ceil(length / FRAME_MS)})` : "linear",
+      easing: lapMs ? `steps(${Math.ceil(lapMs / FRAME_MS)})` : "linear",
     };
-    this.#turns = PARTS.flatMap(([id, turned]) => {
-      const frames = turned.map(([offset, angle]) => ({ offset, transform: `rotate(${angle}deg)` }));
-      const turn = find(id)?.animate(frames, timing);
-      if (turn && !length) turn.pause();
-      return turn ? [turn] : [];
+    this.#animations = PARTS.flatMap(([id, angles]) => {
+      const keyframes = angles.map(([offset, angle]) => ({ offset, transform: `rotate(${angle}deg)` }));
+      const animation = byId(id)?.animate(keyframes, timing);
+      if (animation && !lapMs) animation.pause();
+      return animation ? [animation] : [];
     });
   }
 }

@@ -1,53 +1,63 @@
-/** A room as its frames tell it: each is taken once, in order, over any number of connections. */
+/** A room as its frames report it: every event counts once, in order, over any number of connections. */
 
-/** @import {Hello, State, StartedFrame, TickFrame, CancelledFrame} from "../../../types/protocol" */
+/** @import {CancelledFrame, Frame, Hello, StartedFrame, State, TickFrame} from "../../../types/protocol" */
 
-/** @typedef {StartedFrame | TickFrame | CancelledFrame} Happening */
-/** @typedef {{epoch: string, seq: number, stateSeq: number, state: State}} Room */
+/** @typedef {StartedFrame | TickFrame | CancelledFrame} EventFrame */
+/**
+ * @typedef {{epoch: string, seq: number, stateSeq: number, state: State}} Room `seq` is the last frame
+ * received, `stateSeq` the event that `state` is of: a replay starts before it
+ */
 
 /** @type {Room} */
-export const unknown = {
+export const initial = {
   epoch: "",
   seq: 0,
   stateSeq: 0,
   state: { status: "idle", run: null, from: null, interval_ms: null, starts_at: null, remaining: null },
 };
 
-/** The room after a connection's first word. What is replayed after it is new to who was away, but
- * the state already includes it.
- * @param {Room} room @param {Hello} hello @returns {Room} */
-export function greeted(room, hello) {
-  const seq = hello.epoch === room.epoch ? room.seq : 0;
-  return { epoch: hello.epoch, seq, stateSeq: hello.seq, state: hello.state };
+/** The room after a frame; the same object if the frame changes nothing.
+ * @param {Room} room @param {Frame} frame @returns {Room} */
+export function apply(room, frame) {
+  switch (frame.type) {
+    case "hello":
+      return greet(room, frame);
+    case "message":
+      return frame.seq > room.seq ? { ...room, seq: frame.seq } : room;
+    case "viewers":
+    case "pong":
+    case "bye":
+      return room;
+    default:
+      // Anything else with a run is an event, even if only a newer page knows its type.
+      return frame.run && frame.seq > room.seq ? advance(room, frame) : room;
+  }
 }
 
-/** Whether a frame was not seen before. @param {Room} room @param {{seq: number}} frame */
-export function isNew(room, frame) {
-  return frame.seq > room.seq;
-}
-
-/** The room after a message, which changes nothing but the place in the stream.
- * @param {Room} room @param {{seq: number}} frame @returns {Room} */
-export function read(room, frame) {
-  return { ...room, seq: Math.max(room.seq, frame.seq) };
-}
-
-/** The room after an event; one that is known already changes nothing.
- * @param {Room} room @param {Happening} event @returns {Room} */
-export function happened(room, event) {
-  const after = read(room, event);
-  if (event.seq <= room.stateSeq) return after;
-  return { ...after, stateSeq: event.seq, state: state(event) };
-}
-
-/** Where a connection resumes. @param {Room} room */
+/** The query that resumes after the last frame received. @param {Room} room */
 export function resume(room) {
   return room.seq > 0 ? `&epoch=${encodeURIComponent(room.epoch)}&after=${room.seq}` : "";
 }
 
-/** @param {Happening} event @returns {State} */
-function state(event) {
-  const { run, from, interval_ms, starts_at } = event;
+/** A viewer that was away is sent what it missed after `hello`, whose state already includes it.
+ * @param {Room} room @param {Hello} hello @returns {Room} */
+function greet(room, hello) {
+  const seq = hello.epoch === room.epoch ? room.seq : 0;
+  return { epoch: hello.epoch, seq, stateSeq: hello.seq, state: hello.state };
+}
+
+/** @param {Room} room @param {EventFrame} event @returns {Room} */
+function advance(room, event) {
+  const { seq } = event;
+  if (seq <= room.stateSeq) return { ...room, seq };
+  return { ...room, seq, stateSeq: seq, state: stateOf(event) };
+}
+
+/** The state after an event; `frames.state_of` in Python, and both are tested by the same cases.
+ * @param {EventFrame} event @returns {State} */
+export function stateOf(event) {
+  // An event that only a newer version knows may lack some of the terms.
+  const { run, from = null, interval_ms = null, starts_at = null } = event;
   const terms = { run, from, interval_ms, starts_at };
   switch (event.type) {
     case "started":
@@ -57,6 +67,6 @@ function state(event) {
     case "cancelled":
       return { status: "cancelled", ...terms, remaining: event.remaining };
     default:
-      return { ...unknown.state, status: "unknown" };
+      return { status: "unknown", ...terms, remaining: null };
   }
 }

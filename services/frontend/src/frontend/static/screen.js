@@ -1,6 +1,6 @@
-/** The screen itself: awake while a run is on, full by the key F, quiet when nobody moves. */
+/** The screen: kept awake during a run, full by the key F, without controls if there is no input. */
 
-const REST_MS = 3000;
+const IDLE_MS = 3000;
 
 export class Screen {
   #root = document.documentElement;
@@ -11,16 +11,16 @@ export class Screen {
 
   constructor() {
     for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"])
-      addEventListener(kind, () => this.#stir(), { passive: true });
-    document.addEventListener("visibilitychange", () => this.#wake());
+      addEventListener(kind, () => this.#onInput(), { passive: true });
+    document.addEventListener("visibilitychange", () => this.#updateLock());
   }
 
   /** @param {boolean} isCounting whether a run is under way */
-  counting(isCounting) {
+  setCounting(isCounting) {
     if (isCounting === this.#isCounting) return;
     this.#isCounting = isCounting;
-    this.#stir();
-    this.#wake();
+    this.#onInput();
+    this.#updateLock();
   }
 
   toggleFull() {
@@ -28,18 +28,18 @@ export class Screen {
     else this.#root.requestFullscreen?.();
   }
 
-  #stir() {
+  #onInput() {
     clearTimeout(this.#timer);
     this.#root.removeAttribute("data-resting");
-    if (this.#isCounting) this.#timer = setTimeout(() => this.#root.setAttribute("data-resting", ""), REST_MS);
+    if (this.#isCounting) this.#timer = setTimeout(() => this.#root.setAttribute("data-resting", ""), IDLE_MS);
   }
 
-  async #wake() {
+  async #updateLock() {
     if (!this.#isCounting) {
       this.#lock?.release();
       this.#lock = null;
     } else if (document.visibilityState === "visible" && (this.#lock === null || this.#lock.released)) {
-      // It is refused on a low battery, for one; the countdown goes on without.
+      // Browsers refuse it on a low battery, for example.
       this.#lock = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
     }
   }

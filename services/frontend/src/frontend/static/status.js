@@ -1,10 +1,13 @@
-/** What the light says: whether the room's state is fresh, and how well the time is known. */
+/** The status indicator: whether the room's state is fresh, and how well the time is known. */
 
+/** @import {RoomReply} from "../../../types/protocol" */
 /** @import {Phase} from "./connection.js" */
 
-/** A heartbeat comes every second. */
+import { byId, setText } from "./dom.js";
+
+/** A pong comes every second. */
 const FRESH_MS = 2500;
-/** A bound above this is no step to be in. */
+/** With a larger bound the page does not say that it is in step. */
 const IN_STEP_MS = 1000;
 
 /**
@@ -33,7 +36,7 @@ export function status(facts) {
     if (!facts.isKnown || facts.bound > IN_STEP_MS) return { light: "amber", words: "finding the time", canTry: false };
     return { light: "green", words: `in step, ± ${milliseconds(facts.bound)}`, canTry: false };
   }
-  const next = facts.phase === "waiting" ? trying(facts) : facts.phase === "connecting" ? "connecting" : "";
+  const next = facts.phase === "waiting" ? nextTry(facts) : facts.phase === "connecting" ? "connecting" : "";
   const canTry = facts.phase === "waiting";
   if (facts.isTurnedAway && facts.phase !== "open")
     return { light: "red", words: join("the coordinator does not take this page, or is full", next), canTry };
@@ -42,14 +45,34 @@ export function status(facts) {
   return { light: "amber", words: join(next, heard) || "connecting", canTry };
 }
 
-/** A bound as it is read, never less than it is. @param {number} ms */
+/** @param {Status} shown @param {Facts} facts @param {number} likely the likely error of the clock, in ms */
+export function drawStatus({ light, words, canTry }, { phase, bound }, likely) {
+  const root = document.documentElement;
+  root.dataset.light = light;
+  root.toggleAttribute("data-doubt", light !== "green" && (light !== "amber" || phase !== "open"));
+  const box = byId("status");
+  if (box) box.dataset.light = light;
+  byId("now")?.toggleAttribute("hidden", !canTry);
+  setText("status-words", words);
+  setText("certain", `± ${milliseconds(bound)}`);
+  setText("likely", `± ${milliseconds(likely)}`);
+  byId("bar")?.toggleAttribute("data-calm", light === "green");
+}
+
+/** How well all screens of a room agree, as they report it. @param {RoomReply} reply */
+export function agreement({ screens }) {
+  const worst = screens.worst_error_ms === null ? "" : `, worst ± ${milliseconds(screens.worst_error_ms)}`;
+  return `${screens.in_step} of ${screens.reporting} screens in step${worst}`;
+}
+
+/** A bound in words, rounded up. @param {number} ms */
 export function milliseconds(ms) {
   if (!Number.isFinite(ms)) return "–";
   return ms < 1000 ? `${Math.ceil(ms)} ms` : `${Math.ceil(ms / 100) / 10} s`;
 }
 
 /** @param {Facts} facts */
-function trying({ isOnline, retryIn, failures }) {
+function nextTry({ isOnline, retryIn, failures }) {
   if (!isOnline) return "this device is offline";
   return join(failures > 8 ? "no coordinator answers" : "", `next try in ${seconds(Math.max(0, retryIn))}`);
 }

@@ -1,7 +1,7 @@
-/** What a tab keeps for itself; nothing, where the browser keeps nothing for pages. */
+/** Session storage that never throws: browsers may deny it to a page. */
 
-/** What is kept under a name; empty where there is nothing. @param {string} name */
-export function kept(name) {
+/** The value saved under a name; empty if there is none. @param {string} name */
+export function load(name) {
   try {
     return sessionStorage.getItem(name) ?? "";
   } catch {
@@ -9,12 +9,12 @@ export function kept(name) {
   }
 }
 
-/** @param {string} name @param {string | null} value null to keep it no longer */
-export function keep(name, value) {
+/** @param {string} name @param {string | null} value null removes it */
+export function save(name, value) {
   try {
     if (value === null) sessionStorage.removeItem(name);
     else sessionStorage.setItem(name, value);
   } catch {
-    // Then it is not kept.
+    // Storage is denied or full; the page works without it.
   }
 }

@@ -1,0 +1,69 @@
+/** Two kinds of timer: one that is precise, and several that fire in order. */
+
+/**
+ * @typedef {{
+ *   now: () => number,
+ *   wall: () => number,
+ *   setTimer: (run: () => void, ms: number) => number,
+ *   clearTimer: (timer: number) => void,
+ *   isHidden: () => boolean,
+ * }} Env the clocks and timers of a page; a test brings its own
+ */
+
+/** A browser's timer fires several milliseconds late on a busy machine, and up to half a one early. */
+const EARLY_MS = 6;
+/** The clock is corrected meanwhile, so a distant moment is computed again on the way. */
+const LONGEST_MS = 1000;
+
+/** Fires at an exact moment of the server's clock: a timer until just before, then a busy-wait. */
+export class PreciseTimer {
+  #env;
+  #time;
+  /** @type {number | undefined} */
+  #timer;
+
+  /** @param {Env} env @param {() => number} time the server's time */
+  constructor(env, time) {
+    this.#env = env;
+    this.#time = time;
+  }
+
+  /** Call `run` once at `moment`, or in a second if that is sooner. Replaces the previous call; null
+   * only cancels it.
+   * @param {number | null} moment @param {() => void} run */
+  set(moment, run) {
+    const { setTimer, clearTimer, isHidden } = this.#env;
+    clearTimer(this.#timer ?? 0);
+    if (moment === null) return;
+    const ms = moment - this.#time() - EARLY_MS;
+    this.#timer = setTimer(() => {
+      // If the clock was set back meanwhile, a busy-wait would freeze the page.
+      if (ms <= LONGEST_MS && moment - this.#time() > 2 * EARLY_MS) return this.set(moment, run);
+      if (ms <= LONGEST_MS && !isHidden()) while (moment - this.#time() > 0);
+      run();
+    }, Math.max(0, Math.min(ms, LONGEST_MS)));
+  }
+}
+
+/** Calls that happen in the order in which they were added. Timers due at nearly the same moment fire
+ * in any order, and the clock may be corrected between two of them. */
+export class OrderedTimers {
+  #setTimer;
+  /** @type {(() => void)[]} */
+  #pending = [];
+
+  /** @param {Env} env */
+  constructor({ setTimer }) {
+    this.#setTimer = setTimer;
+  }
+
+  /** Call `run` in `ms`, after everything that was added before it.
+   * @param {number} ms @param {() => void} run */
+  add(ms, run) {
+    this.#pending.push(run);
+    this.#setTimer(() => {
+      const place = this.#pending.indexOf(run);
+      for (const earlier of this.#pending.splice(0, place + 1)) earlier();
+    }, ms);
+  }
+}
