@@ -60,7 +60,8 @@ FLOOD_SECONDS = 0.05
 """How long to leave it at that."""
 
 CAREFUL_SECONDS = 0.5
-"""How long a message may take from being published to being stored."""
+"""For so long after a message was seen, or may have been published unseen, events are read with
+whatever else was stored: no message takes longer than that from being published to being stored."""
 
 _rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
 _reads = Counter("tminus_feed_reads_total", "How often a room was read on.")
@@ -117,7 +118,7 @@ class _Room:
         self.hints = 0
         """How many messages were seen by the subscription to them."""
         self.careful_until = 0.0
-        """By the loop's clock; a message may be on its way that was published unseen."""
+        """By the loop's clock; until then a message may be stored that has not been read."""
         self.woken = asyncio.Event()
         """Set when an event was seen, which is not to wait for the messages before it."""
         self.signalled = 0
@@ -227,9 +228,10 @@ class Feed:
             self._is_lost.clear()
             try:
                 with bus_errors("following"):
-                    self._note(await self._open_stream())
+                    await self._look_at_stream(self._open_stream)
                 for room in self._rooms.values():
                     room.is_stale = True
+                    room.careful_until = asyncio.get_running_loop().time() + CAREFUL_SECONDS
                     self._attend_to(room)
                 await self._follow(client)
             except BusError as error:
@@ -271,7 +273,6 @@ class Feed:
         elif (
             room.is_open
             and not room.is_reading
-            and not room.awaited
             and asyncio.get_running_loop().time() > room.careful_until
             and previous == room.last[subject]
             and entry.seq > room.position
@@ -288,6 +289,7 @@ class Feed:
         if self._is_followed(room):
             room.awaited += 1
             room.hints += 1
+            room.careful_until = asyncio.get_running_loop().time() + CAREFUL_SECONDS
             self._attend_to(room)
 
     # Reading rooms
@@ -428,7 +430,7 @@ class Feed:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 with bus_errors("following"):
-                    self._note(await self._stream())
+                    await self._look_at_stream(self._stream)
                     await self._look_at_rooms(since=self._ends[0])
                     self._ends.append(self.end)
             except BusError as error:
@@ -440,11 +442,13 @@ class Feed:
         except nats.js.errors.NotFoundError:
             return await self._open_stream()
 
-    def _note(self, stream: StreamInfo) -> None:
+    async def _look_at_stream(self, ask: Callable[[], Awaitable[StreamInfo]]) -> None:
         """See how far the stream goes; if it is another one, or was cut, read all rooms again."""
+        seen = self._highest  # by now: more may be handed over before the answer is here
+        stream = await ask()
         epoch, self.end = epoch_of(stream), stream.state.last_seq
         self.floor = max(0, stream.state.first_seq - 1)
-        if epoch == self.epoch and self.end >= self._highest:
+        if epoch == self.epoch and self.end >= seen:
             return
         if self.epoch:
             log.warning("the stream was recreated or truncated; resetting", epoch=epoch)
