@@ -86,6 +86,7 @@ class _Room:
     """A room that is followed: how far it was handed over, and what is known to be missing."""
 
     __slots__ = (
+        "attempts",
         "awaited",
         "careful_until",
         "client",
@@ -95,11 +96,12 @@ class _Room:
         "is_reading",
         "is_stale",
         "last",
+        "listens_again_at",
         "moved",
         "name",
         "signalled",
         "subscriptions",
-        "woken",
+        "timer",
     )
 
     def __init__(self, name: str) -> None:
@@ -119,8 +121,11 @@ class _Room:
         """How many messages were seen by the subscription to them."""
         self.careful_until = 0.0
         """By the loop's clock; until then a message may be stored that has not been read."""
-        self.woken = asyncio.Event()
-        """Set when an event was seen, which is not to wait for the messages before it."""
+        self.listens_again_at = 0.0
+        """By the loop's clock: when to have messages seen again, after so many."""
+        self.attempts = 0
+        """How often what was signalled was looked for in vain."""
+        self.timer: asyncio.TimerHandle | None = None
         self.signalled = 0
         """The highest sequence of an event that was seen and may not have been handed over."""
         self.is_reading = False
@@ -212,6 +217,10 @@ class Feed:
         is_current = not room.is_stale and not room.is_waiting
         return room.position >= seq or (is_current and self.end >= seq)
 
+    @staticmethod
+    def _time() -> float:
+        return asyncio.get_running_loop().time()
+
     def _is_followed(self, room: _Room) -> bool:
         return self._rooms.get(room.name) is room
 
@@ -231,7 +240,7 @@ class Feed:
                     await self._look_at_stream(self._open_stream)
                 for room in self._rooms.values():
                     room.is_stale = True
-                    room.careful_until = asyncio.get_running_loop().time() + CAREFUL_SECONDS
+                    room.careful_until = self._time() + CAREFUL_SECONDS
                     self._attend_to(room)
                 await self._follow(client)
             except BusError as error:
@@ -273,7 +282,7 @@ class Feed:
         elif (
             room.is_open
             and not room.is_reading
-            and asyncio.get_running_loop().time() > room.careful_until
+            and self._time() > room.careful_until
             and previous == room.last[subject]
             and entry.seq > room.position
         ):
@@ -281,7 +290,6 @@ class Feed:
             return
         else:
             room.signalled = max(room.signalled, entry.seq)
-        room.woken.set()
         self._attend_to(room)
 
     async def _on_message(self, room: _Room, _message: Msg) -> None:
@@ -289,7 +297,8 @@ class Feed:
         if self._is_followed(room):
             room.awaited += 1
             room.hints += 1
-            room.careful_until = asyncio.get_running_loop().time() + CAREFUL_SECONDS
+            room.careful_until = self._time() + CAREFUL_SECONDS
+            room.listens_again_at = self._time() + FLOOD_SECONDS
             self._attend_to(room)
 
     # Reading rooms
@@ -316,35 +325,42 @@ class Feed:
                     self._attend_to(room)
 
     async def _attend(self, client: Client, room: _Room) -> None:
-        """Read the room until all that was signalled has been handed over."""
-        if self._is_followed(room) and room.client is not client:
+        """Read the room once; if not all that was signalled is there yet, again after a pause."""
+        if not self._is_followed(room):
+            await self._unsubscribe(client, room)
+            return
+        if room.client is not client:
             await self._subscribe(client, room)
-        await self._catch_up(client, room)
-        if not self._is_followed(room) and room.client is client:
+        elif room.hints >= HINTS and self._time() >= room.listens_again_at:
+            await self._subscribe_to_messages(client, room)
+        room.is_stale = False
+        if await self._read_on(client, room):
+            room.attempts = 0
+        room.moved.set()
+        if room.hints >= HINTS:
+            self._attend_later(room, FLOOD_SECONDS)
+        elif not room.is_waiting:
+            room.attempts = 0
+        elif room.attempts < len(PAUSES_SECONDS):
+            self._attend_later(room, PAUSES_SECONDS[room.attempts])
+            room.attempts += 1
+        else:  # it was not stored, or has gone again
+            room.awaited = room.signalled = room.attempts = 0
+
+    def _attend_later(self, room: _Room, seconds: float) -> None:
+        if room.timer is not None:
+            room.timer.cancel()
+        loop = asyncio.get_running_loop()
+        room.timer = loop.call_later(seconds, self._attend_to, room)
+
+    async def _unsubscribe(self, client: Client, room: _Room) -> None:
+        if room.timer is not None:
+            room.timer.cancel()
+        if room.client is client:
+            room.client = None
             for subscription in room.subscriptions.values():
                 with suppress(BusError), bus_errors("unsubscribing"):
                     await subscription.unsubscribe()
-
-    async def _catch_up(self, client: Client, room: _Room) -> None:
-        pauses = iter(PAUSES_SECONDS)
-        while self._is_followed(room):
-            if room.hints >= HINTS:
-                await _pause(room, FLOOD_SECONDS)
-                await self._subscribe_to_messages(client, room)
-            room.is_stale = False
-            room.woken.clear()
-            if await self._read_on(client, room):
-                pauses = iter(PAUSES_SECONDS)
-            room.moved.set()
-            if room.is_stale or room.hints >= HINTS:
-                continue
-            if not room.is_waiting:
-                return
-            pause = next(pauses, None)
-            if pause is None:  # it was not stored, or has gone again
-                room.awaited = room.signalled = 0
-                return
-            await _pause(room, pause)
 
     async def _subscribe(self, client: Client, room: _Room) -> None:
         events = subjects.live_events(room.name)
@@ -358,7 +374,7 @@ class Feed:
         """Have the next messages seen; the subscription before has reached its limit, if any."""
         messages = subjects.messages(room.name)
         room.hints = 0
-        room.careful_until = asyncio.get_running_loop().time() + CAREFUL_SECONDS
+        room.careful_until = self._time() + CAREFUL_SECONDS
         subscription = await client.subscribe(messages, cb=partial(self._on_message, room))
         await subscription.unsubscribe(limit=HINTS)
         room.subscriptions[messages] = subscription
@@ -482,13 +498,6 @@ class Feed:
         if reason != self._reason:
             self._reason = reason
             log.warning("not following the stream", reason=reason)
-
-
-async def _pause(room: _Room, seconds: float) -> None:
-    """Wait so long, or until an event of the room is seen."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await room.woken.wait()
 
 
 FEED = web.AppKey("feed", Feed)
