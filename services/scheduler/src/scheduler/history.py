@@ -8,10 +8,10 @@ from prometheus_client import Histogram
 from protocol import events, rules, subjects
 from protocol.events import Event, Tick
 from protocol.rules import Room
-from runtime.bus import Bus, bus_errors
+from runtime.bus import Bus, BusUnavailable, bus_errors
 from runtime.clock import now
 from runtime.rooms import Rooms, is_event, place, read_event
-from runtime.stream import Entry
+from runtime.stream import Entry, epoch_of
 
 from .appends import Appends
 
@@ -30,6 +30,7 @@ class History:
         self._appends = Appends(bus)
         self._rooms = Rooms()
         self._on_change = on_change
+        self._epoch = ""
 
     def __getitem__(self, name: str) -> Room:
         return self._rooms[name]
@@ -43,7 +44,8 @@ class History:
 
     def begin(self, epoch: str, floor: int) -> None:
         """The stream is another one: forget the old one's rooms."""
-        del epoch, floor  # what happened in the old stream is gone, whichever the new one is
+        del floor
+        self._epoch = epoch
         names = list(self._rooms)
         self._rooms.clear()
         for name in names:
@@ -84,10 +86,20 @@ class History:
         if last is not None:
             self._fold(name, last)
         seq = last.seq if last is not None else 0
-        if seq < self._rooms[name].seq and self._rooms[name] is before:
+        if seq < before.seq and self._rooms[name] is before:
+            await self._check_epoch()
+        if seq < before.seq and self._rooms[name] is before:
             self._rooms.put(name, rules.removed(before, seq))
             self._on_change(name)
         return self._rooms[name] is not before
+
+    async def _check_epoch(self) -> None:
+        """Raise BusUnavailable where the stream is another one, in which nothing was removed: what
+        was known of the old one is about to be forgotten."""
+        with bus_errors("the stream"):
+            stream = await self._bus.jetstream.stream_info(subjects.STREAM)
+        if self._epoch and epoch_of(stream) != self._epoch:
+            raise BusUnavailable("the stream is another one")
 
     async def _read(self, name: str, after: int | None = None) -> Entry | None:
         """The room's last entry, or the next one `after` a sequence; None where there is none."""
