@@ -67,15 +67,15 @@ class Unknown(Struct, frozen=True, kw_only=True):
     payload: bytes = b""
 
 
-Event = Started | Tick | Cancelled | Unknown
+Known = Started | Tick | Cancelled
+Event = Known | Unknown
 
 
 class EventError(ValueError):
     """A payload that is not an event of the room it was published to."""
 
 
-_Known = Started | Tick | Cancelled
-_decoder = msgspec.json.Decoder(_Known)
+_decoder = msgspec.json.Decoder(Known)
 _unknown = msgspec.json.Decoder(Unknown)
 _encoder = msgspec.json.Encoder()
 _types = {str(kind.__struct_config__.tag) for kind in (Started, Tick, Cancelled)}

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from protocol.events import Cancelled, Event, Started
+from protocol.events import Cancelled, Known, Started
 from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
@@ -28,7 +28,7 @@ class Problem(Struct, kw_only=True):
     status: int
     detail: str
     field: str | msgspec.UnsetType = msgspec.UNSET
-    event: Event | msgspec.UnsetType = msgspec.UNSET
+    event: Known | msgspec.UnsetType = msgspec.UNSET
 
 
 async def serve(_: web.Request) -> web.Response:

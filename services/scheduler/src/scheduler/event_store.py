@@ -7,8 +7,8 @@ from prometheus_client import Histogram
 
 from bus.connection import Bus
 from bus.entries import is_event, place, read_event
-from bus.errors import bus_errors
-from bus.stream import Entry
+from bus.errors import BusUnavailable, bus_errors
+from bus.stream import Entry, epoch_of
 from protocol import events, rules, subjects
 from protocol.events import Event, Tick
 from protocol.rules import Countdown
@@ -34,6 +34,7 @@ class EventStore:
         self._bus = bus
         self._appender = Appender(bus)
         self._countdowns: dict[str, Countdown] = {}
+        self._epoch = ""
         self.on_change: Callable[[str], None] = lambda room: None
 
     def __getitem__(self, room: str) -> Countdown:
@@ -46,8 +47,9 @@ class EventStore:
         """For `/readyz`."""
         return self._appender.check()
 
-    def reset(self, _epoch: str, _floor: int) -> None:
+    def reset(self, epoch: str, _floor: int) -> None:
         """The stream was recreated: forget what was in the old one."""
+        self._epoch = epoch
         rooms = list(self._countdowns)
         self._countdowns.clear()
         for room in rooms:
@@ -89,8 +91,18 @@ class EventStore:
             self._fold(room, last)
         seq = last.seq if last is not None else 0
         if self[room] is before and seq < before.seq:
-            self._put(room, rules.removed(before, seq))
+            await self._check_epoch()
+            if self[room] is before:
+                self._put(room, rules.removed(before, seq))
         return self[room] is not before
+
+    async def _check_epoch(self) -> None:
+        """Raise BusUnavailable if the stream was recreated, so that nothing was removed from it:
+        what was known of the old one is about to be forgotten."""
+        with bus_errors("the stream"):
+            stream = await self._bus.jetstream.stream_info(subjects.STREAM)
+        if self._epoch and epoch_of(stream) != self._epoch:
+            raise BusUnavailable("the stream was recreated")
 
     async def _read(self, room: str, after: int | None = None) -> Entry | None:
         """The room's last entry, or the next one `after` a sequence; None if there is none."""
