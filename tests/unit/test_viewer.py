@@ -111,3 +111,16 @@ async def test_a_reason_that_is_not_utf_8_is_answered() -> None:
     viewer.data_received(Frame(Opcode.CLOSE, b"\x03\xe8\xff").serialize(mask=True))
     assert socket.closed_with(1007)
     assert socket.is_closed
+
+
+async def test_a_viewer_that_says_nothing_of_itself_any_more_reports_nothing() -> None:
+    connections = Connections(ring=None)
+    room = Room("main", "coordinator-1", connections)
+    room.on_read()
+    viewer = WebSocketViewer(room)
+    connections.add(viewer)
+    room.join(viewer, Socket(), "", None)
+    viewer.data_received(text(b'{"type":"ping","id":1,"seq":0,"error_ms":2}'))
+    assert (room.screens().reporting, room.screens().in_step) == (1, 1)
+    viewer.data_received(text(PING))
+    assert room.screens().reporting == 0

@@ -30,10 +30,16 @@ class Reports:
         self._previous_seq, self._changed_at = previous_seq, self._time()
 
     def note(self, viewer: Viewer, ping: Ping, seq: int) -> None:
-        """Keep what the viewer says of itself, now that the room's last entry is `seq`."""
-        if ping.seq is None or not isinstance(viewer, WebSocketViewer):
+        """Keep what the viewer says of itself, now that the room's last entry is `seq`.
+
+        A viewer that says nothing of itself any more, since its tab is hidden, reports nothing.
+        """
+        if not isinstance(viewer, WebSocketViewer):
             return
         now = self._time()
+        if ping.seq is None:
+            viewer.reported_at = now - REPORT_SECONDS
+            return
         is_settling = now - self._changed_at < SETTLING_SECONDS
         viewer.is_in_step = ping.seq >= (self._previous_seq if is_settling else seq)
         viewer.reported_at = self._latest_at = now
