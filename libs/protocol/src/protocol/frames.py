@@ -95,7 +95,7 @@ class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong"):
 
 
 class Bye(Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
-    """Last before the server closes: come back after a random part of `reconnect_ms`."""
+    """The last frame before the server closes: reconnect after a random part of `reconnect_ms`."""
 
     reason: str
     reconnect_ms: int

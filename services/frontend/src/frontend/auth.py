@@ -1,4 +1,4 @@
-"""Who may change a room: pages of this site, programs, and, where one is set, who has the token."""
+"""Access control: pages of other sites may change nothing, and a control token may be required."""
 
 import hmac
 
