@@ -22,12 +22,12 @@ ARG SERVICE
 ARG PORT
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     python -m pip --python /app/bin/python install --no-deps --no-cache-dir --no-index /wheels/*.whl
-# Python's own modules come without bytecode, and the service may not write any: importing them once
-# as root makes every start and every health check cheaper.
+# Python's own modules come without bytecode, and the service can't write any: importing them once as
+# root makes every start and every health check cheaper.
 RUN /app/bin/python -c "import socket, ${SERVICE}.app"
 ENV PATH=/app/bin:$PATH SERVICE=${SERVICE} HOST=0.0.0.0 PORT=${PORT} LOG_FORMAT=json PYTHONUNBUFFERED=1
 USER tminus
 EXPOSE ${PORT}
 HEALTHCHECK --interval=3s --timeout=5s --start-period=30s CMD ["python", "-I", "/app/ready.py"]
-# exec, so that the service itself is process 1 and gets SIGTERM.
+# exec, so that the service itself is process 1 and receives SIGTERM.
 CMD ["sh", "-c", "exec python -m ${SERVICE}"]

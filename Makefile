@@ -1,4 +1,4 @@
-# Everything that is done with a checkout; `make` alone lists it.
+# Every task in a checkout; `make` alone lists them.
 
 .DEFAULT_GOAL := help
 .PHONY: help dev local compose down logs install nats scheduler coordinator frontend \
@@ -16,7 +16,7 @@ help: ## Show this list
 
 # The whole stack
 
-dev: ## The whole stack: with Docker where an engine answers, else as local processes
+dev: ## The whole stack: with Docker if an engine answers, else as local processes
 	@if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
 	then $(MAKE) --no-print-directory compose; \
 	else $(MAKE) --no-print-directory local; fi
@@ -35,7 +35,7 @@ down: ## Stop the Compose stack; its stream stays on its volume
 logs: ## Follow the logs of the Compose stack
 	@docker compose logs --follow
 
-# One service a terminal, each started again when its code changes
+# One service a terminal, each restarted when its code changes
 
 nats: $(INSTALLED) ## The bus, an embedded nats-server, in this terminal
 	@$(BIN)/python deploy/one.py nats
@@ -63,10 +63,10 @@ $(INSTALLED): requirements.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.tom
 		$(PACKAGES:%=--editable %)
 	@touch $@
 
-# In the order in which one constrains the next.
+# In this order: each constrains the next.
 LOCKS := requirements requirements-dev tests/chaos/requirements bench/requirements
 
-lock: ## Pin every requirements.txt anew from its requirements.in; needs uv
+lock: ## Pin every requirements.txt again from its requirements.in; needs uv
 	for lock in $(LOCKS); do \
 		uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
 			--no-emit-index-url --no-emit-find-links $$lock.in -o $$lock.txt || exit; \
@@ -84,7 +84,7 @@ check: $(INSTALLED) ## What CI runs: format, lint, types and every test
 	$(BIN)/mypy libs services deploy tests bench
 	@$(MAKE) --no-print-directory page test
 
-page: $(INSTALLED) ## Types and unit tests of the page's script, where node is
+page: $(INSTALLED) ## Types and unit tests of the page's script, if node is installed
 	$(BIN)/python services/frontend/types/generate.py --check
 	@if command -v npm >/dev/null; then \
 		cd services/frontend && npm ci --silent --no-audit --no-fund && npm run types && npm test; \
@@ -94,8 +94,8 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# Browser tests are synchronous and the Compose tests own a Docker engine, so each kind is a pytest
-# run of its own. All of them run, and one that fails fails the whole.
+# Browser tests are synchronous and the Compose tests need a Docker engine to themselves, so each kind is
+# a pytest run of its own. All of them run, and any failure fails the whole.
 test: $(INSTALLED) $(FUZZING) ## Every test: rules, services, failures, browser, Compose
 	@for browser in $(BROWSERS); do command -v $$browser; done | grep -q . || $(BIN)/playwright install chromium || true
 	@failed=; \
@@ -105,7 +105,7 @@ test: $(INSTALLED) $(FUZZING) ## Every test: rules, services, failures, browser,
 	done; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
-# What tries the JSON API has many requirements of its own, so it has an environment of its own.
+# The fuzzing of the JSON API has many requirements of its own, so it has its own environment.
 $(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
 	@$(PYTHON) -m venv .venv/fuzzing
 	@.venv/fuzzing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
@@ -117,7 +117,7 @@ chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	QUICK=$(QUICK) $(BIN)/python -m bench
 
-same-instant: $(INSTALLED) ## How nearly screens change together: the figures in docs/same-instant.md
+same-instant: $(INSTALLED) ## How far apart screens change: the figures in docs/same-instant.md
 	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant
 
 screenshots: $(INSTALLED) ## The pictures in docs/screenshots

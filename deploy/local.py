@@ -14,8 +14,8 @@ from processes import ROOT, Process, environment, nats, on_the_bus, ports, servi
 
 READY_SECONDS = 60.0
 
-# A process that somebody kills outright comes back, as under any supervisor; one that ends by
-# itself ends the stack. The trap makes the shell wait for a service that is told to stop.
+# A process killed with SIGKILL is restarted, as under any supervisor; one that exits by itself ends
+# the stack. The trap makes the shell wait for a service that is stopping.
 SUPERVISED = (
     "trap : TERM; while :; do {command}; status=$?; "
     '[ "$status" = 137 ] || exit "$status"; echo "killed: starting it again"; done'
@@ -23,7 +23,7 @@ SUPERVISED = (
 
 
 def main() -> int:
-    """Run everything until it is told to stop or a part of it ends; gives the exit status."""
+    """Run everything until a signal or until a part of it ends; returns the exit status."""
     processes = stack(environment())
     for process in processes:
         process.check_port()
@@ -48,7 +48,7 @@ def stack(env: Mapping[str, str]) -> list[Process]:
         ("frontend", "PAGE_PORT"),
     ):
         for replica, port in enumerate(ports(env, setting), start=1):
-            # One port for metrics can't be that of every process here: it counts as not set.
+            # The processes here can't share one port for metrics, so METRICS_PORT is ignored.
             own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}", "METRICS_PORT": ""}
             if name == "frontend":
                 own |= _to_the_coordinators(env)
@@ -57,7 +57,7 @@ def stack(env: Mapping[str, str]) -> list[Process]:
 
 
 def _to_the_coordinators(env: Mapping[str, str]) -> dict[str, str]:
-    # No edge stands before them here, so the page has to know them all.
+    # There is no edge in front of them here, so the page needs all their addresses.
     hosts = ",".join(f"localhost:{port}" for port in ports(env, "COORDINATOR_PORTS"))
     return {"WS_HOST": env.get("WS_HOST", hosts), "WS_PATH": env.get("WS_PATH", "/ws/connect")}
 

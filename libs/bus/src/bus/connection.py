@@ -1,4 +1,4 @@
-"""The connection to NATS: made in the background, kept for ever, and requests over it."""
+"""The connection to NATS: opened in the background, kept open for ever, and requests over it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,10 +29,10 @@ API_SECONDS = 2.0
 
 _CUT = (nats.errors.StaleConnectionError, ConnectionResetError, BrokenPipeError)
 _BROKEN = "broken"
-"""The kind of all reasons that lie in the connection; what a server says is a kind of its own."""
+"""The kind of every broken connection; each error that a server sends is a kind of its own."""
 
 ANSWER_BY = "Answer-By"
-"""The header of a request that says until when its caller waits, in ms since the Unix epoch."""
+"""The header of a request: until when its caller waits, in ms since the Unix epoch."""
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
@@ -42,8 +42,8 @@ class Bus:
     """One service's connection to NATS.
 
     nats-py reconnects by itself, but closes a client for good on several errors of the server
-    (a refused password, for one). So a client can be replaced: take `client` anew for each use, and
-    re-subscribe when `connected()` hands out another one.
+    (a refused password, for one). So a client can be replaced: get `client` again for each use, and
+    subscribe again when `connected()` returns another one.
     """
 
     def __init__(self, settings: Settings, service: str) -> None:
@@ -52,27 +52,27 @@ class Bus:
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self._moved = asyncio.Event()
-        """Set when the client may be connected, closed or another one: who waits looks again."""
+        """Set when the client may be connected, closed or replaced: waiters check again."""
         self._reason = "not connected yet"
         self._told: set[str] = set()
-        """The kinds of reasons that the log was told since the connection was last there."""
+        """The kinds of reasons logged since the last connection."""
         self.on_disconnect: list[Callable[[], None]] = []
 
     @property
     def is_connected(self) -> bool:
-        """Whether NATS is there."""
+        """Whether the client is connected."""
         return self._client is not None and self._client.is_connected
 
     @property
     def client(self) -> Client:
-        """The connected client; raises BusUnavailable where there is none."""
+        """The connected client; raises BusUnavailable if there is none."""
         if self._client is None or not self._client.is_connected:
             raise BusUnavailable(f"no connection to NATS: {self._reason}")
         return self._client
 
     @property
     def jetstream(self) -> JetStreamContext:
-        """JetStream over the connected client; raises BusUnavailable where there is none."""
+        """JetStream over the connected client; raises BusUnavailable if there is none."""
         client = self.client
         if self._jetstream is None:
             self._jetstream = client.jetstream(timeout=API_SECONDS)
@@ -83,18 +83,18 @@ class Bus:
         return None if self.is_connected else f"no connection to NATS: {self._reason}"
 
     async def connected(self) -> Client:
-        """Wait until NATS is there."""
+        """Wait until the client is connected, and return it."""
         while not self.is_connected:
             await self._move()
         return self.client
 
     async def closed(self, client: Client) -> None:
-        """Wait until `client` is closed for good and another one will take its place."""
+        """Wait until `client` is closed for good and will be replaced."""
         while client is self._client and not client.is_closed:
             await self._move()
 
     async def _move(self) -> None:
-        # Cleared first, so that this gives the loop back whatever it was left as.
+        # Cleared first, so that this always yields to the event loop.
         self._moved.clear()
         await self._moved.wait()
 
@@ -109,7 +109,7 @@ class Bus:
             return await self.client.request(subject, payload, timeout=timeout, headers=headers)
 
     async def ask(self, subject: str, payload: bytes, timeout: float) -> bytes:
-        """Ask the service behind `subject`, which does nothing once `timeout` seconds are over.
+        """Send a request to a service, which does nothing once `timeout` seconds are over.
 
         Raises ServiceError, NoResponders, BusTimeout or BusUnavailable.
         """
@@ -130,7 +130,7 @@ class Bus:
                     async with asyncio.timeout(CONNECT_SECONDS):
                         await self._connect(client)
             except BusError:
-                # Why it failed has been told by the error callback.
+                # The error callback has logged the reason.
                 await _close(client)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -158,7 +158,7 @@ class Bus:
             reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # seconds, fractions too
             ping_interval=PING_SECONDS,
             max_outstanding_pings=2,
-            # Nothing is kept back while the connection is gone: what can't be sent now fails now.
+            # No buffer while the connection is lost: a publish that can't be sent fails at once.
             pending_size=0,
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnected,
@@ -167,10 +167,10 @@ class Bus:
         )
 
     def _credentials(self) -> tuple[str, str] | tuple[None, None]:
-        """The user and the password: those of the settings, or the URL's, or else what
-        deploy/nats.conf takes on a laptop, the service's own name for both.
+        """The user and the password: from the settings, or from the URL, or else the defaults of
+        deploy/nats.conf on a laptop, the service's own name for both.
 
-        A server without users takes any.
+        A server without users accepts any.
         """
         settings = self._settings
         if "@" in settings.nats_url and not settings.nats_user:
@@ -201,14 +201,14 @@ class Bus:
         is_broken = is_cut or isinstance(error, OSError)
         if not self.is_connected:
             if is_cut and self._told:
-                return  # as when a server refuses a password: it does not say why
+                return  # as after a refused password: the cut itself has no reason
             self._say(words(error), _BROKEN if is_broken else words(error))
-        elif not is_broken:  # else the client says at once that it is disconnected
+        elif not is_broken:  # else the client reports at once that it is disconnected
             log.warning("NATS reported an error", error=words(error))
 
     def _say(self, reason: str, kind: str) -> None:
-        """Log why there is no connection, each kind of reason once: they may take turns for ever,
-        where one of several servers is down and another one refuses the password.
+        """Log why there is no connection, each kind of reason once: they may alternate for ever, if
+        one of several servers is down and another one refuses the password.
         """
         self._reason = reason
         if kind not in self._told:
@@ -236,7 +236,7 @@ def connection(
 
 
 async def _close(client: Client) -> None:
-    # Closing flushes first, which can fail in many ways or never end where the server is gone.
+    # Closing flushes first, which can fail in many ways, or hang if the server is gone.
     with suppress(BusError), bus_errors("closing"):
         async with asyncio.timeout(1.0):
             await client.close()

@@ -1,8 +1,8 @@
-"""A push consumer that delivers the stream's entries to us, and shows at once when it is lost.
+"""A push consumer of the stream whose loss is noticed at once.
 
 Its deliveries are numbered, so a gap shows; its heartbeats come every second, so silence shows too.
-nats-py's own ordered consumer answers flow control only four times a second, which holds back a
-replay; here the answer goes out as soon as everything before it has been handed over.
+nats-py's own ordered consumer answers flow control only four times a second, which slows down a
+replay; here the answer is sent as soon as everything before it has been delivered.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from .stream import Entry
 
 HEARTBEAT_SECONDS = 1.0
 SILENCE_SECONDS = 3.0
-"""Without a delivery or a heartbeat for this long, the consumer is taken for lost."""
+"""Without a delivery or a heartbeat for this long, the consumer counts as lost."""
 DELETE_SECONDS = 0.5
-"""How long the server may take to delete a consumer; it does so by itself after 30 s."""
+"""How long the server may take to delete a consumer; it deletes it by itself after 30 s."""
 ENTRY_REPLY = "$JS.ACK."
 TURN_ENTRIES = 100
-"""After so many entries in a row, other work of the event loop gets its turn."""
+"""After so many entries in a row, the event loop runs other tasks."""
 
 
 class Consumer:
-    """What comes from one consumer on the server."""
+    """One consumer on the server, and what it delivers."""
 
     def __init__(self, on_entry: Callable[[Entry], None], on_current: Callable[[], None]) -> None:
         self._on_entry = on_entry
@@ -40,11 +40,11 @@ class Consumer:
         self._heard = self._clock()
         self._deliveries = 0
         self.owed = 0
-        """How many of the entries that the stream held at first are still to come."""
+        """How many of the entries that the stream held at first are pending."""
         self.lost = asyncio.Event()
 
     async def until_lost(self) -> str:
-        """Wait until nothing more comes from it, or something was missed; gives the reason."""
+        """Wait until it is silent or a delivery was missed; returns the reason."""
         while not self.lost.is_set():
             silent_for = self._clock() - self._heard
             if silent_for > SILENCE_SECONDS:
@@ -55,10 +55,10 @@ class Consumer:
         return ""
 
     async def receive(self, message: Msg) -> None:
-        """Take in what the server sends: an entry, a heartbeat, or a question of flow control.
+        """Handle what the server sends: an entry, a heartbeat, or a flow control request.
 
-        An entry is told by its reply, which the server gives it. Its headers are its publisher's,
-        who may have written there what a heartbeat says.
+        An entry is recognised by its reply subject, which the server sets. Its headers are its
+        publisher's, who can forge a heartbeat's.
         """
         self._heard = self._clock()
         if not message.reply.startswith(ENTRY_REPLY):
@@ -77,7 +77,7 @@ class Consumer:
             await asyncio.sleep(0)
 
     async def _answer(self, message: Msg, headers: dict[str, str]) -> None:
-        """Answer flow control; see in a heartbeat whether a delivery was lost."""
+        """Answer flow control; check with a heartbeat whether a delivery was lost."""
         if reply := message.reply or headers.get("Nats-Consumer-Stalled", ""):
             with suppress(BusError), bus_errors("flow control"):
                 await message._client.publish(reply)
@@ -87,7 +87,7 @@ class Consumer:
         if int(last) != self._deliveries:
             self.lost.set()
         elif self.owed > 0 and "Nats-Consumer-Stalled" not in headers:
-            # The server has nothing to deliver: what it owed was purged, or has expired.
+            # The server has nothing to deliver: the pending entries were purged, or have expired.
             self.owed = 0
             self._on_current()
 
@@ -102,9 +102,9 @@ async def consuming(
     on_current: Callable[[], None],
     start: int | None = None,
 ) -> AsyncIterator[Consumer]:
-    """Have the entries of `subject` delivered, from the sequence `start` on where one is given.
+    """Have the entries of `subject` delivered, from the sequence `start` on if it is given.
 
-    `on_current` is called when all that the stream held at first has been handed over.
+    `on_current` is called when everything that the stream held at first has been delivered.
     """
     jetstream = bus.jetstream
     name, inbox = uuid.uuid4().hex, client.new_inbox()
@@ -122,7 +122,7 @@ async def consuming(
         idle_heartbeat=HEARTBEAT_SECONDS,
         inactive_threshold=30.0,
     )
-    # A push consumer waits for a subscriber, so what it owes is told before anything comes.
+    # A push consumer waits for a subscriber, so `num_pending` is known before any delivery.
     info = await jetstream.add_consumer(subjects.STREAM, config)
     consumer = Consumer(on_entry, on_current)
     consumer.owed = info.num_pending or 0
@@ -146,9 +146,9 @@ async def read(
     policy: DeliverPolicy,
     on_entry: Callable[[Entry], None],
 ) -> None:
-    """Hand over what the stream holds of `subject` now, as it comes and however long it takes.
+    """Deliver what the stream holds of `subject` now, however long it takes.
 
-    Raises BusError where something was missed, or nothing more comes.
+    Raises BusError if a delivery was missed or the consumer falls silent.
     """
     is_current = asyncio.Event()
     async with consuming(bus, client, subject, policy, on_entry, is_current.set) as consumer:
@@ -169,7 +169,7 @@ def _metadata(message: Msg) -> tuple[int, int, int]:
     """When it was stored (ms), its stream sequence and its delivery number, from the reply subject.
 
     `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<delivery>.<ns>.<pending>`, with more
-    before the stream's name, and perhaps one at the end, where the server has a domain (ADR-15).
+    tokens before the stream's name, and perhaps one at the end, if there is a domain (ADR-15).
     """
     tokens = message.reply.split(".")
     first = 5 if len(tokens) == 9 else 7

@@ -1,15 +1,15 @@
-"""Direct get in batches: what the stream holds, asked of whichever replica answers first (ADR-31).
+"""Batched direct get: reads the stream from whichever replica answers first (ADR-31).
 
-One request is answered by many messages, an entry each, and by one with the status 204 that ends
-the batch and says how many entries are left. Nothing is set up on the server for it, so it is the
+One request is answered with many messages, an entry each, and with one of status 204 that ends the
+batch and carries the number of entries left. Nothing is set up on the server for it, so it is the
 cheapest way to read a little of a large stream: 0.2 ms for the last two entries of a room. A
-replica may be behind its leader: what is read is true, and whole up to its last entry, but need not
-be the newest.
+replica may lag behind its leader: the answer is correct, and complete up to its last entry, but
+need not be the newest.
 
 The headers of an entry are its publisher's, then the server's. A publisher can write
 `Nats-Sequence: 1` or `Status: 204` as well; the server's lines come after them and nats-py keeps
-the last of a name, so the server's count. What ends a batch is known by having no `Nats-Subject`,
-which the server gives every entry.
+the last of a name, so the server's win. The end of a batch is recognised by the missing
+`Nats-Subject`, which the server adds to every entry.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from .stream import Entry
 
 ANSWER_SECONDS = 2.0
 MAX_SUBJECTS: Final = 256
-"""How many subjects `multi_last` may be asked for at once: 3 ms of the server's time."""
+"""The most subjects of one `multi_last`: 3 ms of the server's time."""
 
 _DIRECT: Final = f"$JS.API.DIRECT.GET.{subjects.STREAM}"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Batch(Struct, frozen=True):
-    """Entries in rising order, and up to which sequence there are no others."""
+    """Entries in rising order, and the sequence up to which they are complete."""
 
     entries: list[Entry]
     up_to: int = 0
@@ -47,7 +47,7 @@ class Batch(Struct, frozen=True):
 async def multi_last(client: Client, wanted: Sequence[str], start: int = 0) -> Batch:
     """The last entry of each subject that has one of the sequence `start` or later.
 
-    `up_to` is the stream's end by then, or 0 where it knows none of the subjects. At most
+    `up_to` is the stream's last sequence, or 0 if it has none of the subjects. At most
     MAX_SUBJECTS subjects, without wildcards. Raises BusError.
     """
     return await _ask(client, {"multi_last": wanted} | ({"seq": start} if start else {}))
@@ -56,15 +56,15 @@ async def multi_last(client: Client, wanted: Sequence[str], start: int = 0) -> B
 async def next_by_subject(client: Client, subject: str, start: int, count: int) -> Batch:
     """The first `count` entries of `subject` from the sequence `start` on; none are left if empty.
 
-    The server holds every append up while it looks for them, so a small `count` is kind to others;
-    and so is a subject without wildcards, for which it need not look at every entry (0.5 and 20 ms
-    where the stream holds 120,000). Raises BusError.
+    The server stores nothing while it looks for them, so keep `count` small and the subject without
+    wildcards: for those it has to look at every entry (20 ms instead of 0.5 ms in a stream of
+    120,000). Raises BusError.
     """
     return await _ask(client, {"next_by_subj": subject, "seq": start, "batch": count})
 
 
 def entry_of(message: Msg) -> Entry | None:
-    """The entry that the server passed on; None where its headers do not tell."""
+    """The entry that the server passed on; None if its headers are incomplete."""
     headers = message.headers or {}
     try:
         stored = datetime.fromisoformat(headers["Nats-Time-Stamp"])
@@ -75,7 +75,7 @@ def entry_of(message: Msg) -> Entry | None:
 
 
 class _Answer:
-    """What has come of an answer so far."""
+    """What has arrived of an answer so far."""
 
     def __init__(self) -> None:
         self.batch: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
@@ -98,7 +98,7 @@ class _Answer:
         self._follow(headers)
         entry = entry_of(message)
         if entry is None:
-            raise BusError("an entry without its place")
+            raise BusError("an entry without its sequence")
         self._entries.append(entry)
         self._last = entry.seq
 
@@ -112,13 +112,13 @@ class _Answer:
                 self.batch.set_result(Batch([]))
             case "503":
                 self.batch.set_exception(NoResponders("direct get: nobody answers"))
-            case None:  # an entry whose headers the client could not read: it is passed over
+            case None:  # an entry whose headers the client could not read: it is skipped
                 self._last = None
             case status:
                 raise BusError(f"{status} {headers.get('Description', '')}".strip())
 
     def _follow(self, headers: dict[str, str]) -> None:
-        # A connection that broke and was made again in the middle has lost what was under way.
+        # If the connection was lost and restored in between, part of the answer was lost, too.
         if self._last is not None and int(headers["Nats-Last-Sequence"]) != self._last:
             raise BusUnavailable("part of the answer was lost")
 

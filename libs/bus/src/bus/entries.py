@@ -1,4 +1,4 @@
-"""Reading the stream's entries: what each tells, and what is dropped."""
+"""Reading the stream's entries: which event each is, and which are dropped."""
 
 from prometheus_client import Counter
 
@@ -10,11 +10,13 @@ from .stream import Entry
 
 log = logger(__name__)
 
-dropped = Counter("tminus_dropped_total", "What came over the bus and was dropped.", ["kind"])
+dropped = Counter(
+    "tminus_dropped_total", "Invalid messages dropped, from the stream or the bus.", ["kind"]
+)
 
 
 def read_event(entry: Entry, room: str) -> Event | None:
-    """The event that an entry of a room's events tells; garbage is logged, counted, and None."""
+    """The event of an entry of a room's events; garbage is logged, counted, and None."""
     try:
         return events.decode(entry.data, room)
     except events.EventError as error:
@@ -23,7 +25,7 @@ def read_event(entry: Entry, room: str) -> Event | None:
 
 
 def is_event(entry: Entry) -> bool:
-    """Whether an entry tells an event of its room; nothing is logged or counted."""
+    """Whether an entry is a valid event of its room; nothing is logged or counted."""
     found = subjects.parse(entry.subject)
     if found is None:
         return False
@@ -35,7 +37,7 @@ def is_event(entry: Entry) -> bool:
 
 
 def place(entry: Entry) -> tuple[str, str] | None:
-    """The room and kind of an entry; None, logged and counted, where its subject names no room."""
+    """The room and kind of an entry; None, logged and counted, if its subject names no room."""
     found = subjects.parse(entry.subject)
     if found is None:
         drop("subject", entry, "not a room's name")
@@ -43,6 +45,6 @@ def place(entry: Entry) -> tuple[str, str] | None:
 
 
 def drop(kind: str, entry: Entry, reason: str) -> None:
-    """Log and count an entry that means nothing to us."""
+    """Log and count an entry that is invalid."""
     dropped.labels(kind).inc()
     log.warning("dropped", subject=entry.subject, seq=entry.seq, reason=reason[:200])

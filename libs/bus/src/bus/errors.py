@@ -1,9 +1,9 @@
 """What can go wrong on the bus, as one tree:
 
 * BusError
-    * BusUnavailable: there is no connection, or the stream takes nothing
-    * BusTimeout: no answer in time, though what was asked may have been done
-    * NoResponders: nobody serves the subject
+    * BusUnavailable: there is no connection, or the stream accepts nothing
+    * BusTimeout: no answer in time; the request may have been carried out
+    * NoResponders: no service subscribes to the subject
     * ServiceError: a service answered with an error
 """
 
@@ -21,7 +21,7 @@ _CLOSED = re.compile(
 
 
 class BusError(Exception):
-    """Something on the bus could not be done; the text says what, for people."""
+    """Something on the bus failed; the text says what, for people."""
 
 
 class BusUnavailable(BusError):
@@ -29,17 +29,17 @@ class BusUnavailable(BusError):
 
 
 class BusTimeout(BusError):
-    """No answer came in time; what was asked may have been done all the same."""
+    """No answer came in time; the request may have been carried out all the same."""
 
 
 class NoResponders(BusError):
-    """Nobody serves this subject at the moment."""
+    """No service subscribes to this subject at the moment."""
 
 
 class ServiceError(BusError):
     """A service's error reply: a code as in HTTP, words, and a body.
 
-    The service's handler raises it, and whoever asked the service gets it raised.
+    The service's handler raises it, and `Bus.ask` raises it again in the caller.
     """
 
     def __init__(self, code: int, description: str, body: bytes = b"") -> None:
@@ -51,7 +51,7 @@ class ServiceError(BusError):
 
 @contextmanager
 def bus_errors(what: str) -> Iterator[None]:
-    """Raise whatever can go wrong on the connection as a BusError that says `what` failed."""
+    """Raise everything that can go wrong on the connection as a BusError that names `what`."""
     try:
         yield
     except BusError:
@@ -74,14 +74,14 @@ def bus_errors(what: str) -> Iterator[None]:
 
 
 def words(error: Exception) -> str:
-    """What nats-py says of an error."""
+    """An error's text, without nats-py's prefix."""
     return str(error).removeprefix("nats: ") or type(error).__name__
 
 
 def _is_closed_connection(error: RuntimeError) -> bool:
     """Whether it says that a connection is closed, for which event loops have no other type.
 
-    So do uvloop's and asyncio's transports, and aiohttp if NATS_URL is a WebSocket's. All other
-    RuntimeErrors are mistakes of a program.
+    uvloop's and asyncio's transports raise it, and aiohttp if NATS_URL is a WebSocket's. All other
+    RuntimeErrors are bugs.
     """
     return type(error) is RuntimeError and _CLOSED.search(str(error)) is not None

@@ -1,19 +1,19 @@
-"""Following single rooms on demand: whoever follows ten rooms is sent what happens in ten.
+"""Following single rooms on demand: a service that follows ten rooms receives those ten only.
 
 Nothing is set up on the server for it but subscriptions, so NATS's own interest routing does the
-work. Two signals say that a room has something new:
+work. Two signals announce that a room has something new:
 
 * The stream republishes events as it stores them, each with the sequence of the event before it.
-  One that follows the last event that was handed over is handed over at once.
-* A message is seen on its way into the stream. It has no place yet, and its headers are whatever a
-  stranger chose, so it is only a hint to read.
+  An event that directly follows the last one delivered is delivered at once.
+* A message is seen on its way into the stream. It has no sequence yet, and its headers are whatever
+  a stranger chose, so it is only a hint to read.
 
-In all other cases the room is read on, behind the last entry that was handed over: a gap, a hint, a
-connection that was lost. A signal may be lost, too; so once a second the last entries of all rooms
-are compared with what was handed over.
+In all other cases (a gap, a hint, a lost connection) the room is read from the last entry delivered
+on. A signal may be lost, too; so once a second the last entries of all rooms are compared with what
+was delivered.
 
-The stream is known by its creation time. If that has changed, or the stream ends before what was
-seen of it, every room is read again from the start.
+The stream is identified by its creation time. If that has changed, or the stream ends before the
+last sequence seen, every room is read again from the start.
 """
 
 import asyncio
@@ -44,52 +44,59 @@ P = ParamSpec("P")
 log = logger(__name__)
 
 READERS = 8
-"""So many rooms are read at the same time: the server stores nothing while it looks for entries."""
+"""How many rooms are read at the same time: the server stores nothing while it reads."""
 BATCH_ENTRIES = 64
 LOOK_SECONDS = 1.0
 LOOKS_BACK = 5
-"""What was stored before so many looks has been seen by one of them, however far a replica lags."""
+"""How many comparisons an entry stays in, so that one finds it however far a replica lags."""
 RETRY_SECONDS = 0.25
 PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""When to read again for what was signalled and is not there yet: a message is seen before it is
-stored, and a replica that answers may lag behind its leader."""
+"""Delays before reading again for what was signalled but is not there yet: a message is seen before
+it is stored, and a replica that answers may lag behind its leader."""
 HINTS = 64
-"""After so many messages the server sends no more of a room, and their flood is read from the
+"""After so many messages of a room the server sends no more of them: a flood is read from the
 stream, as far as it is stored."""
 FLOOD_SECONDS = 0.05
-"""How long to leave it at that."""
-
+"""The pause before a flooded room is read and subscribed to again."""
+FLOODED_SECONDS = 1.0
+"""A room that has HINTS messages in less than this is flooded, for as long again."""
+FLOODED_BYTES = 256 * 1024
+"""As much of a flood is read at once; the rest is skipped, since a tick behind it would wait."""
 CAREFUL_SECONDS = 0.5
 """For so long after a message was seen, or may have been published unseen, events are read with
 whatever else was stored: no message takes longer than that from being published to being stored."""
 
 _rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
-_reads = Counter("tminus_feed_reads_total", "How often a room was read on.")
-_lost = Counter("tminus_feed_lost_signals_total", "Entries that only the slow comparison found.")
-_resets = Counter("tminus_feed_resets_total", "Rooms that were read again from the start.")
+_reads = Counter("tminus_feed_reads_total", "Reads of a room from the stream.")
+_lost = Counter(
+    "tminus_feed_lost_signals_total", "Entries found only by the comparison once a second."
+)
+_floods = Counter("tminus_feed_floods_total", "Reads that skipped messages of a flooded room.")
+_resets = Counter("tminus_feed_resets_total", "Rooms read again from the start.")
 
 
 class Listener(Protocol):
-    """Whoever is told what happens in the rooms that are open."""
+    """Receives the entries of the rooms that are open."""
 
     def on_reset(self, name: str) -> None:
-        """What was handed over of the room is void; all that the stream holds follows."""
+        """The entries delivered so far are void; everything that the stream holds follows."""
 
     def on_entry(self, name: str, entry: Entry) -> None:
         """The room's next entry: each once, in rising order."""
 
     def on_opened(self, name: str) -> None:
-        """All that the stream held of the room has been handed over."""
+        """Everything that the stream held of the room has been delivered."""
 
 
 class _Room:
-    """A room that is followed: how far it was handed over, and what is known to be missing."""
+    """A room that is followed: how far it was delivered, and what is known to be missing."""
 
     __slots__ = (
         "attempts",
         "awaited",
         "careful_until",
         "client",
+        "flooded_until",
         "hints",
         "is_new",
         "is_open",
@@ -97,6 +104,7 @@ class _Room:
         "is_stale",
         "last",
         "listens_again_at",
+        "listens_since",
         "moved",
         "name",
         "signalled",
@@ -110,27 +118,31 @@ class _Room:
         self.subscriptions: dict[str, Subscription] = {}
         self.moved = asyncio.Event()
         self.is_open = False
-        """Whether its past has been handed over."""
+        """Whether its past has been delivered."""
         self.is_new = True
         """Whether it has to be read from the start."""
         self.is_stale = True
-        """Whether it has to be read on."""
+        """Whether the stream may hold more of it."""
         self.awaited = 0
-        """How many messages were seen that have not been read yet."""
+        """How many messages were seen that have not been read from the stream yet."""
         self.hints = 0
-        """How many messages were seen by the subscription to them."""
+        """How many messages the current subscription has received."""
         self.careful_until = 0.0
         """By the loop's clock; until then a message may be stored that has not been read."""
+        self.listens_since = 0.0
+        """By the loop's clock: when the subscription to messages was made."""
         self.listens_again_at = 0.0
         """By the loop's clock: when to have messages seen again, after so many."""
+        self.flooded_until = 0.0
+        """By the loop's clock; until then more messages come than are worth reading."""
         self.attempts = 0
-        """How often what was signalled was looked for in vain."""
+        """How many reads have not found what was signalled."""
         self.timer: asyncio.TimerHandle | None = None
         self.signalled = 0
-        """The highest sequence of an event that was seen and may not have been handed over."""
+        """The highest sequence of an event that was seen; it may not have been delivered yet."""
         self.is_reading = False
         self.last = {subjects.events(name): 0, subjects.messages(name): 0}
-        """By subject, the sequence of the last entry that was handed over."""
+        """By subject, the sequence of the last entry delivered."""
 
     @property
     def position(self) -> int:
@@ -138,12 +150,12 @@ class _Room:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something was signalled that has not been handed over."""
+        """Whether something was signalled that has not been delivered."""
         return self.awaited > 0 or self.signalled > self.last[subjects.events(self.name)]
 
 
 class Feed:
-    """Follows the rooms that are open, and hands their entries to a listener."""
+    """Follows the rooms that are open, and delivers their entries to a listener."""
 
     def __init__(self, bus: Bus, open_stream: Callable[[], Awaitable[StreamInfo]]) -> None:
         self._bus = bus
@@ -159,9 +171,9 @@ class Feed:
         self._ends = deque([0], maxlen=LOOKS_BACK)
         self.epoch = ""
         self.floor = 0
-        """Entries up to this sequence may have gone from the stream by age or by size."""
+        """Entries up to this sequence may have been removed from the stream, by age or by size."""
         self.end = 0
-        """The stream's last sequence, at most a second ago."""
+        """The stream's last sequence, at most a second old."""
         _rooms.set_function(lambda: len(self._rooms))
         bus.on_disconnect.append(self._is_lost.set)
 
@@ -176,28 +188,28 @@ class Feed:
         await self._is_ready.wait()
 
     def open(self, name: str) -> None:
-        """Follow the room: its past is handed over, then what happens."""
+        """Follow the room: its past is delivered, then live entries."""
         if name not in self._rooms:
             self._rooms[name] = _Room(name)
             self._attend_to(self._rooms[name])
 
     def close(self, name: str) -> None:
-        """Follow the room no longer; nothing of it is handed over after this."""
+        """Stop following the room; nothing of it is delivered after this."""
         if (room := self._rooms.pop(name, None)) is not None:
             room.moved.set()
             self._attend_to(room)  # to unsubscribe
 
     def reopen(self, name: str) -> None:
-        """Read the room again from the start: what was handed over of it is not true any more."""
+        """Read the room again from the start: what was delivered is not true any more."""
         if (room := self._rooms.get(name)) is not None:
             _resets.inc()
             room.is_new = room.is_stale = True
             self._attend_to(room)
 
     async def reached(self, name: str, seq: int, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until the room's entry `seq` has been handed over.
+        """Wait up to `timeout` seconds until the room's entry `seq` has been delivered.
 
-        It is also if the stream goes beyond `seq` and holds no more of the room than was.
+        Also true if the stream has passed `seq` and everything it holds of the room was delivered.
         """
         room = self._rooms.get(name)
         if room is None:
@@ -230,7 +242,7 @@ class Feed:
         return (await multi_last(self._bus.client, wanted)).entries
 
     async def run(self, listener: Listener) -> Never:
-        """Follow for ever; raises what the listener raised, since an entry was lost with it."""
+        """Follow for ever; raises what the listener raised, since its entry was lost."""
         self._listener = listener
         while True:
             client = await self._bus.connected()
@@ -293,12 +305,14 @@ class Feed:
         self._attend_to(room)
 
     async def _on_message(self, room: _Room, _message: Msg) -> None:
-        """Somebody has published a message: it will have a place in the stream in a moment."""
+        """Somebody has published a message: it will be in the stream in a moment."""
         if self._is_followed(room):
             room.awaited += 1
             room.hints += 1
             room.careful_until = self._time() + CAREFUL_SECONDS
             room.listens_again_at = self._time() + FLOOD_SECONDS
+            if room.hints == HINTS and self._time() - room.listens_since < FLOODED_SECONDS:
+                room.flooded_until = self._time() + FLOODED_SECONDS
             self._attend_to(room)
 
     # Reading rooms
@@ -319,7 +333,7 @@ class Feed:
                 self._say(str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
-                if room.is_reading:  # it has not come to an end
+                if room.is_reading:  # it was interrupted
                     self._queue.put_nowait(room)
                 elif room.is_stale and self._is_followed(room):
                     self._attend_to(room)
@@ -371,37 +385,42 @@ class Feed:
         room.client = client
 
     async def _subscribe_to_messages(self, client: Client, room: _Room) -> None:
-        """Have the next messages seen; the subscription before has reached its limit, if any."""
+        """Subscribe for the next HINTS messages; an earlier subscription has reached its limit."""
         messages = subjects.messages(room.name)
         room.hints = 0
+        room.listens_since = self._time()
         room.careful_until = self._time() + CAREFUL_SECONDS
         subscription = await client.subscribe(messages, cb=partial(self._on_message, room))
         await subscription.unsubscribe(limit=HINTS)
         room.subscriptions[messages] = subscription
 
     async def _read_on(self, client: Client, room: _Room) -> bool:
-        """Hand over what the stream holds behind the room's place; gives whether a hint was met."""
+        """Deliver what the stream holds after the room's position; returns whether it found any
+        message."""
         _reads.inc()
         if room.is_new:
             room.is_new = room.is_open = False
             room.last = dict.fromkeys(room.last, 0)
             self._call(self._listener.on_reset, room.name)
         newest = await multi_last(client, list(room.last), min(room.last.values()) + 1)
+        ends = {entry.subject: entry.seq for entry in newest.entries}
         entries: list[Entry] = []
-        for last in newest.entries:
-            if last.seq > room.last[last.subject]:
-                entries += await self._read_subject(client, last.subject, room.last, last.seq)
+        for subject, end in ends.items():
+            if end > room.last[subject]:
+                entries += await self._read_subject(client, subject, room, end)
         entries.sort(key=lambda entry: entry.seq)
         if not self._is_followed(room) or room.is_new:
             return True
         if entries and entries[0].seq < room.position and room.is_open:
-            # It came too late to be told in order.
+            # It came too late to be delivered in order.
             self.reopen(room.name)
             return True
         for entry in entries:
             if not self._is_followed(room):
                 return True
             self._hand_over(room, entry)
+        for subject, end in ends.items():
+            room.last[subject] = max(end, room.last[subject])  # past what was skipped, or removed
         messages = sum(entry.subject == subjects.messages(room.name) for entry in entries)
         room.awaited = max(0, room.awaited - messages)
         if not room.is_open:
@@ -410,17 +429,25 @@ class Feed:
         return messages > 0
 
     async def _read_subject(
-        self, client: Client, subject: str, handed_over: dict[str, int], end: int
+        self, client: Client, subject: str, room: _Room, end: int
     ) -> list[Entry]:
-        """What the stream holds of a subject behind what was handed over, up to `end`."""
+        """What the stream holds of a subject after the entries delivered, up to `end`.
+
+        Of a flood of messages it is only the first part.
+        """
         entries: list[Entry] = []
-        start = handed_over[subject] + 1
-        while start <= end:
+        size, start = 0, room.last[subject] + 1
+        is_flooded = self._time() < room.flooded_until and subject == subjects.messages(room.name)
+        while start <= end and not (is_flooded and size > FLOODED_BYTES):
             batch = await next_by_subject(client, subject, start, BATCH_ENTRIES)
             entries += [entry for entry in batch.entries if entry.seq <= end]
+            size += sum(len(entry.data) for entry in batch.entries)
             if not batch.up_to:
                 break
             start = batch.up_to + 1
+        else:
+            if start <= end:
+                _floods.inc()
         return entries
 
     def _hand_over(self, room: _Room, entry: Entry) -> None:
@@ -435,11 +462,11 @@ class Feed:
         try:
             callback(*details, **named)
         except Exception as error:
-            # nats-py would log it and go on; here it ends the service.
+            # nats-py would log it and continue; here it ends the service.
             self._failure = error
             self._is_lost.set()
 
-    # Once a second: what was lost unseen, and whether the stream is the same
+    # Once a second: find lost signals, and check that the stream is the same
 
     async def _look(self) -> Never:
         while True:
@@ -474,7 +501,7 @@ class Feed:
             self.reopen(name)
 
     async def _look_at_rooms(self, since: int) -> None:
-        """Find the rooms of which the stream holds more than was handed over."""
+        """Find the rooms of which the stream holds more than was delivered."""
         for asked in self._batches():
             found = await multi_last(self._bus.client, list(asked), max(1, since))
             for entry in found.entries:

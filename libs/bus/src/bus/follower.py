@@ -1,8 +1,8 @@
 """Following the stream: every entry once, in order, whatever happens to the server.
 
 After a gap, after silence and after every reconnect, the follower opens a new consumer behind the
-last entry it has handed over. It knows the stream by its creation time: where that is another one,
-or the stream ends before the place reached, everything begins anew.
+last entry it has delivered. It identifies the stream by its creation time: if that has changed, or
+the stream ends before the last sequence delivered, it starts again from the beginning.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ LONGEST_PAUSE_SECONDS = 5.0
 STEADY_SECONDS = 10.0
 """A consumer that lived for this long was not lost at once."""
 
-_position = Gauge("tminus_follower_position", "Stream sequence of the last entry handed over.")
-_opened = Counter("tminus_follower_opened_total", "How often a consumer was opened.")
+_position = Gauge("tminus_follower_position", "Stream sequence of the last entry delivered.")
+_opened = Counter("tminus_follower_opened_total", "Consumers opened.")
 
 
 class Follower:
-    """Hands over the entries of `subject`, a subject of the stream with wildcards.
+    """Delivers the entries of `subject`, a subject of the stream with wildcards.
 
-    It begins `look_back` entries before the stream's end; of every room whose events all lie before
-    that it hands over the last one first, since that is the room's whole state. `on_entry` gets
-    each entry once, in rising order, for as long as the stream is the same. Before the first entry,
-    and whenever the stream turns out to be another one so that everything begins anew, `on_epoch`
-    gets the stream's identity and the sequence up to which not all will be handed over.
-    `on_caught_up` is called when all that the stream held has been handed over.
+    It begins `look_back` entries before the stream's end; of every room whose events are all before
+    that it delivers the last one first, since that is the room's whole state. `on_entry` gets each
+    entry once, in rising order, for as long as the stream is the same. Before the first entry, and
+    again whenever the stream was recreated or truncated, `on_epoch` gets the stream's identity and
+    the sequence up to which some entries are left out. `on_caught_up` is called when everything
+    that the stream held has been delivered.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Follower:
         self._has_begun = False
         self.epoch = ""
         self.position = 0
-        """Stream sequence of the last entry handed over."""
+        """Stream sequence of the last entry delivered."""
         _position.set_function(lambda: self.position)
         bus.on_disconnect.append(self._lose)
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether all that the stream held when it was opened is handed over, and it lives."""
+        """Whether the consumer lives and has delivered all that the stream held at first."""
         consumer = self._consumer
         return consumer is not None and consumer.owed <= 0 and not consumer.lost.is_set()
 
@@ -89,13 +89,13 @@ class Follower:
         return ": ".join(filter(None, ["not caught up with the stream", self._reason]))
 
     async def caught_up(self) -> None:
-        """Wait until all that the stream held has been handed over."""
+        """Wait until everything that the stream held has been delivered."""
         while not self.is_caught_up:
             self._moved.clear()
             await self._moved.wait()
 
     async def reached(self, seq: int, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until the entry `seq` has been handed over."""
+        """Wait up to `timeout` seconds until the entry `seq` has been delivered."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self.position < seq or not self.is_caught_up:
@@ -104,7 +104,7 @@ class Follower:
         return self.position >= seq and self.is_caught_up
 
     async def run(self) -> Never:
-        """Follow for ever; raises what `on_entry` raised, since an entry was lost with it."""
+        """Follow for ever; raises what `on_entry` raised, since its entry was lost."""
         clock = asyncio.get_running_loop().time
         pause = 0.0
         while True:
@@ -114,7 +114,7 @@ class Follower:
                 with bus_errors("following"):
                     async with self._open(client) as consumer:
                         reason = await consumer.until_lost()
-                # On a connection that lives, what took this consumer may take the next one, too.
+                # If the connection lives, whatever ended this consumer may end the next one, too.
                 is_suspicious = client.is_connected and clock() - opened_at < STEADY_SECONDS
                 pause = max(FIRST_PAUSE_SECONDS, 2 * pause) if is_suspicious else 0.0
                 pause = min(pause, LONGEST_PAUSE_SECONDS)
@@ -128,7 +128,7 @@ class Follower:
 
     @asynccontextmanager
     async def _open(self, client: Client) -> AsyncIterator[Consumer]:
-        """Have everything behind the place reached delivered, or the past first, if it is new."""
+        """Open a consumer after the last entry delivered; deliver a new stream's past first."""
         start = await self._begin(client, await self._open_stream())
         async with consuming(
             self._bus,
@@ -149,11 +149,11 @@ class Follower:
                 self._consumer = None
 
     async def _begin(self, client: Client, stream: StreamInfo) -> int:
-        """The sequence to go on from."""
+        """The sequence to continue from."""
         epoch = epoch_of(stream)
         if epoch != self.epoch or stream.state.last_seq < self.position:
             if self.epoch:
-                log.warning("the stream is another one, or was cut; beginning anew", epoch=epoch)
+                log.warning("the stream was recreated or truncated; resetting", epoch=epoch)
             self.epoch, self.position, self._has_begun = epoch, 0, False
         if self._has_begun:
             return self.position + 1
@@ -166,14 +166,14 @@ class Follower:
         return start
 
     async def _hand_over_latest(self, client: Client, before: int) -> None:
-        """Hand over the last event of every room that has none from `before` on."""
+        """Deliver the last event of every room that has none from `before` on."""
         unclear: list[str] = []
 
         def take_last(entry: Entry) -> None:
             if is_event(entry):
                 take(entry)
             elif subjects.parse(entry.subject) is not None:
-                # What is no event says nothing, so the room's state stands further back.
+                # Garbage says nothing, so the room's state is in an earlier entry.
                 unclear.append(entry.subject)
 
         def take(entry: Entry) -> None:
@@ -185,7 +185,7 @@ class Follower:
         for subject in unclear:
             await read(self._bus, client, subject, DeliverPolicy.ALL, take)
         if self._failure is not None:
-            raise BusError("an entry could not be taken in")
+            raise BusError("an entry could not be handled")
 
     def _hand_over(self, entry: Entry) -> None:
         if entry.seq > self.position and self._deliver(entry):
@@ -193,7 +193,7 @@ class Follower:
             self._moved.set()
 
     def _deliver(self, entry: Entry) -> bool:
-        """Whether the entry was taken in. nats-py would log a failure and go on; here it is kept,
+        """Whether `on_entry` succeeded. nats-py would log a failure and continue; here it is kept,
         and ends the service."""
         if self._failure is not None:
             return False

@@ -1,4 +1,4 @@
-"""Requests that are answered side by side, and every one of them before the service ends."""
+"""Requests answered concurrently, and every one of them before the service ends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,17 +12,17 @@ from .client import Client
 from .errors import BusError, bus_errors
 
 AT_ONCE = 4
-"""How many requests of one endpoint are answered at once; the others wait for a place. A flood of
-starts stands before the ticks with as many: with 32 those are late by tens of milliseconds."""
+"""How many requests of one endpoint are answered at once; the others wait. In a flood of starts, as
+many appends are queued before a tick: with 32, ticks are tens of milliseconds late."""
 
 Answer = Callable[[Msg], Coroutine[Any, Any, None]]
 
 
 class Intake:
-    """The client as `nats.micro` is to see it: it takes a request before the last one is answered.
+    """A client for `nats.micro` that accepts a request before the last one is answered.
 
-    `nats.micro` answers one request at a time, and where it stops it drops those that wait. It
-    measures each request around its own `cb`, so its statistics stay right.
+    `nats.micro` answers one request at a time, and drops those that wait when it stops. It measures
+    each request around its own `cb`, so its statistics stay right.
     """
 
     def __init__(self, client: Client, group: asyncio.TaskGroup) -> None:
@@ -36,7 +36,7 @@ class Intake:
     async def subscribe(
         self, subject: str, queue: str = "", *, cb: Answer
     ) -> "Subscription | _Endpoint":
-        """Subscribe; what has a queue group is an endpoint."""
+        """Subscribe; a subscription with a queue group is an endpoint."""
         if not queue:
             return await self._client.subscribe(subject, cb=cb)
         endpoint = _Endpoint(cb, self._group)
@@ -45,7 +45,7 @@ class Intake:
         return endpoint
 
     async def drain(self) -> None:
-        """Take no more requests, and wait until all that have come are answered."""
+        """Accept no more requests, and wait until those received are answered."""
         await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
 
 
@@ -66,15 +66,15 @@ class _Endpoint:
 
     async def drain(self) -> None:
         try:
-            # The server gives the next ones to other replicas, and has sent all of ours before it
-            # answers; then each of them is given its place in turn.
+            # The server sends the next ones to other replicas, and has sent all of ours before it
+            # answers; then each of them gets its turn.
             with suppress(BusError), bus_errors(self.subscription.subject):
                 await self.subscription.drain()  # type: ignore[no-untyped-call]  # it has no types
-            # Who holds all places knows that nobody is being answered.
+            # With every permit held, no request is being answered.
             for _ in range(AT_ONCE):
                 await self._places.acquire()
         finally:
             self._is_over = True
 
     async def unsubscribe(self) -> None:
-        """For `nats.micro`, which unsubscribes where it stops: by then it is drained."""
+        """For `nats.micro`, which unsubscribes when it stops: by then it is drained."""

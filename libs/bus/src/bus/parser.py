@@ -1,10 +1,9 @@
 """Reading what the NATS server sends, whatever bytes strangers have put into it.
 
-The server separates the fields of a line by spaces and tabs and ends it with CR LF; every other
-byte may stand in a subject or in a reply (docs.nats.io, client protocol). nats-py also takes form
-feeds and vertical tabs for separators, and it stops reading for good where a message can't be made
-of what it has read. Here a line is split where the server splits it, and a message that nothing
-can be made of costs itself only.
+The server separates the fields of a line by spaces and tabs and ends it with CR LF; a subject or a
+reply may contain every other byte (docs.nats.io, client protocol). nats-py also splits at form
+feeds and vertical tabs, and it stops reading for good if it can't build a message from what it has
+read. Here a line is split as the server splits it, and only a message that can't be read is lost.
 """
 
 import json
@@ -21,10 +20,10 @@ _unreadable = Counter("tminus_bus_unreadable_total", "Messages that the NATS cli
 
 
 class Parser(NatsParser):
-    """Takes what the server sends, in pieces of any size, and hands it to the client."""
+    """Parses what the server sends, in pieces of any size, for the client."""
 
     async def parse(self, data: bytes = b"") -> None:
-        """Hand over all that `data` completes; raises ProtocolError where it is not NATS."""
+        """Pass on all messages that `data` completes; raises ProtocolError if it is not NATS."""
         self.buf.extend(data)
         while self.buf:
             if self.state == AWAITING_CONTROL_LINE:

@@ -1,7 +1,7 @@
-"""Finding out that entries were removed from the stream: purged, deleted, or too old or too many.
+"""Detecting entries that were removed from the stream: purged, deleted, too old or too many.
 
-A follower is told of what is stored and never of what goes. What the stream says of itself shows
-that something has gone; which rooms it was is asked for then.
+A subscriber learns what is stored and never what is removed. The stream's own state shows that
+something was removed; then the rooms are compared to find which.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from .direct import MAX_SUBJECTS, multi_last
 from .errors import bus_errors
 
 LOOK_SECONDS = 0.5
-"""How often to look whether something has gone."""
+"""How often to check whether something was removed."""
 
 
 async def state(bus: Bus) -> tuple[str, int, int]:
-    """What changes whenever entries go: the stream's age, its first sequence, its gaps.
+    """What changes whenever entries are removed: creation time, first sequence, number of gaps.
 
-    Raises BusError where the stream can't be asked.
+    Raises BusError if the stream can't be reached.
     """
     with bus_errors("the stream"):
         info = await bus.jetstream.stream_info(subjects.STREAM)
@@ -30,7 +30,7 @@ async def state(bus: Bus) -> tuple[str, int, int]:
 async def missing(bus: Bus, rooms: Mapping[str, int]) -> list[str]:
     """Those of `rooms`, each with its last event's sequence, of which the stream holds less.
 
-    What a replica of the stream answers may be a little old. Raises BusError.
+    A replica of the stream may lag a little. Raises BusError.
     """
     found: dict[str, int] = {}
     for start in range(0, len(rooms), MAX_SUBJECTS):

@@ -1,4 +1,4 @@
-"""A service on the bus (the `nats micro` protocol): endpoints that take bytes and give bytes."""
+"""A service on the bus (the `nats micro` protocol): endpoints from bytes to bytes."""
 
 import asyncio
 import math
@@ -26,9 +26,9 @@ Handler = Callable[[bytes], Awaitable[bytes]]
 
 RETRY_SECONDS = 0.25
 LAST_REQUESTS_SECONDS = 3.0
-"""How long the requests that have come may still take when the service ends."""
+"""How long the requests already received may still take when the service ends."""
 LAST_BEGUN_SECONDS = 2.0
-"""How long they are still carried out; those left after that are refused, which takes no time."""
+"""How long they are still begun; after that they are refused, which takes no time."""
 
 _answers = Counter("tminus_requests_total", "Requests answered on the bus.", ["subject", "code"])
 
@@ -46,7 +46,7 @@ class Responder:
         self._instance = instance
         self._is_serving = False
         self._ends_at = math.inf
-        """By the loop's clock; nothing is begun any more from then on."""
+        """By the loop's clock; from then on requests are refused."""
 
     def check(self) -> str | None:
         """For `/readyz`."""
@@ -69,7 +69,7 @@ class Responder:
             for subject, handler in self._endpoints.items()
         }
         service = await add_service(
-            intake,  # type: ignore[arg-type]  # as much of a client as it needs
+            intake,  # type: ignore[arg-type]  # implements the part of a client that it needs
             name=self._name,
             version=version(f"tminus-{self._name}"),
             description=self._description,
@@ -97,13 +97,15 @@ class Responder:
 
     def _check_end(self) -> None:
         if asyncio.get_running_loop().time() > self._ends_at:
-            raise ServiceError(503, "the service ends and has not begun with this: ask again")
+            raise ServiceError(
+                503, "the service is ending and has not begun this request: try again"
+            )
 
 
 def _check_deadline(request: Request) -> None:
-    """Refuse what nobody waits for any more: its caller may long have been answered by another.
+    """Refuse a request whose caller has given up: another replica may have answered it.
 
-    A request lies about for seconds where this process or NATS was stopped meanwhile.
+    A request can wait for seconds if this process or NATS was stopped meanwhile.
     """
     answer_by = (request.headers or {}).get(ANSWER_BY, "")
     if (
@@ -118,7 +120,7 @@ def _check_deadline(request: Request) -> None:
 
 
 class _Endpoint:
-    """A handler behind its subject, and the errors that it has answered with."""
+    """A handler with its subject, and its errors."""
 
     def __init__(self, subject: str, handler: Handler, check_end: Callable[[], None]) -> None:
         self._subject = subject
@@ -136,11 +138,11 @@ class _Endpoint:
         except ServiceError as error:
             refused = error
         except Exception:
-            # The caller is told nothing of our insides; the log is.
+            # Internals go to the log, never to the caller.
             log.exception("a request failed", subject=self._subject)
             refused = ServiceError(500, "internal error")
         _answers.labels(self._subject, refused.code if refused is not None else 200).inc()
-        with suppress(BusError, ValueError), bus_errors(self._subject):  # perhaps nobody waits
+        with suppress(BusError, ValueError), bus_errors(self._subject):  # the caller may be gone
             if refused is None:
                 await request.respond(reply)
             else:
@@ -149,5 +151,5 @@ class _Endpoint:
                 await request.respond_error(str(refused.code), refused.description, refused.body)
 
     def tell_errors(self, stats: EndpointStats) -> None:
-        """Put them into the statistics: `nats.micro` knows only of those that a handler raises."""
+        """Add the errors to the statistics: `nats.micro` counts only those that handlers raise."""
         stats.num_errors, stats.last_error = self._errors, self._last_error

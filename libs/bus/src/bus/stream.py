@@ -1,4 +1,4 @@
-"""The stream: its entries, its identity, its making, and what it may hold."""
+"""The stream: its entries, its identity, its creation and its limits."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -20,10 +20,10 @@ log = logger(__name__)
 KEPT_ENTRIES = 1000
 """How many entries of each subject the stream keeps."""
 KEPT_SECONDS = 7 * 24 * 60 * 60
-"""For how long it keeps them at most."""
+"""For how long it keeps them, at most."""
 LEAST_BYTES = 1 << 20
 TOO_MUCH_STORE = {10002, 10047, 10122}
-"""The server's error codes for a stream that may take more bytes than there are."""
+"""The server's error codes for a stream whose byte limit exceeds the store."""
 
 
 class Entry(Struct, frozen=True):
@@ -38,10 +38,10 @@ class Entry(Struct, frozen=True):
 def wanted(settings: Settings) -> StreamConfig:
     """The stream as `settings` want it.
 
-    Its bytes are bounded, and at the bound the oldest entries go. A server whose store is full
-    refuses everything, ticks too, and anybody's messages can fill it; a stream that is full takes
-    a tick as before, and what goes is old. A run whose events go with it is stored again by its
-    schedulers. (A stream of their own for messages would end the one order of both.)
+    It has a byte limit, at which the oldest entries are removed. A server whose store is full
+    refuses everything, ticks too, and anybody's messages can fill it; a stream at its limit accepts
+    a tick as before. If a run's events are removed, its schedulers store the last one again. (Two
+    streams, for events and messages, would end the one order of both.)
 
     Events are republished, so that a coordinator can follow single rooms. Messages are not: the
     server adds headers to what it republishes, and nats-server (2.10 to 2.15.1) panics if a
@@ -62,7 +62,7 @@ def wanted(settings: Settings) -> StreamConfig:
 
 
 async def open_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
-    """The stream as it is; whoever comes first makes it as `config` says."""
+    """The stream as it is; created from `config` if there is none."""
     try:
         return await bus.jetstream.stream_info(subjects.STREAM)
     except nats.js.errors.NotFoundError:
@@ -72,9 +72,9 @@ async def open_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
 
 
 async def keep_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
-    """The stream, brought to what `config` says where it was made otherwise.
+    """The stream, updated to `config` if it differs.
 
-    Where the server refuses that, the stream is used as it is, and the log says why.
+    If the server refuses that, the stream is used as it is, and the log says why.
     """
     stream = await open_stream(bus, config)
     changes = _differences(stream.config, config)
@@ -90,7 +90,7 @@ async def keep_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
 
 
 def _differences(actual: StreamConfig, config: StreamConfig) -> dict[str, object]:
-    """What `config` says, and `actual` otherwise."""
+    """The fields of `config` that differ from `actual`."""
     changes = {
         name: value
         for name, value in vars(config).items()
@@ -116,7 +116,7 @@ _KEPT = (
 async def _within_the_store(
     store: Callable[[StreamConfig], Awaitable[StreamInfo]], config: StreamConfig
 ) -> StreamInfo:
-    """Make or change the stream, with half the bytes for as long as the server has no more."""
+    """Create or update the stream; halve its byte limit until the server's store has room."""
     while True:
         try:
             return await store(config)
@@ -131,5 +131,5 @@ def epoch_of(stream: StreamInfo) -> str:
     """The epoch: the stream's creation time, in microseconds since the Unix epoch, as hex."""
     created = stream.created
     if not isinstance(created, datetime):
-        raise BusError("the server does not tell when the stream was created")
+        raise BusError("the server did not send the stream's creation time")
     return f"{int(created.timestamp() * 1_000_000):x}"

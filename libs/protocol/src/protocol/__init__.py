@@ -1,1 +1,1 @@
-"""What the services say to each other and to viewers: subjects, events, room rules, frames."""
+"""What the services and viewers exchange: subjects, events, the rules of a room, frames."""

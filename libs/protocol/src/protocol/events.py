@@ -1,7 +1,7 @@
 """What can have happened in a room: a run started, a tick was emitted, a run was cancelled.
 
-A newer version may tell of more: what has the form of an event and a type that is not known here
-is `Unknown`, which is neither garbage nor anything that could be acted upon.
+A newer version may have more: an event of valid form and unknown type is `Unknown`, which is
+neither garbage nor anything to act upon.
 """
 
 from typing import Annotated
@@ -22,7 +22,7 @@ Instance = Annotated[str, Meta(max_length=256, description="The scheduler that s
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """The terms of a run, which every event of it carries: one event tells the whole run."""
+    """The terms of a run, which each of its events carries: one event describes the whole run."""
 
     room: RoomName
     run: RunId
@@ -89,7 +89,7 @@ def encode(event: Event) -> bytes:
 def decode(payload: bytes, room: str) -> Event:
     """Read an event that was published to `room`'s subject.
 
-    Fields that are not known are ignored. Raises EventError naming what is wrong.
+    Unknown fields are ignored. Raises EventError naming what is wrong.
     """
     try:
         event: Event = _decoder.decode(payload)
@@ -106,7 +106,7 @@ def decode(payload: bytes, room: str) -> Event:
 
 
 def _decode_unknown(payload: bytes, reason: Exception) -> Unknown:
-    """The event of a type that is not known; raises EventError for `reason` where it is none."""
+    """The event of an unknown type; raises EventError with `reason` if it is not an event."""
     try:
         event = _unknown.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a viewer and a coordinator say to each other: one JSON object a frame."""
+"""The frames between a viewer and a coordinator: one JSON object each."""
 
 from functools import cache
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from .rules import Countdown
 from .subjects import RoomName
 
 PROTOCOL = 1
-"""The version of this protocol, told in `hello`."""
+"""The version of this protocol, sent in `hello`."""
 MAX_INBOUND_BYTES = 1024
 """The largest frame that a viewer may send."""
 
@@ -32,7 +32,7 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
-    """First of a connection: the state to go on from, and how many frames are replayed after it."""
+    """The first frame of a connection: the state, and how many frames are replayed after it."""
 
     protocol: int = PROTOCOL
     room: RoomName
@@ -95,15 +95,15 @@ class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong"):
 
 
 class Bye(Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
-    """Last before the server closes: come back after a random part of `reconnect_ms`."""
+    """The last frame before the server closes: reconnect after a random part of `reconnect_ms`."""
 
     reason: str
     reconnect_ms: int
 
 
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
-    """All that a viewer may send; `seq` and `error_ms` tell what it shows and how well it knows
-    the time, in milliseconds either way."""
+    """All that a viewer may send; `seq` is the last entry that it shows, `error_ms` the bound of
+    its clock's error, in milliseconds either way."""
 
     id: Annotated[int, Meta(ge=0, le=1 << 53)]
     seq: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
@@ -111,8 +111,8 @@ class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
 
 
 class Screens(Struct, frozen=True, kw_only=True):
-    """What the viewers report of themselves: how many do, how many show the room's last sequence,
-    and the largest `error_ms` among these; null where none reports."""
+    """The viewers' reports: how many report, how many of them show the room's last sequence, and
+    the largest `error_ms`; null if none reports."""
 
     reporting: int = 0
     in_step: int = 0
@@ -136,11 +136,11 @@ Frame = (
 
 
 class FrameError(ValueError):
-    """A viewer sent what is not a ping."""
+    """A viewer sent something other than a ping."""
 
 
 _encoder = msgspec.json.Encoder()
-# As one of two types, since a single type would not have to be named in the payload.
+# As one of two types, since the tag of a single type would be optional in the payload.
 _pings = msgspec.json.Decoder(Ping | Pong)
 
 
@@ -165,7 +165,7 @@ def _tag(frame: type[Struct]) -> str:
 
 
 def decode_ping(payload: bytes) -> Ping:
-    """Read what a viewer sent; raises FrameError where it is no ping."""
+    """Decode a viewer's frame; raises FrameError if it is not a ping."""
     try:
         ping = _pings.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -176,7 +176,7 @@ def decode_ping(payload: bytes) -> Ping:
 
 
 def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFrame | UnknownFrame:
-    """The frame that tells a viewer of `event`, stored as `seq`."""
+    """The frame of `event`, stored as `seq`."""
     if isinstance(event, Unknown):
         return UnknownFrame(seq=seq, event=event)
     fields = msgspec.structs.asdict(event)
@@ -190,7 +190,7 @@ def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFram
 
 
 def state_of(room: Countdown) -> State:
-    """What a viewer is told of a room."""
+    """The state of a room as viewers get it."""
     last = room.last
     if last is None:
         return State()

@@ -1,4 +1,4 @@
-"""Free text sent into a room, as it comes from the bus: JSON with a `text`, or just text."""
+"""Free text sent to a room, as it comes from the bus: JSON with a `text`, or plain text."""
 
 from typing import Final
 
@@ -20,12 +20,12 @@ class MessageError(ValueError):
 
 
 def encode(text: str) -> bytes:
-    """The payload that carries `text`; raises MessageError where it is blank or too long."""
+    """The payload that carries `text`; raises MessageError if it is blank or too long."""
     if not text.strip():
         raise MessageError("text: blank")
     payload = msgspec.json.encode(Message(text=text))
     if len(payload) > MAX_BYTES:
-        payload = text.encode()  # without what the JSON adds; unless it reads as JSON itself
+        payload = text.encode()  # without the JSON around it; unless the text decodes as JSON
         if decode(payload) != text:
             raise MessageError(f"text: over {MAX_BYTES} bytes as JSON")
     return payload
@@ -34,7 +34,7 @@ def encode(text: str) -> bytes:
 def decode(payload: bytes) -> str:
     """The text of a message: the `text` of a JSON object that has one, else the payload itself.
 
-    Raises MessageError where it is too long, not UTF-8, or blank.
+    Raises MessageError if it is too long, not UTF-8, or blank.
     """
     if len(payload) > MAX_BYTES:
         raise MessageError(f"{len(payload)} bytes, {MAX_BYTES} at most")

@@ -1,4 +1,4 @@
-"""What people and services ask for: start a countdown, cancel it, tell a room's state."""
+"""The requests of people and services: start a countdown, cancel it, read a room's state."""
 
 from typing import Annotated, TypeVar
 
@@ -11,7 +11,7 @@ from .subjects import DEFAULT_ROOM, RoomName
 MAX_LEAD_MS = 24 * 60 * 60 * 1000
 """How far ahead a run may be scheduled, in milliseconds."""
 MAX_LAG_MS = 1000
-"""How far back `starts_at` may lie, in milliseconds: its way here, its sender's clock."""
+"""How far in the past `starts_at` may be, in milliseconds: network delay, the sender's clock."""
 
 
 class Start(Struct, frozen=True, kw_only=True):
@@ -33,20 +33,20 @@ class Cancel(Struct, frozen=True, kw_only=True):
 
 
 class ReadRoom(Struct, frozen=True, kw_only=True):
-    """Tell a room's state."""
+    """Read a room's state."""
 
     room: RoomName = DEFAULT_ROOM
 
 
 class RequestError(ValueError):
-    """A request that is not valid; its text names the field and what is wrong with it."""
+    """An invalid request; the text names the field and what is wrong with it."""
 
 
 R = TypeVar("R", Start, Cancel, ReadRoom)
 
 
 def decode(payload: bytes, kind: type[R]) -> R:
-    """Read a request of `kind`; an empty payload asks for the defaults.
+    """Decode a request of `kind`; an empty payload means the defaults.
 
     Raises RequestError naming the field.
     """
@@ -57,7 +57,7 @@ def decode(payload: bytes, kind: type[R]) -> R:
 
 
 def describe(error: Exception) -> str:
-    """Say of a decoding error, in one line, which field is wrong and why."""
+    """Describe a decoding error in one line: which field is wrong, and why."""
     what, separator, path = str(error).partition(" - at `$")
     if isinstance(error, RecursionError):
         return "nested too deeply"

@@ -1,8 +1,8 @@
 """The rules of a room: what its last event means, what may happen next and when.
 
 Pure: no clock, no bus. A countdown is what its room's last event says, so `apply` is all there is
-to fold, and whoever holds a `Countdown` can decide. That many deciders never contradict each other
-is the bus's work: it stores an event only if `seq` is still the last of the room's subject.
+to fold, and any replica with a `Countdown` can decide. The bus keeps their decisions consistent: it
+stores an event only if `seq` is still the last of the room's subject.
 """
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from .requests import MAX_LAG_MS, MAX_LEAD_MS, RequestError, Start
 
 
 class Countdown(Struct, frozen=True):
-    """A room's last event, as far as it is known, and the sequence of its subject's last entry."""
+    """A room's last event, if it is known, and the sequence of its subject's last entry."""
 
     seq: int = 0
     last: Event | None = None
@@ -30,7 +30,7 @@ class Countdown(Struct, frozen=True):
 
 
 class RunUnderWay(Exception):
-    """A start was refused: the room already counts; `last` is the room's last event."""
+    """A start was refused: the room has a run already; `last` is the room's last event."""
 
     def __init__(self, last: Event) -> None:
         super().__init__(f"a run is under way in room {last.room!r}")
@@ -51,10 +51,10 @@ class NotUnderstood(Exception):
 
 
 def apply(countdown: Countdown, seq: int, event: Event | None) -> Countdown:
-    """The countdown after the entry `seq` of its subject; `event` is None where that was no event.
+    """The countdown after the entry `seq` of its subject; `event` is None if that was garbage.
 
-    An entry that is already known changes nothing, so a fold may see entries again. One that is no
-    event still counts for `seq`: the next append has to expect it.
+    A known entry changes nothing, so a fold may see entries again. Garbage still counts for `seq`:
+    the next append has to expect it.
     """
     if seq <= countdown.seq:
         return countdown
@@ -62,17 +62,17 @@ def apply(countdown: Countdown, seq: int, event: Event | None) -> Countdown:
 
 
 def removed(countdown: Countdown, seq: int) -> Countdown:
-    """The countdown after its last entries were removed from the stream, which ends with `seq` now
-    for its room; 0 is nothing.
+    """The countdown after its last entries were removed from the stream; `seq` is the sequence of
+    the last one left, 0 for none.
 
-    What has happened has happened: a run under way goes on, and is expected to follow what is left.
-    Where nothing is left of a room without one, nothing is known of it.
+    A run under way goes on: its next event is appended after what is left. If nothing is left of a
+    room without a run, its state is unknown.
     """
     return Countdown(seq, countdown.last if seq or countdown.is_counting else None)
 
 
 def next_remaining(countdown: Countdown) -> int | None:
-    """The number of the next tick; None where no run is under way."""
+    """The number of the next tick; None if no run is under way."""
     match countdown.last:
         case Started() as started:
             return started.from_
@@ -91,7 +91,7 @@ def next_due(countdown: Countdown) -> int | None:
 
 
 def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
-    """The tick that is to be stored next, if it is due at `now`; `by` is who would store it."""
+    """The tick to store next, if it is due at `now`; `by` is the replica that would store it."""
     remaining, last = next_remaining(countdown), countdown.last
     if remaining is None or not isinstance(last, Started | Tick) or last.due(remaining) > now:
         return None
@@ -111,8 +111,8 @@ def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
 def start(countdown: Countdown, request: Start, now: int, run: str, by: str) -> Started:
     """The event that starts `run` as asked.
 
-    Raises RunUnderWay where the room already counts, NotUnderstood where that can't be known,
-    RequestError where `starts_at` is out of range.
+    Raises RunUnderWay if the room has a run already, NotUnderstood if that can't be known,
+    RequestError if `starts_at` is out of range.
     """
     if isinstance(countdown.last, Unknown):
         raise NotUnderstood(countdown.last)
@@ -136,7 +136,7 @@ def start(countdown: Countdown, request: Start, now: int, run: str, by: str) -> 
 def cancel(countdown: Countdown, by: str) -> Cancelled:
     """The event that ends the run under way.
 
-    Raises NothingToCancel where there is none, NotUnderstood where that can't be known.
+    Raises NothingToCancel if there is none, NotUnderstood if that can't be known.
     """
     last = countdown.last
     if isinstance(last, Unknown):

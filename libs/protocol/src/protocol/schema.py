@@ -1,4 +1,4 @@
-"""The JSON Schema of everything that is said, from the types: `python -m protocol.schema`."""
+"""The JSON Schema of all payloads, from the types: `python -m protocol.schema`."""
 
 import inspect
 import json
@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The document as it stands in `docs/schema.json`."""
+    """The document as in `docs/schema.json`."""
     return json.dumps(document(), indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The names on the bus: the stream, its two subjects a room, and what the services answer to."""
+"""The names on the bus: the stream, its two subjects per room, and the services' subjects."""
 
 import re
 from functools import lru_cache
@@ -17,10 +17,10 @@ START: Final = "scheduler.start"
 CANCEL: Final = "scheduler.cancel"
 ROOM: Final = "coordinator.room"
 PRESENCE: Final = "presence.coordinator"
-"""Coordinators tell one another here how many viewers each has; nobody else needs it."""
+"""Coordinators exchange their viewer counts here; nobody else needs it."""
 
 DEFAULT_ROOM: Final = "main"
-# Python's `$` also matches before a last newline; the look-ahead shuts that door everywhere.
+# Python's `$` also matches before a trailing newline; the look-ahead prevents that everywhere.
 ROOM_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$(?!\n)"
 RoomName = Annotated[
     str,
@@ -56,7 +56,7 @@ def messages(room: str) -> str:
 def parse(subject: str) -> tuple[str, str] | None:
     """Split a subject of the stream into its room and its kind, `events` or `message`.
 
-    None where it is neither, or where its room is not one (NATS allows names that we do not).
+    None if it is neither, or if the room's name is invalid (NATS allows names that we do not).
     """
     return _parse(subject) if len(subject) <= _LONGEST else None
 

@@ -1,4 +1,4 @@
-"""Counting what came over HTTP and was refused: not valid, not allowed, no HTTP at all."""
+"""Counting HTTP requests that were refused: invalid, not allowed, or not HTTP at all."""
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -8,10 +8,11 @@ _refused = Counter("tminus_http_refused_total", "Requests answered with an error
 
 
 class ErrorCounter(AbstractAccessLogger):
-    """In the place of an access log: it sees every answer, that to bytes that are no HTTP too."""
+    """An access log that counts errors: aiohttp calls it for every response, to non-HTTP bytes
+    too."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Count the answer where it is an error; `time` is in seconds."""
+        """Count the response if it is an error; `time` is in seconds."""
         del request, time
         if response.status >= 400:
             _refused.labels(response.status).inc()

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Never
 
 CANCEL_AGAIN_SECONDS = 4.0
-"""Longer than any loop takes to end well."""
+"""Longer than any loop takes to end cleanly."""
 
 
 @asynccontextmanager
 async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
-    """Run `loops` until the context is left; the last one ends first, and wholly, then the next.
+    """Run `loops` until the context is left; then end them one by one, the last one first.
 
     So a loop may rely on those before it until it has ended.
 
@@ -28,12 +28,12 @@ async def background(*loops: Coroutine[Any, Any, Never]) -> AsyncIterator[None]:
 
 async def _end(tasks: list[asyncio.Task[Never]]) -> None:
     for task in reversed(tasks):
-        # When one has failed, the group has cancelled the others already; a second time would break
-        # off what they still have to do.
+        # If one has failed, the group has cancelled the others already; a second cancellation would
+        # interrupt their cleanup.
         if not task.cancelling():
             task.cancel()
         # But once is not always enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses,
-        # loses a cancellation that comes in the same turn as its result.
+        # loses a cancellation that arrives in the same turn as its result.
         while not task.done():
             await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
             task.cancel()

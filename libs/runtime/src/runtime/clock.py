@@ -1,4 +1,4 @@
-"""The wall clock: what `due` and `server_time` are told by."""
+"""The wall clock, for `due` and `server_time`."""
 
 import time
 

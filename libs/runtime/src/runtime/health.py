@@ -1,4 +1,4 @@
-"""What operators ask of every service: is it alive, can it do its job, what are its figures."""
+"""Every service's endpoints for operators: is it alive, is it ready, its metrics."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from . import metrics
 
 Check = Callable[[], str | None]
-"""Says in words why the service can't do its job now; None where it can."""
+"""Returns the reason, in words, why the service can't do its job now; None if it can."""
 
 CHECKS: web.AppKey[list[Check]] = web.AppKey("checks", list)
 

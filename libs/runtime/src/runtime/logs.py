@@ -1,4 +1,4 @@
-"""One line an event, to standard error: for people (`console`) or for programs (`json`)."""
+"""One log line per event, to standard error: for people (`console`) or programs (`json`)."""
 
 import logging
 import sys
@@ -56,7 +56,7 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def _calm(record: logging.LogRecord) -> bool:
-    """Tell of bytes that are no HTTP in one line: anybody can send them, so no stack is due."""
+    """Log bytes that are not HTTP in one line: anybody can send them, so no traceback is due."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError) and error.code < 500:
         record.levelno, record.levelname = logging.WARNING, "WARNING"

@@ -1,7 +1,7 @@
-"""The figures, as Prometheus reads them: on the service's port, or on one for operators alone.
+"""The metrics for Prometheus: on the service's port, or on one for operators only.
 
-Whoever asks for them keeps the event loop busy while they are written down, so where strangers
-reach the service's port they are better not there.
+A scrape blocks the event loop while the metrics are written, so if strangers reach the service's
+port, the metrics should not be there.
 """
 
 from collections.abc import AsyncIterator
@@ -13,20 +13,20 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from .access_log import ErrorCounter
 
 SHUTDOWN_SECONDS = 1.0
-"""How long an answer under way may still take once the service ends."""
+"""How long a response in progress may still take once the service ends."""
 
 _ARE_ELSEWHERE: web.AppKey[bool] = web.AppKey("metrics_are_elsewhere", bool)
 
 
 async def serve(request: web.Request) -> web.Response:
-    """`/metrics`; 404 where the figures have a port of their own."""
+    """`/metrics`; 404 if the metrics have a port of their own."""
     if request.app.get(_ARE_ELSEWHERE):
         raise web.HTTPNotFound
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def move(app: web.Application, host: str, port: int) -> None:
-    """Serve the figures of `app` on `port`, over plain HTTP, for as long as it runs."""
+    """Serve the metrics of `app` on `port`, over plain HTTP, for as long as it runs."""
     app[_ARE_ELSEWHERE] = True
 
     @asynccontextmanager
@@ -43,5 +43,5 @@ def move(app: web.Application, host: str, port: int) -> None:
         finally:
             await runner.cleanup()
 
-    # Before all else: a service that waits for something has its figures already.
+    # First of all, so that a service that waits for something has its metrics already.
     app.cleanup_ctx.insert(0, serving)

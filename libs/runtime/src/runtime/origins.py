@@ -10,7 +10,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 def is_allowed(request: web.BaseRequest, settings: PublicSettings) -> bool:
-    """Whether the page that sent `request` may: programs, which name no origin, always may.
+    """Whether the page that sent `request` may call; programs, which send no Origin, always may.
 
     A page of the same host may, and in development any page of this machine, since there the page
     and the sockets have different ports.

@@ -20,20 +20,20 @@ from .settings import PublicSettings, Settings, SettingsError, load
 S = TypeVar("S", bound=Settings)
 
 SHUTDOWN_SECONDS = 3.0
-"""How long requests in flight may still take once the process was told to stop."""
+"""How long requests in flight may still take after SIGTERM."""
 KEEPALIVE_SECONDS = 20.0
-"""How long a connection may stay without a whole request, its first included. The edge keeps one
-for less, as aiohttp's clients do: who closes first can't be sent a request at that moment."""
+"""How long a connection may stay open without a whole request, the first included. The edge and
+aiohttp's clients close idle ones earlier, so no request meets a connection that is being closed."""
 BACKLOG = 4096
-"""Connections that may wait at a listening socket, the most that Linux allows as it comes."""
+"""Connections that may wait at a listening socket, the most that Linux allows by default."""
 LISTENERS = 4
-"""Listening sockets. Of a crowd that comes at once, who finds no place to wait at any is not heard,
-and tries again a second later, or three."""
+"""Listening sockets, each with a backlog. A SYN that finds every backlog full is dropped, and the
+client retransmits after 1 s, then 3 s."""
 FILE_LIMITS: Final = (65_536, 10_240)
-"""What is asked for where as many files as the hard limit allows can't be had: macOS has none as it
-comes, takes no soft limit without an end, and no more than 10,240 before its version 10.15."""
+"""The limits to try if the hard limit can't be set: macOS has none by default, accepts no infinite
+soft limit, and no more than 10,240 before version 10.15."""
 UNLIMITED_FILES: Final = 65_536
-"""How many files are counted on where the system names no limit."""
+"""The number of files assumed if the system has no limit."""
 
 _process = Info("tminus_process", "Which process this is.")
 
@@ -74,9 +74,9 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
 
 
 def raise_file_limit() -> int:
-    """How many files this process may have open, once that limit is as high as it may be.
+    """Raise the limit of open files as far as possible, and return it.
 
-    Where there is no such limit, as on Windows, or no end to it, this is UNLIMITED_FILES.
+    If there is no such limit, as on Windows, or it is infinite, this is UNLIMITED_FILES.
     """
     try:
         import resource
@@ -93,13 +93,13 @@ def raise_file_limit() -> int:
 
 
 def _is_more(limit: int, other: int, infinity: int) -> bool:
-    """Whether a limit is higher than another; what stands for no limit is -1 on Linux."""
+    """Whether a limit is higher than another; infinity is -1 on Linux."""
     return other != infinity and (limit == infinity or limit > other)
 
 
 @contextmanager
 def _told_where(address: str) -> Iterator[None]:
-    """End the process in one line where it can't listen at an address."""
+    """End the process with one line if it can't listen at an address."""
     try:
         yield
     except OSError as error:
@@ -110,7 +110,7 @@ def _told_where(address: str) -> Iterator[None]:
 
 
 def _claim(host: str, port: int) -> None:
-    """Raise OSError where another process has the port: our sockets would share it unasked."""
+    """Raise OSError if another process has the port: with SO_REUSEPORT ours would share it."""
     for family, kind, protocol, _, address in socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     ):
@@ -127,7 +127,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # An empty password, so that nobody is asked for the one of an encrypted key.
+        # An empty password, so that an encrypted key fails instead of prompting.
         context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"TLS_CERT and TLS_KEY can't be used: {error}") from None

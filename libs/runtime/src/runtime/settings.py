@@ -20,13 +20,13 @@ class SettingsError(ValueError):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What every service can be told; the environment variable is the field's name in capitals."""
+    """The settings of every service; the environment variable is the field's name in capitals."""
 
     app_env: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: Port
     metrics_port: Port = 0
-    """Where `/metrics` is served; 0 is on `port`."""
+    """The port of `/metrics`; 0 means `port`."""
     nats_url: str = "nats://127.0.0.1:4222"
     """One server or several, separated by commas."""
     nats_user: str = ""
@@ -38,13 +38,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     """This process's name in `by`, `instance`, logs and metrics."""
     stream_max_bytes: Annotated[int, Meta(ge=1 << 20)] = 3 << 30
-    """The most bytes that the stream may hold; less where the server has less."""
+    """The stream's byte limit; less if the server has less."""
     stream_replicas: Annotated[int, Meta(ge=0, le=5)] = 0
-    """On how many servers the stream is stored; 0 leaves it as it is, and makes it on one."""
+    """On how many servers the stream is stored; 0 leaves it as it is, and creates it on one."""
 
 
 class PublicSettings(Settings, frozen=True, kw_only=True):
-    """What the services that people's browsers reach can be told besides."""
+    """More settings, of the services that browsers reach."""
 
     allowed_origins: str = ""
     """Origins of other sites that may call, separated by commas; `*` is any."""
@@ -69,7 +69,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         if (value := environ.get(field.name.upper(), "").strip())
     }
     for name, value in given.items():
-        if not value.isprintable():  # a byte that is not UTF-8 is none of these, either
+        if not value.isprintable():  # bytes that are not UTF-8 aren't, either
             raise SettingsError(f"{name.upper()} is not valid: expected printable characters")
     if given.get("log_level", "").upper() in get_args(LogLevel):
         given["log_level"] = given["log_level"].upper()
@@ -104,7 +104,7 @@ def _check_metrics_port(metrics_port: int, port: int) -> None:
 
 
 def without_password(urls: str) -> str:
-    """NATS_URL as it may be shown."""
+    """NATS_URL without its passwords, for logs."""
     return re.sub(r"//[^/@,]*@", "//", urls)
 
 
@@ -118,7 +118,7 @@ def _check_servers(urls: str) -> None:
 
 
 def _nats_scheme(url: str) -> str | None:
-    """The scheme of a NATS server's address; None where it is no such address."""
+    """The scheme of a NATS server's address; None if it is not one."""
     try:
         parts = urlsplit(url)
         is_one = parts.scheme in _NATS_SCHEMES and bool(parts.hostname) and parts.port != 0

@@ -1,1 +1,1 @@
-"""Follows the stream and fans its entries out to viewers."""
+"""Follows the rooms that have viewers and fans their entries out to them."""

@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> web.Application:
 
 @asynccontextmanager
 async def sending(app: web.Application) -> AsyncIterator[None]:
-    """Have connections, and a ring to send by, if the system has one and the sockets are plain."""
+    """Set up the connections, with an io_uring if the system allows one and TLS is off."""
     ring, reason = None, "TLS_CERT is set"
     if not app[SETTINGS].tls_cert:
         try:
@@ -77,7 +77,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
     responder = Responder(
         bus,
         "coordinator",
-        "Tells what a room shows",
+        "Reports the state of a room",
         {subjects.ROOM: queries.room},
         settings.instance,
     )
@@ -95,12 +95,12 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
 
 
 async def closing(app: web.Application) -> None:
-    """End all viewers' connections, before the bus is left."""
+    """Close all viewers' connections, before the connection to the bus."""
     app[health.CHECKS].append(lambda: "shutting down")
     await app[CONNECTIONS].close()
 
 
 def _max_viewers(most: int) -> int:
-    """How many viewers there is room for: as many as are wanted, if the descriptors allow."""
+    """The most viewers: as many as the settings allow, if there are enough file descriptors."""
     by_files = max(1, raise_file_limit() - SPARE_FILES)
     return min(most or by_files, by_files)

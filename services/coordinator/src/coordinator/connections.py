@@ -1,4 +1,4 @@
-"""Everyone who is connected, whatever the room: heartbeats, slow consumers, and the end."""
+"""All viewers, whatever their room: heartbeats, slow consumers, and shutdown."""
 
 import asyncio
 from contextlib import suppress
@@ -30,7 +30,7 @@ class Connections:
     def __init__(self, ring: Ring | None) -> None:
         self.loop = asyncio.get_running_loop()
         self.ring = ring
-        """What is sent to many goes through it, if there is one."""
+        """Sends to many viewers at once, if there is one."""
         self.count = 0
         self.lagging: set[Viewer] = set()
         self._slots: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
@@ -55,7 +55,7 @@ class Connections:
     async def sweep(self) -> Never:
         """Once a second: ping one twentieth of the viewers, end those that are slow or dead.
 
-        Raises what went wrong with the ring, so that the service ends and its viewers come back.
+        Raises an error of the ring, so that the service ends and its viewers reconnect.
         """
         while True:
             await asyncio.sleep(1)
@@ -83,10 +83,10 @@ class Connections:
     async def close(self) -> None:
         """Shut down.
 
-        1. Tell every viewer to come back after a random part of a window, so wide that all who
-           come back can be served in time.
+        1. Send every viewer `bye`: reconnect after a random part of a window, wide enough for the
+           other coordinators to serve all of them in time.
         2. Close every connection, and wait until the viewers have closed theirs.
-        3. Abort what is left.
+        3. Abort the connections that are left.
         """
         if not self.count:
             return

@@ -19,9 +19,9 @@ class EventStreamViewer(Viewer):
         return b"".join([frame.event_stream for frame in batch])
 
     def close(self, _code: int, _reason: str) -> None:
-        """An event stream has no word for either; `bye` has said why, if there is a reason."""
+        """An event stream can carry neither; `bye` has given the reason, if there is one."""
         if not self.is_closing and self.transport is not None:
             self.begin_closing(prepared.LAST_CHUNK).close()
 
     def data_received(self, _data: bytes) -> None:
-        """A request behind a stream that has no end is never answered."""
+        """Ignored: a request pipelined after an endless response is never answered."""

@@ -1,9 +1,9 @@
 """Fan-out: a room's viewers of one kind, and how all of them are written to at once.
 
-With a ring, the same bytes go to all in one system call, straight into their sockets. That is
-right only while a viewer's transport holds nothing back: what stands in its buffer goes first. So
-whoever took only a part is written to through its transport until that has let go of everything.
-Without a ring, everybody is written to through the transport.
+With a ring, one system call sends the same bytes to all, past their transports. That is right only
+while a viewer's transport has an empty buffer, since buffered data has to go first. So a viewer
+that took only a part is written to through its transport until the buffer is empty. Without a ring,
+all viewers are written to through their transports.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,10 +13,10 @@ from .viewer import Viewer
 
 
 class FanOut:
-    """The viewers, nearly in the order in which they came.
+    """The viewers, nearly in the order in which they joined.
 
-    A crowd that joins does not make those wait who were there before; only the place of one who has
-    left is taken by the last.
+    Many viewers that join at once do not delay those already connected: new ones are appended, and
+    only the place of one that has left is taken by the last.
     """
 
     __slots__ = ("_behind", "_slots", "_viewers", "_writes")
@@ -24,13 +24,12 @@ class FanOut:
     def __init__(self, ring: Ring | None) -> None:
         self._viewers: list[Viewer] = []
         self._writes: list[Callable[[bytes], None]] = []
-        """Each transport's `write`, ready to be called: asking every viewer whether it keeps up,
-        and for its transport, would cost a tenth of what the sending costs. A paused viewer's entry
-        is `_send_nothing`."""
+        """Each transport's `write`, bound in advance: checking every viewer and looking up its
+        transport would cost a tenth of the sending. A paused viewer's entry is `_send_nothing`."""
         self._slots = None if ring is None else Slots(ring)
-        """Each viewer's send, where there is a ring."""
+        """Each viewer's submission, if there is a ring."""
         self._behind: set[Viewer] = set()
-        """Whose transport holds something back."""
+        """Viewers whose transport has data in its buffer."""
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -39,7 +38,7 @@ class FanOut:
         return iter(self._viewers)
 
     def add(self, viewer: Viewer) -> None:
-        """Send a viewer, whose transport is there, what goes to all from now on."""
+        """Add a viewer, whose transport is set: it gets what is sent to all from now on."""
         assert viewer.transport is not None
         viewer.group, viewer.place = self, len(self._viewers)
         self._viewers.append(viewer)
@@ -49,7 +48,7 @@ class FanOut:
             self.check_buffer(viewer)
 
     def remove(self, viewer: Viewer) -> None:
-        """The viewer's connection has ended; its descriptor is closed only after this."""
+        """Remove a viewer whose connection has ended; its descriptor is closed only after this."""
         place, last = viewer.place, len(self._viewers) - 1
         self._viewers[place] = self._viewers[last]
         self._viewers[place].place = place
@@ -61,13 +60,13 @@ class FanOut:
         viewer.group, viewer.place = None, -1
 
     def pause(self, viewer: Viewer) -> None:
-        """Send the viewer nothing that goes to all."""
+        """Skip the viewer when sending to all."""
         self._writes[viewer.place] = _send_nothing
         self._skip(viewer)
         self._behind.discard(viewer)
 
     def resume(self, viewer: Viewer) -> None:
-        """Send the viewer again what goes to all."""
+        """Include the viewer again when sending to all."""
         assert viewer.transport is not None
         self._writes[viewer.place] = viewer.transport.write
         if self._slots is not None:
@@ -75,7 +74,7 @@ class FanOut:
             self.check_buffer(viewer)
 
     def check_buffer(self, viewer: Viewer) -> None:
-        """The viewer was written to: use its transport for as long as that holds something back."""
+        """After a write to the viewer: use its transport for as long as its buffer is not empty."""
         if self._slots is None:
             return
         assert viewer.transport is not None
@@ -104,7 +103,7 @@ class FanOut:
                 self.check_buffer(viewer)
 
     def _catch_up(self, slots: Slots) -> None:
-        """Let those go by the ring again whose transport holds nothing back any more."""
+        """Send through the ring again to viewers whose transport has an empty buffer."""
         for viewer in list(self._behind):
             assert viewer.transport is not None
             if not viewer.transport.get_write_buffer_size():

@@ -1,10 +1,11 @@
 """Taking a socket over from aiohttp, once it has answered the handshake.
 
 aiohttp keeps a task, a parser, a request and queues for as long as its handler runs: some 12 KB a
-connection, of which a viewer that only listens needs nothing. So when the response has been
-prepared the transport gets a protocol of ours, and aiohttp is told that its connection is lost: it
-forgets it without closing the socket. This uses `RequestHandler.transport` and `_message_tail`,
-which aiohttp does not document; tests/integration/test_handover.py fails loudly when they change.
+connection, of which a viewer that only listens needs nothing. So once the response has been
+prepared, the transport gets a protocol of ours, and aiohttp's `connection_lost` is called: it
+forgets the connection without closing the socket. This uses `RequestHandler.transport` and
+`_message_tail`, which aiohttp does not document; tests/integration/test_handover.py fails loudly
+when they change.
 """
 
 import asyncio
@@ -14,19 +15,19 @@ from contextlib import suppress
 from aiohttp import web
 
 SEND_BUFFER_BYTES = 64 * 1024
-"""What the kernel may hold back for one viewer (Linux doubles it): it would be megabytes."""
+"""The kernel's send buffer of a viewer (Linux doubles it); by default it is megabytes."""
 WRITE_BUFFER_BYTES = 64 * 1024
-"""What the process may hold back for one viewer before it counts as lagging."""
+"""The process's buffer for one viewer; above it the viewer counts as lagging."""
 UNACKNOWLEDGED_MS = 20_000
-"""After so long without a sign that what was sent arrives, the kernel gives a connection up: it is
-how a dead viewer is found out who need not answer anything (RFC 5482)."""
+"""If sent data is not acknowledged for this long, the kernel drops the connection: this detects a
+dead viewer of an event stream, which need not answer anything (RFC 5482)."""
 
 
 def early_bytes(request: web.Request) -> bytes:
-    """What the peer has sent behind its handshake, in the same segment or while the handler waited.
+    """What the peer has sent after its handshake, in the same segment or while the handler waited.
 
-    Preparing a WebSocket's response gives it to a parser of aiohttp's, so this comes before. From
-    then on until `take_over` the loop does nothing else, so nothing more can come.
+    Preparing a WebSocket's response gives it to a parser of aiohttp's, so call this before. From
+    then on until `take_over` the loop does nothing else, so nothing more can arrive.
     """
     handler = request.protocol
     early, handler._message_tail = handler._message_tail, b""
@@ -34,7 +35,7 @@ def early_bytes(request: web.Request) -> bytes:
 
 
 def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transport | None:
-    """Give the request's socket to `viewer`; None where the peer has already gone.
+    """Give the request's socket to `viewer`; None if the peer has already disconnected.
 
     The handler must return soon after, without writing anything more.
     """
@@ -50,12 +51,12 @@ def take_over(request: web.Request, viewer: asyncio.Protocol) -> asyncio.Transpo
 
 
 def _set_options(transport: asyncio.Transport) -> None:
-    """Bound what the kernel holds back, and for how long."""
+    """Bound the kernel's buffer, and the time without an acknowledgement."""
     connection = transport.get_extra_info("socket")
     if connection is None:
         return
-    # macOS lets nobody set an option of a socket that the peer has reset; that it has ended the
-    # transport tells the viewer like any other end.
+    # macOS refuses to set options of a socket that the peer has reset; the transport then reports
+    # the end to the viewer like any other.
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux

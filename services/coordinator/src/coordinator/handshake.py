@@ -1,4 +1,4 @@
-"""How a viewer comes in: the two handshakes, and what refuses them."""
+"""The two handshakes of viewers, and the reasons to refuse one."""
 
 from random import randint
 from typing import Final
@@ -18,12 +18,12 @@ from .settings import SETTINGS
 from .websocket import WebSocketViewer
 
 OPEN_SECONDS = 2.0
-"""How long a viewer may wait for the past of a room that nobody has watched here."""
+"""How long a viewer may wait for the past of a room that was not followed yet."""
 REACH_SECONDS = 2.0
-"""How long a viewer that has seen more of the room than we have waits for us to get there."""
+"""How long a viewer that has seen more of the room waits until this coordinator catches up."""
 RETRY_MS: Final = (1000, 4000)
-"""Between how many milliseconds an event stream's viewer waits before it comes back; each is told
-its own number, since a browser knows no other word for "not all at once"."""
+"""The range of the delay before an event stream's viewer reconnects; each gets a random one, since
+browsers have no other way to spread them."""
 
 MAX_VIEWERS = web.AppKey("max_viewers", int)
 
@@ -66,7 +66,7 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
-    """The room, its past read, and the place to resume from; raises whatever refuses the viewer."""
+    """The room, its past read, and the position to resume from; raises an HTTP error if refused."""
     name = request.query.get("room", subjects.DEFAULT_ROOM)
     if not subjects.is_room(name):
         raise web.HTTPBadRequest(text=f"room: {name[:80]!r} is not a room's name\n")
@@ -81,7 +81,7 @@ async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
         )
     if after is not None and epoch == room.epoch and after > room.history.seq:
         await request.app[FEED].reached(name, after, REACH_SECONDS)
-    _refuse_if_full(request)  # others have come in meanwhile
+    _refuse_if_full(request)  # others may have joined meanwhile
     return request.app[HUB].room(name), epoch, after
 
 
@@ -92,7 +92,7 @@ def _hand_over(
     epoch: str,
     after: int | None,
 ) -> None:
-    """Give the socket to the viewer and have it join, unless the peer has gone already."""
+    """Give the socket to the viewer and let it join, unless the peer has disconnected."""
     transport = take_over(request, viewer)
     if transport is not None:
         request.app[CONNECTIONS].add(viewer)
@@ -105,13 +105,13 @@ def _refuse_if_full(request: web.Request) -> None:
 
 
 def _refuse_old_http(request: web.Request) -> None:
-    """Neither an upgrade nor a body in chunks is known to HTTP/1.0."""
+    """HTTP/1.0 has neither upgrades nor chunked bodies."""
     if request.version < (1, 1):
         raise web.HTTPVersionNotSupported(text="a viewer needs HTTP/1.1\n")
 
 
 def _refuse_other_versions(request: web.Request) -> None:
-    """RFC 6455, 4.4: say which one is taken; aiohttp would take two drafts as well."""
+    """RFC 6455, 4.4: answer with the supported version; aiohttp would accept two drafts as well."""
     if request.headers.get("Sec-WebSocket-Version") != "13":
         accepted = {
             "Connection": "Upgrade",
@@ -122,7 +122,7 @@ def _refuse_other_versions(request: web.Request) -> None:
 
 
 def _resume(request: web.Request) -> tuple[str, int | None]:
-    """The epoch and sequence that the viewer has seen last."""
+    """The last epoch and sequence that the viewer has seen."""
     last_event_id = request.headers.get("Last-Event-ID", "")
     epoch, separator, after = last_event_id.partition(":")
     if not separator:

@@ -1,4 +1,4 @@
-"""A room's history as a coordinator keeps it: its state, and its latest frames to be sent again."""
+"""A room's history on a coordinator: its state, and its latest frames for replays."""
 
 from collections import deque
 
@@ -12,13 +12,13 @@ from .prepared import PreparedFrame
 MAX_EVENTS = 256
 MAX_MESSAGES = 256
 MAX_FIRST = 64
-"""The most frames that a viewer gets who comes for the first time."""
+"""The most frames that a new viewer gets."""
 RUN_FIRST = 12
-"""How many of them are the run's before any message: a whole run of the default eleven ticks."""
+"""How many of them are reserved for the run: all of one with the default eleven ticks."""
 
 
 class History:
-    """What a room's viewers have been told, and what a new one is told first.
+    """The frames that a room's viewers were sent, and those that a new one gets first.
 
     Events and messages are kept apart, so that many messages push no event out.
     """
@@ -45,16 +45,16 @@ class History:
 
     @property
     def state(self) -> State:
-        """What the room shows."""
+        """The room's state, for `hello`."""
         return frames.state_of(self.countdown)
 
     def add_event(self, seq: int, event: Event | None, epoch: str) -> PreparedFrame | None:
-        """Take in an entry of the room's events; gives the frame to send, where it is news."""
+        """Add an entry of the room's events; returns the frame to send, if it is new."""
         previous = self.countdown.last
         self.countdown = apply(self.countdown, seq, event)
         self.seq = seq
         if event is None or event == previous:
-            return None  # stored again by a scheduler, since the entry before was removed
+            return None  # stored again by a scheduler, since the first one was removed
         if previous is None or previous.run != event.run:
             self._run_seq = seq
         frame = PreparedFrame(frames.of_event(seq, event), epoch)
@@ -64,7 +64,7 @@ class History:
         return frame
 
     def add_message(self, seq: int, message: frames.MessageFrame, epoch: str) -> PreparedFrame:
-        """Take in a message; gives the frame to send."""
+        """Add a message; returns the frame to send."""
         self.seq = seq
         frame = PreparedFrame(message, epoch)
         self._messages.append(frame)
@@ -75,7 +75,7 @@ class History:
     def first(self) -> list[PreparedFrame]:
         """The end of the current or last run and the latest messages, MAX_FIRST at most in all.
 
-        RUN_FIRST of the run come before the messages, and more of it where they leave room.
+        RUN_FIRST of the run have priority over messages, and more of it if they leave room.
         """
         run = [frame for frame in self._events if (frame.seq or 0) >= self._run_seq]
         messages = list(self._messages)[-(MAX_FIRST - min(len(run), RUN_FIRST)) :]

@@ -1,4 +1,4 @@
-"""The rooms that somebody watches: what the stream says of them goes in, their frames come out."""
+"""The watched rooms: entries of the stream come in, frames go out to their viewers."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -25,11 +25,9 @@ from .room_metrics import RoomMetrics
 log = logger(__name__)
 
 LINGER_SECONDS = 30.0
-"""For how long a room is kept that nobody watches: a page that is loaded again finds it."""
+"""How long a room is kept after its last viewer has left: a page that reloads finds it."""
 
-_skipped = Counter(
-    "tminus_messages_skipped_total", "Messages over a room's rate limit, which are not shown."
-)
+_skipped = Counter("tminus_messages_skipped_total", "Messages over a room's rate limit, not shown.")
 
 
 class Hub:
@@ -43,7 +41,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
 
     def room(self, name: str) -> Room:
-        """The room called `name`, followed from now on if it was not yet."""
+        """The room called `name`; follows it if it was not followed yet."""
         room = self.rooms.get(name)
         if room is None:
             room = self.rooms[name] = Room(name, self._instance, self.connections)
@@ -53,7 +51,7 @@ class Hub:
     async def opened(self, name: str, timeout: float) -> Room | None:
         """The room, once its past is read; None if that takes longer than `timeout` seconds."""
         room = self.room(name)
-        room.is_awaited += 1  # so that it is not let go of meanwhile
+        room.is_awaited += 1  # so that it is not dropped meanwhile
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -62,10 +60,10 @@ class Hub:
         finally:
             room.is_awaited -= 1
 
-    # What the feed says of the rooms
+    # Called by the feed
 
     def on_reset(self, name: str) -> None:
-        """A room's past is about to be handed over, for the first time or again."""
+        """A room's past is about to be delivered, for the first time or again."""
         if (room := self.rooms.get(name)) is not None:
             room.reset(self._feed.epoch, self._feed.floor)
 
@@ -86,7 +84,7 @@ class Hub:
             room.publish(frame, is_first_of_two)
 
     def on_opened(self, name: str) -> None:
-        """All that the stream holds of a room has been handed over."""
+        """Everything that the stream holds of a room has been delivered."""
         if (room := self.rooms.get(name)) is not None:
             room.on_read()
 
@@ -108,7 +106,7 @@ class Hub:
     # Once a second
 
     async def run(self, remote_counts: Callable[[], Mapping[str, int]]) -> Never:
-        """Tell viewers how many they are, keep the metrics, let go of rooms; for ever.
+        """Send viewer counts, update the metrics, drop idle rooms; for ever.
 
         `remote_counts` gives the viewers on other coordinators, by room.
         """
@@ -119,9 +117,9 @@ class Hub:
             self.drop_idle_rooms()
 
     def tell_counts(self, remote_counts: Mapping[str, int]) -> None:
-        """Tell every room whose number of viewers has changed.
+        """Send its viewer count to every room in which it has changed.
 
-        The number goes with the room's next frame, or alone a second later.
+        The count goes with the room's next frame, or alone a second later.
         """
         for name, room in self.rooms.items():
             room.remote_count = remote_counts.get(name, 0)
@@ -135,11 +133,11 @@ class Hub:
                 room.outbox.send_deferred(len(room))
 
     def update_metrics(self) -> None:
-        """Bring the metrics of the rooms up to date."""
+        """Update the metrics of the rooms."""
         self._metrics.update([len(room) for room in self.rooms.values() if room.groups])
 
     def drop_idle_rooms(self) -> None:
-        """Let go of the rooms that nobody has watched for LINGER_SECONDS."""
+        """Drop the rooms that nobody has watched for LINGER_SECONDS."""
         idle_since = self.connections.loop.time() - LINGER_SECONDS
         idle = [name for name, room in self.rooms.items() if room.is_idle_since(idle_since)]
         for name in idle:

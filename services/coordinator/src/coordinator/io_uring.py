@@ -1,12 +1,12 @@
 """Many sends in one system call: a ring shared with the kernel (io_uring, Linux 6.1 or later).
 
-To tell a thousand viewers is a thousand system calls, and from Python the way into each costs a
-quarter of what the kernel does there. Here all of them are handed over at once, each prepared in a
-slot that says which socket; what is sent stands in one place for all. Every send is tried once and
-is over when the call returns: nothing goes on behind the program's back, and no memory is shared
-with a thread of the kernel's, so plain stores and loads are enough.
+Sending to a thousand viewers takes a thousand system calls, and from Python the overhead of each is
+a quarter of the kernel's work in it. Here all of them are submitted at once, each prepared in a
+slot that names its socket; all share one buffer. Every send is tried once and complete when the
+call returns: nothing runs asynchronously, and no memory is shared with a kernel thread, so plain
+stores and loads are enough.
 
-The layout is that of <linux/io_uring.h>; io_uring_setup(2) and io_uring_enter(2) tell the rest.
+The layout is that of <linux/io_uring.h>; io_uring_setup(2) and io_uring_enter(2) document the rest.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from array import array
 from typing import Final
 
 CAPACITY: Final = 64 * 1024
-"""The most bytes that are sent at once."""
+"""The most bytes of one send."""
 ENTRIES: Final = 1024
 """The most sends in one system call."""
 
@@ -41,10 +41,10 @@ _PARAMS = struct.Struct("<30I")
 
 
 class Ring:
-    """The two queues: what is to be sent goes in, how much of it was sent comes out."""
+    """The two queues: submissions go in, and the number of bytes that each sent comes out."""
 
     def __init__(self) -> None:
-        """Raises OSError where the system has no such ring, or lets nobody have one."""
+        """Raises OSError if the system has no io_uring or refuses it."""
         if sys.platform != "linux":
             raise OSError(errno.ENOSYS, "only Linux has it")
         self._syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -68,25 +68,25 @@ class Ring:
         self._buffer = ctypes.create_string_buffer(CAPACITY)
         self._payload = memoryview(self._buffer).cast("B")
         self.address = ctypes.addressof(self._buffer)
-        """Where in memory that stands which is sent."""
+        """The address of the buffer that is sent."""
         self._failure: OSError | None = None
 
     def close(self) -> None:
-        """Give the ring back."""
+        """Release the ring."""
         self._words.release()
         self._rings.close()
         self._submissions.close()
         os.close(self._fd)
 
     def check(self) -> None:
-        """Raise what went wrong: nobody knows then who was sent what, so nothing more is sent."""
+        """Raise the ring's error: it is unknown then who was sent what, so nothing more is sent."""
         if self._failure is not None:
             raise self._failure
 
     def send(self, slots: bytearray, data: bytes) -> list[tuple[int, int]]:
-        """Put `data` where the slots say that it stands, and have the kernel work them off.
+        """Copy `data` into the buffer, and let the kernel process the slots.
 
-        Raises OSError where the ring itself fails, and from then on.
+        Raises OSError if the ring itself fails, and from then on.
         """
         self.check()
         size = len(data)
@@ -102,7 +102,7 @@ class Ring:
         words, length = self._words, len(slots)
         count = length // _SLOT_BYTES
         tail = words[self._sq_tail]
-        # Both queues go round: what does not fit before the end stands at the beginning.
+        # Both queues are circular: what does not fit before the end goes to the beginning.
         first = tail % ENTRIES * _SLOT_BYTES
         before_end = _SLOT_BYTES * ENTRIES - first
         if length <= before_end:
@@ -124,7 +124,7 @@ class Ring:
         return short
 
     def _short(self, first: int, count: int, size: int) -> list[tuple[int, int]]:
-        """The place and the result of each that did not send `size` bytes."""
+        """The place and the result of each send of less than `size` bytes."""
         short: list[tuple[int, int]] = []
         while count:
             part = min(count, self._results - first)
@@ -150,9 +150,9 @@ class Ring:
 
 
 class Slots:
-    """The sends to a group of sockets, in the order of their places: 0, 1, 2 and so on.
+    """The submissions for a group of sockets, in the order of their places: 0, 1, 2 and so on.
 
-    They say how many bytes to send, so they are written anew only when that is another number.
+    They hold the number of bytes to send, so they are rewritten only when that changes.
     """
 
     __slots__ = ("_data", "_ring", "_size")
@@ -166,13 +166,13 @@ class Slots:
         return len(self._data) // _SLOT_BYTES
 
     def add(self, descriptor: int) -> None:
-        """One more, at the last place: a send to the socket `descriptor`."""
+        """Append a send to the socket `descriptor`."""
         self._data += _SLOT.pack(
             _SEND, 0, 0, descriptor, 0, self._ring.address, self._size, _SEND_FLAGS, len(self)
         )
 
     def remove(self, place: int) -> None:
-        """One less; the last takes its place."""
+        """Remove one; the last takes its place."""
         begin, last = place * _SLOT_BYTES, len(self._data) - _SLOT_BYTES
         self._data[begin : begin + _SLOT_BYTES] = self._data[last:]
         _PLACE.pack_into(self._data, begin + _PLACE_AT, place)
@@ -180,7 +180,7 @@ class Slots:
 
     def skip(self, place: int) -> None:
         """Send nothing there until `resume`."""
-        self._set(place, _SKIP, 0)  # a flag that it does not know would end the system call here
+        self._set(place, _SKIP, 0)  # an unknown flag would end the system call here
 
     def resume(self, place: int) -> None:
         """Send there again."""
@@ -192,9 +192,9 @@ class Slots:
         _FLAGS.pack_into(self._data, begin + _FLAGS_AT, flags)
 
     def send(self, data: bytes) -> list[tuple[int, int]]:
-        """Send `data`, of CAPACITY bytes at most, by all, in the order of their places.
+        """Send `data`, at most CAPACITY bytes, to all, in the order of their places.
 
-        Gives the place of each that did not send all of it, with the number of bytes it sent.
+        Returns the place of each that did not send all of it, with the number of bytes it sent.
         """
         size = len(data)
         if size != self._size:

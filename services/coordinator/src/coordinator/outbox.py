@@ -1,4 +1,4 @@
-"""What is on its way to all viewers of a room: many frames, as few writes as can be."""
+"""Pending frames for all viewers of a room: many frames, as few writes as possible."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from .prepared import PreparedFrame
 
 GATHER_SECONDS = 0.01
-"""A frame that another one follows at once waits this long for it: two writes become one."""
+"""A frame that is followed by another at once waits this long for it: two writes become one."""
 DEFERRED_SECONDS = 1.0
-"""Frames that can wait are never sent more often than this."""
+"""The least time between two deferred frames."""
 DEFERRED_VIEWERS_A_SECOND = 1000
-"""Alone they are sent so rarely, in a large room, that this many viewers get one in a second."""
+"""In a large room deferred frames are sent alone at most at this rate of viewers."""
 
 
 class Outbox:
-    """Gathers the frames of one turn of the event loop, and gives them to `write` together."""
+    """Gathers the frames of one turn of the event loop, and passes them to `write` together."""
 
     __slots__ = ("_deferred", "_deferred_at", "_is_scheduled", "_loop", "_pending", "_write")
 
@@ -41,7 +41,7 @@ class Outbox:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what is pending now."""
+        """Write the pending frames now."""
         self._is_scheduled = False
         batch, self._pending = self._pending, []
         if batch and self._deferred is not None and self._since_deferred() >= DEFERRED_SECONDS:
@@ -49,24 +49,24 @@ class Outbox:
         self._write(batch)
 
     def clear(self) -> None:
-        """Forget what is pending: it is of a stream that was recreated."""
+        """Drop the pending frames: they belong to a stream that was recreated."""
         self._pending.clear()
 
     @property
     def has_deferred(self) -> bool:
-        """Whether a frame still waits for another to go with."""
+        """Whether a frame waits to be piggybacked on another."""
         return self._deferred is not None
 
     def defer(self, frame: PreparedFrame) -> None:
-        """Piggyback a frame, in place of one that waits already, on the next that can't wait.
+        """Piggyback a frame on the next one that can't wait; it replaces one already deferred.
 
-        Beside another frame it costs nothing. Alone it would keep the loop busy for as long as a
-        tick does, a tenth of a second for ten thousand viewers, and a tick would come late for it.
+        With another frame it costs nothing. Alone it would keep the loop busy for as long as a
+        tick does, a tenth of a second for ten thousand viewers, and delay a tick.
         """
         self._deferred = frame
 
     def send_deferred(self, viewers: int) -> None:
-        """Send the deferred frame alone, to so many `viewers`, unless it is too soon."""
+        """Send the deferred frame alone, to so many `viewers`, unless it is too early."""
         seconds = max(DEFERRED_SECONDS, viewers / DEFERRED_VIEWERS_A_SECOND)
         if self._deferred is not None and self._since_deferred() >= seconds:
             self.send(self._take_deferred(self._deferred))

@@ -1,4 +1,4 @@
-"""A frame's bytes, as they go to every viewer: encoded once, however many viewers there are."""
+"""A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
 
@@ -12,7 +12,7 @@ _FINAL_TEXT = 0x81
 
 
 class PreparedFrame:
-    """One frame, encoded for both kinds of viewers; `seq` is None if it has no place."""
+    """One frame, encoded for both kinds of viewers; `seq` is None if it has no sequence."""
 
     __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
 
@@ -42,7 +42,7 @@ class PreparedFrame:
 
 
 def text_frame(data: bytes) -> bytes:
-    """A WebSocket text frame from a server (RFC 6455, 5.2); every event passes here."""
+    """A WebSocket text frame from a server (RFC 6455, 5.2); every event is framed here."""
     size = len(data)
     if size < 126:
         return pack("!BB", _FINAL_TEXT, size) + data

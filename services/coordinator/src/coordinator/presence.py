@@ -1,4 +1,4 @@
-"""How many viewers the other coordinators have: each tells the others, once a second at most."""
+"""The viewer counts of the other coordinators: each publishes its own, once a second at most."""
 
 import asyncio
 import uuid
@@ -22,22 +22,22 @@ from .hub import Hub
 log = logger(__name__)
 
 REPEAT_SECONDS = 3.0
-"""A coordinator tells its counts anew this often, though nothing has changed."""
+"""A coordinator repeats its counts this often, even if nothing has changed."""
 EXPIRE_SECONDS = 8.0
-"""A coordinator that has not been heard for this long has no viewers."""
+"""A coordinator that was silent for this long counts as having no viewers."""
 ROOMS_A_PART = 300
-"""With the longest names these are 45 KB; the bus takes 64 KB at once."""
+"""With the longest names these are 45 KB; the bus accepts 64 KB."""
 
 
 class Count(Struct, frozen=True, array_like=True):
-    """A room's viewers on one coordinator, and what they report."""
+    """A room's viewers on one coordinator, and their reports."""
 
     viewers: int
     screens: Screens
 
 
 class Presence(Struct, frozen=True):
-    """What one coordinator tells the others: some of its rooms, in as many parts as it takes."""
+    """One message between coordinators: some of the sender's rooms, one part of several."""
 
     id: str
     rooms: dict[str, Count]
@@ -46,7 +46,7 @@ class Presence(Struct, frozen=True):
 
 
 class Peer:
-    """Another coordinator, as it was last heard."""
+    """Another coordinator, by its last messages."""
 
     __slots__ = ("coming", "heard_at", "rooms")
 
@@ -54,10 +54,10 @@ class Peer:
         self.heard_at = 0.0
         self.rooms: dict[str, Count] = {}
         self.coming: dict[str, Count] = {}
-        """What has come in parts of which the last is still to come."""
+        """The parts received of an incomplete set."""
 
     def take(self, presence: Presence, now: float) -> None:
-        """Take in a part; the last completes what is known."""
+        """Handle a part; the last one replaces the known rooms."""
         self.heard_at = now
         if presence.part == 0:
             self.coming = {}
@@ -67,7 +67,7 @@ class Peer:
 
 
 class Peers:
-    """The other coordinators, as they were last heard."""
+    """The other coordinators, by their last messages."""
 
     def __init__(self, bus: Bus, hub: Hub) -> None:
         self._bus = bus
@@ -78,7 +78,7 @@ class Peers:
         self._told_at = 0.0
 
     def screens(self, room: str) -> Screens:
-        """What all viewers of a room report, on every coordinator."""
+        """The reports of all viewers of a room, on every coordinator."""
         all_screens = [
             peer.rooms[room].screens for peer in self._heard.values() if room in peer.rooms
         ]
@@ -100,7 +100,7 @@ class Peers:
             await self._bus.closed(client)
 
     async def tell(self) -> Never:
-        """Tell the others how many viewers this coordinator has."""
+        """Publish this coordinator's viewer counts, for ever."""
         try:
             while True:
                 await asyncio.sleep(1)
@@ -120,7 +120,7 @@ class Peers:
         }
 
     def remote_counts(self) -> dict[str, int]:
-        """The viewers that other coordinators have, by room."""
+        """The viewers on other coordinators, by room."""
         expired_at = asyncio.get_running_loop().time() - EXPIRE_SECONDS
         self._heard = {
             name: peer for name, peer in self._heard.items() if peer.heard_at > expired_at
@@ -140,7 +140,7 @@ class Peers:
                 await self._bus.client.publish(subjects.PRESENCE, msgspec.json.encode(presence))
 
     async def _on_presence(self, message: Msg) -> None:
-        # Anybody can have the stream deliver a message here; that keeps the subject it was sent to.
+        # Anybody can have the stream deliver a message here; its own subject is unchanged then.
         if message.subject != subjects.PRESENCE:
             return
         try:

@@ -1,4 +1,4 @@
-"""What other services may ask a coordinator: `coordinator.room`."""
+"""The endpoint for other services: `coordinator.room`."""
 
 from bus.entries import is_event
 from bus.errors import BusError, ServiceError
@@ -12,7 +12,7 @@ from .hub import Hub
 from .presence import Peers
 
 OPEN_SECONDS = 0.8
-"""Who asks waits for a second."""
+"""Less than a caller's timeout of about a second."""
 
 
 class Queries:
@@ -49,7 +49,7 @@ class Queries:
         )
 
     async def _read(self, name: str) -> tuple[Countdown, int]:
-        """A room that nobody watches here, as the stream has it: its countdown, its last entry."""
+        """A room that is not open here, from the stream: its countdown and its last sequence."""
         try:
             last = await self._feed.newest(name)
         except BusError as error:
@@ -58,7 +58,7 @@ class Queries:
         for entry in last:
             if entry.subject == subjects.events(name):
                 if not is_event(entry):
-                    # What is no event says nothing, so the whole history has to be read.
+                    # Garbage says nothing, so the whole history has to be read.
                     room = await self._hub.opened(name, OPEN_SECONDS)
                     if room is None:
                         raise ServiceError(503, "the room can't be read in time")

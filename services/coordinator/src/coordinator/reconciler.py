@@ -1,7 +1,7 @@
-"""Rooms of which the stream holds less than was told: purged by an operator, or grown too old.
+"""Rooms of which the stream holds less than was sent: purged by an operator, or too old.
 
-Schedulers go on with a run whose events were removed, and are given the time to say so. If none
-does, what the stream holds is the truth, and the room's viewers are told.
+Schedulers continue a run whose events were removed, and get the time to store its next event. If
+none does, the stream is right, and the room's viewers get its state.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from .hub import Hub
 log = logger(__name__)
 
 LOOKS = 3
-"""How often in a row a room must lack something before its viewers are told."""
+"""In how many checks in a row a room must lack entries before it is read again."""
 
 
 class Reconciler:
-    """Compares what was told of the watched rooms with what the stream holds."""
+    """Compares what was sent of the watched rooms with what the stream holds."""
 
     def __init__(self, bus: Bus, hub: Hub, feed: Feed) -> None:
         self._bus = bus
@@ -31,10 +31,10 @@ class Reconciler:
         self._feed = feed
         self._seen: object = None
         self._suspects: dict[str, int] = {}
-        """Rooms that may lack something, and how often they were found to."""
+        """Rooms that may lack entries, and in how many checks they did."""
 
     async def run(self) -> Never:
-        """Look whether entries have been removed, for ever."""
+        """Check whether entries have been removed, for ever."""
         while True:
             await asyncio.sleep(removals.LOOK_SECONDS)
             with suppress(BusError):
@@ -55,6 +55,6 @@ class Reconciler:
             name: looks + 1 for name, looks in self._suspects.items() if name in missing
         }
         for name in [name for name, looks in self._suspects.items() if looks >= LOOKS]:
-            log.warning("a room's history was removed: telling its viewers", room=name)
+            log.warning("a room's history was removed, reading it again", room=name)
             self._feed.reopen(name)
             del self._suspects[name]

@@ -1,4 +1,4 @@
-"""What a room's viewers report of themselves in their pings: what they show, and how surely."""
+"""The reports in viewers' pings: what they show, and the bound of their clock's error."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,9 +8,9 @@ from .viewer import Viewer
 from .websocket import WebSocketViewer
 
 REPORT_SECONDS = 10.0
-"""A viewer's report of itself is out of date after this long."""
+"""A viewer's report is out of date after this long."""
 SETTLING_SECONDS = 0.5
-"""A viewer that shows the entry before the last one is in step for this long after the last."""
+"""For this long after a new entry, a viewer that shows the one before counts as in step."""
 NO_SCREENS = Screens(reporting=0, in_step=0, worst_error_ms=None)
 
 
@@ -26,7 +26,7 @@ class Reports:
         self._changed_at = 0.0
 
     def on_change(self, previous_seq: int) -> None:
-        """The room has a new entry; every viewer had been sent `previous_seq` by then."""
+        """The room has a new entry; every viewer had been sent `previous_seq` before."""
         self._previous_seq, self._changed_at = previous_seq, self._time()
 
     def note(self, viewer: Viewer, ping: Ping, seq: int) -> None:
@@ -46,7 +46,7 @@ class Reports:
         viewer.error_ms = ping.error_ms or 0.0
 
     def screens(self, viewers: Iterable[Viewer]) -> Screens:
-        """What these viewers have reported lately."""
+        """The sum of these viewers' latest reports."""
         since = self._time() - REPORT_SECONDS
         if self._latest_at <= since:
             return NO_SCREENS

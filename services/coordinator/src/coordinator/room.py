@@ -1,4 +1,4 @@
-"""A room: who is in it, and what they are sent, all at once or one that comes or lagged."""
+"""A room: its viewers, and what they are sent, to all at once or to a new or lagging one."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ from .websocket import WebSocketViewer
 
 
 class Room:
-    """The viewers of one room on this coordinator, and the part of its history that is kept."""
+    """The viewers of one room on this coordinator, and its recent history."""
 
     __slots__ = (
         "_connections",
@@ -45,12 +45,12 @@ class Room:
         self.history = History(floor=0)
         self.message_budget = Allowance()
         self.opened = asyncio.Event()
-        """Set while its past has been read; otherwise its viewers are sent nothing of it."""
+        """Set once its past has been read; before, its viewers are sent nothing of it."""
         self.is_awaited = 0
-        """How many viewers wait for that."""
+        """How many callers wait for that."""
         self._idle_since = connections.loop.time()
         self.groups: dict[type[Viewer], FanOut] = {}
-        """The viewers by kind, since what they are sent is encoded once for each."""
+        """The viewers by kind, since frames are encoded once for each kind."""
         self.remote_count = 0
         """Its viewers on other coordinators."""
         self.told_count = 0
@@ -63,17 +63,17 @@ class Room:
 
     @property
     def count(self) -> int:
-        """How many viewers the room has, other coordinators' included."""
+        """The room's viewers, other coordinators' included."""
         return len(self) + self.remote_count
 
     def is_idle_since(self, time: float) -> bool:
-        """Whether nobody has been here or waited to come in since `time`, by the loop's clock."""
+        """Whether it has had no viewers, joined or waiting, since `time` by the loop's clock."""
         return not self.groups and not self.is_awaited and self._idle_since <= time
 
-    # To all of them
+    # To all viewers
 
     def publish(self, frame: PreparedFrame, is_first_of_two: bool = False) -> None:
-        """Send a frame to all viewers, with all else that comes in this turn of the loop."""
+        """Send a frame to all viewers, with the other frames of this turn of the loop."""
         if frame.seq is not None:
             self._reports.on_change(self._flushed_seq)
         if self.groups and self.opened.is_set():
@@ -87,12 +87,12 @@ class Room:
             for kind, group in self.groups.items():
                 group.write(kind.encode(batch))
 
-    # To one that comes, goes, or lags
+    # To one viewer that joins, leaves or lags
 
     def join(
         self, viewer: Viewer, transport: asyncio.Transport, epoch: str, after: int | None
     ) -> None:
-        """Tell a new viewer all it needs, then count it in: in one turn, so nothing is missed."""
+        """Add a viewer and send it hello and replay, in one turn, so that nothing is missed."""
         self.outbox.flush()
         viewer.transport = transport
         group = self.groups.get(type(viewer))
@@ -140,17 +140,17 @@ class Room:
             self._greet(viewer, self.history.first(), is_complete=False)
 
     def on_ping(self, viewer: Viewer, ping: Ping) -> None:
-        """Answer a ping at once; note what the viewer says of itself."""
+        """Answer a ping at once, and keep its report."""
         if viewer.transport is not None and not viewer.lagging_since:
             pong = PreparedFrame(Pong(id=ping.id, server_time=now_ms()))
             viewer.write(pong.websocket)
         self._reports.note(viewer, ping, self.history.seq)
 
     def screens(self) -> Screens:
-        """What the viewers here have reported of themselves lately."""
+        """The latest reports of the viewers here."""
         return self._reports.screens(self.groups.get(WebSocketViewer, ()))
 
-    # When its past is read, first or again
+    # When its past is read, for the first time or again
 
     def reset(self, epoch: str, floor: int) -> None:
         """Forget the history: it is read again, and then `on_read` is called.
@@ -168,7 +168,7 @@ class Room:
                 viewer.flushed_seq = -1
 
     def on_read(self) -> None:
-        """The past is read: tell every viewer that is there already the state to go on from."""
+        """The past is read: greet the viewers that are there already with the state."""
         self.opened.set()
         self.outbox.flush()
         for group in self.groups.values():
@@ -188,6 +188,6 @@ class Room:
             complete=is_complete,
             state=self.history.state,
         )
-        # An event stream resumes behind what it has got, so not behind a hello with more to come.
+        # An event stream resumes after its last id, so a hello before a replay has none.
         greeting = PreparedFrame(hello, self.epoch, has_place=not replayed)
         viewer.write(viewer.encode([greeting, *replayed]))

@@ -1,4 +1,4 @@
-"""The metrics of rooms: how many are watched, how large they are, what they were sent."""
+"""The metrics of rooms: how many are watched, their sizes, the frames sent."""
 
 from bisect import bisect_right
 from collections import Counter as Count
@@ -9,17 +9,19 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 ROOM_SIZES: Final = {"1.0": 1, "10.0": 10, "100.0": 100, "1000.0": 1000, "+Inf": inf}
-"""Up to how many viewers the watched rooms are counted, as Prometheus writes it and as a number."""
+"""The buckets of the watched rooms' sizes, as Prometheus writes them and as numbers."""
 
 _viewers = Gauge("tminus_viewers", "Viewers connected.")
 _watched = Gauge("tminus_rooms_watched", "Rooms that have viewers.")
-# Anybody may watch a room of any name, so no figure is one room's.
-_watched_to = Gauge("tminus_room_viewers_bucket", "Watched rooms of `le` viewers or fewer.", ["le"])
+# Anybody may watch a room of any name, so no metric has a room's name as a label.
+_watched_to = Gauge(
+    "tminus_room_viewers_bucket", "Watched rooms with at most `le` viewers.", ["le"]
+)
 _sent = Counter("tminus_frames_total", "Frames sent to the viewers of a room.", ["type"])
 
 
 class RoomMetrics:
-    """Brought up to date once a second, since a metric costs a lock for each change."""
+    """Updated once a second, since each change of a metric takes a lock."""
 
     def __init__(self) -> None:
         self._frames: Count[str] = Count()

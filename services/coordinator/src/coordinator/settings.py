@@ -1,4 +1,4 @@
-"""What the coordinator can be told."""
+"""The coordinator's settings, from the environment."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""A viewer: the protocol of a socket that aiohttp has let go of, with nothing else behind it.
+"""A viewer: the asyncio protocol of a socket taken over from aiohttp, and nothing else.
 
 There may be ten thousand of these, so a viewer is a handful of slots: no task, no queue, and no
 timer until it is closing.
@@ -13,7 +13,7 @@ from protocol.frames import Ping
 from .prepared import PreparedFrame
 
 CLOSING_SECONDS = 2.0
-"""How long a viewer has to end the connection that we have closed."""
+"""How long a viewer may take to close its side of a connection that we have closed."""
 
 
 class Host(Protocol):
@@ -26,14 +26,14 @@ class Host(Protocol):
 
 
 class Group(Protocol):
-    """What a viewer calls on the viewers that it is sent the same as."""
+    """What a viewer calls on its fan-out group."""
 
     def check_buffer(self, viewer: "Viewer") -> None: ...
     def pause(self, viewer: "Viewer") -> None: ...
 
 
 class Viewer(asyncio.Protocol):
-    """What both kinds of viewers have in common: a socket, a room, and whether they keep up."""
+    """What both kinds of viewers have: a socket, a room, and a lagging state."""
 
     __slots__ = (
         "flushed_seq",
@@ -55,20 +55,20 @@ class Viewer(asyncio.Protocol):
         self.group: Group | None = None
         """The viewers of its room and kind, once it has joined them."""
         self.place = -1
-        """Where it is in its group, which sets it."""
+        """Its index in its group, set by the group."""
         self.lagging_since = 0.0
         """When its buffers were found full, by the loop's clock; 0 while it keeps up."""
         self.flushed_seq = 0
-        """The last sequence that it was sent before it lagged; -1 is of another stream."""
+        """The last sequence sent before it lagged; -1 belongs to another stream."""
         self.heartbeat_slot = 0
-        """At which second of the heartbeat it is pinged; set by the connections."""
+        """The second of the heartbeat in which it is pinged; set by Connections."""
         self.is_alive = True
-        """Whether anything has come since it was last pinged."""
+        """Whether anything has arrived since it was last pinged."""
         self.is_closing = False
 
     @staticmethod
     def encode(batch: Iterable[PreparedFrame]) -> bytes:
-        """The frames as this kind of viewer reads them."""
+        """The frames' bytes for this kind of viewer."""
         raise NotImplementedError
 
     def write(self, data: bytes) -> None:
@@ -79,15 +79,15 @@ class Viewer(asyncio.Protocol):
             self.group.check_buffer(self)
 
     def send_heartbeat(self) -> None:
-        """Send what shows whether the connection lives."""
+        """Send the heartbeat."""
         self.write(self.heartbeat)
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection in its own protocol's way, and see to it that it ends soon."""
+        """Close the connection in its protocol's way, with a time limit."""
         raise NotImplementedError
 
     def begin_closing(self, last: bytes) -> asyncio.Transport:
-        """Send `last` and nothing after it; whatever the peer does, the connection ends soon."""
+        """Send `last` and nothing after it; abort the connection if the peer doesn't close it."""
         assert self.transport is not None
         self.is_closing = True
         if self.group is not None:

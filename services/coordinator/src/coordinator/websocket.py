@@ -1,4 +1,4 @@
-"""A viewer over a WebSocket: what it may send, and the codes that it is closed with."""
+"""A viewer over a WebSocket: the frames it may send, and the close codes."""
 
 import asyncio
 from collections.abc import Generator, Iterable
@@ -26,7 +26,7 @@ TRY_AGAIN_LATER = 1013
 
 _rejected = Counter(
     "tminus_viewers_refused_total",
-    "Viewers whose connection was closed for what they sent.",
+    "Viewers whose connection was closed for an invalid frame.",
     ["code"],
 )
 
@@ -79,7 +79,7 @@ class WebSocketViewer(Viewer):
         self.is_alive = True
         if self._has_stopped_reading:
             return
-        # A reader and a parser stay only for as long as a frame is incomplete.
+        # A reader and a parser are kept only while a frame is incomplete.
         reader = self._reader or StreamReader()
         reader.feed_data(data)
         parser = self._parser
@@ -108,12 +108,12 @@ class WebSocketViewer(Viewer):
         self._parser, self._reader = parser, reader if parser is not None else None
 
     def _stop_reading(self) -> None:
-        """Read nothing more: it would not count, or where the next frame begins is not known."""
+        """Read nothing more: the next frame would not count, or its start is unknown."""
         self._has_stopped_reading = True
         self._parser = self._reader = None
 
     def _reject(self, code: int, reason: str) -> None:
-        """Count and close for something that the viewer has sent."""
+        """Close for an invalid frame, and count it."""
         if not self.is_closing:
             _rejected.labels(code).inc()
             self.close(code, reason)
@@ -125,7 +125,7 @@ class WebSocketViewer(Viewer):
         if self._is_answer(frame.opcode):
             self._is_pinged = False
         elif not self._may_send():
-            self._stop_reading()  # else everybody waits until all of it is parsed
+            self._stop_reading()  # else parsing the rest would delay everybody
             self._reject(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
             return
         if self.transport is None or (self.is_closing and frame.opcode is not Opcode.CLOSE):
@@ -169,7 +169,7 @@ class WebSocketViewer(Viewer):
         self.room.on_ping(self, ping)
 
     def _on_close(self, data: bytes) -> None:
-        """Answer the close, or take it as the answer to ours; then the connection ends."""
+        """Answer the close, unless it answers ours; then close the connection."""
         assert self.transport is not None
         self._stop_reading()
         if not self.is_closing:
@@ -184,7 +184,7 @@ class WebSocketViewer(Viewer):
         self.transport.close()
 
     def _is_answer(self, opcode: Opcode) -> bool:
-        """Whether the protocol has the viewer send this: it does not count as one of its own."""
+        """Whether the protocol requires the viewer to send this: it is not rate-limited."""
         return opcode is Opcode.CLOSE or (opcode is Opcode.PONG and self._is_pinged)
 
     def _may_send(self) -> bool:

@@ -7,7 +7,7 @@ from .settings import Settings
 
 
 def main() -> None:
-    """Serve pages until told to stop."""
+    """The console script."""
     process.run("frontend", create_app, Settings)
 
 

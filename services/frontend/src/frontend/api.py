@@ -1,4 +1,4 @@
-"""The JSON API: what a person can do on the page, a program can do here."""
+"""The JSON API: everything that the page can do, for programs."""
 
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ class Text(Struct):
 
 
 class Stored(Struct):
-    """The answer to a message: the stream holds it."""
+    """The answer to a message: it is stored."""
 
     stored: bool = True
 

@@ -14,7 +14,7 @@ from .settings import SETTINGS, Settings
 def create_app(settings: Settings) -> web.Application:
     """The map of the service."""
     app = web.Application(
-        # The first is the outermost: whatever the others answer gets its headers.
+        # The first is the outermost: its headers are added to the others' responses, too.
         middlewares=[security_headers.secure, errors.explained, auth.same_site],
         client_max_size=64 * 1024,
     )

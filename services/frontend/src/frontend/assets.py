@@ -39,7 +39,7 @@ def load() -> Assets:
 
 
 async def serve(request: web.Request) -> web.Response:
-    """One of the files; of another version only while replicas are being replaced, so uncached."""
+    """One of the files; uncached if the version differs, while replicas are being replaced."""
     assets, name = request.app[ASSETS], request.match_info["name"]
     if name not in assets.files:
         raise web.HTTPNotFound

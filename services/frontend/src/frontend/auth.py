@@ -1,4 +1,4 @@
-"""Who may change a room: pages of this site, programs, and, where one is set, who has the token."""
+"""Access control: pages of other sites may change nothing, and a control token may be required."""
 
 import hmac
 
@@ -15,14 +15,14 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 @web.middleware
 async def same_site(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a page of another site sends in the name of who looks at it."""
+    """Refuse requests that a page of another site sends from its visitor's browser."""
     if request.method not in _SAFE and not _is_welcome(request):
         raise Problem(403, "Pages of other sites may not control this one.")
     return await handler(request)
 
 
 def check_token(request: web.Request, given: str) -> None:
-    """Refuse who lacks the control token, where one is set."""
+    """Refuse a request without the control token, if one is set."""
     token = request.app[SETTINGS].control_token
     # A header may hold bytes that are not UTF-8.
     if token and not hmac.compare_digest(token.encode(), given.encode(errors="surrogatepass")):
@@ -30,13 +30,13 @@ def check_token(request: web.Request, given: str) -> None:
 
 
 def bearer(request: web.Request) -> str:
-    """The token of the Authorization header; empty where there is none."""
+    """The token of the Authorization header; empty if there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _is_welcome(request: web.Request) -> bool:
     if "Origin" not in request.headers:
-        # Every browser of today names the origin of a POST; this is for those that name only this.
+        # Every current browser sends Origin with a POST; older ones may send only this header.
         return request.headers.get("Sec-Fetch-Site") != "cross-site"
     return origins.is_allowed(request, request.app[SETTINGS])

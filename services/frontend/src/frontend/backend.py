@@ -1,4 +1,4 @@
-"""The services behind the frontend: what it asks of them, and what their answers mean to people."""
+"""The services behind the frontend: requests to them, and their errors in people's words."""
 
 import asyncio
 import time
@@ -18,15 +18,14 @@ from .problem import Problem, not_valid
 from .rate_limits import RATE_LIMITS
 
 TIME_LIMIT_SECONDS = 0.9
-"""Of one try; with the second one, nobody waits for two seconds."""
+"""The timeout of one attempt; with the second one it stays under two seconds."""
 SHOWN_SECONDS = 0.25
 SHOWN_TRIES = 50
-"""How long a coordinator may take to hear of an event, and how often it is asked, before nobody
-waits for it any more."""
+"""How long, and with how many requests, to wait until a coordinator has an event."""
 
 
 class _Run(Struct):
-    """An event, as far as it matters here."""
+    """An event, the field used here."""
 
     run: str
 
@@ -39,13 +38,13 @@ class _Ack(Struct):
 
 
 async def state(app: web.Application, room: str) -> RoomReply:
-    """What the room shows now, as a coordinator tells it."""
+    """The room's state, from a coordinator."""
     reply = await _ask(app, subjects.ROOM, requests.ReadRoom(room=room), "coordinator")
     return msgspec.json.decode(reply, type=RoomReply)
 
 
 async def start(app: web.Application, request: requests.Start) -> Raw:
-    """Start a run; returns its `started` event as JSON, once the room shows it."""
+    """Start a run; returns its `started` event as JSON, once a coordinator has it."""
     event = await _ask(app, subjects.START, request, "scheduler")
     run = msgspec.json.decode(event, type=_Run).run
     await _wait_until(app, request.room, lambda state: state.run == run)
@@ -53,7 +52,7 @@ async def start(app: web.Application, request: requests.Start) -> Raw:
 
 
 async def cancel(app: web.Application, room: str) -> Raw:
-    """Cancel the run under way; returns its `cancelled` event as JSON, once the room shows it."""
+    """Cancel the run; returns its `cancelled` event as JSON, once a coordinator has it."""
     event = await _ask(app, subjects.CANCEL, requests.Cancel(room=room), "scheduler")
     run = msgspec.json.decode(event, type=_Run).run
     await _wait_until(app, room, lambda state: state.run != run or state.status == "cancelled")
@@ -61,7 +60,7 @@ async def cancel(app: web.Application, room: str) -> Raw:
 
 
 async def send(app: web.Application, room: str, text: str) -> None:
-    """Send a message into the room; it is stored when this returns."""
+    """Send a message to the room; it is stored when this returns."""
     if not text.strip():
         raise Problem(422, "A message needs some text.", field="text")
     try:
@@ -72,7 +71,7 @@ async def send(app: web.Application, room: str, text: str) -> None:
         ) from None
     app[RATE_LIMITS].take(room, len(payload), time.monotonic() * 1000)
     try:
-        # Asked once only: a message that timed out may be stored, and twice is worse than an error.
+        # No retry: a message that timed out may be stored, and twice is worse than an error.
         reply = await app[BUS].request(subjects.messages(room), payload, TIME_LIMIT_SECONDS)
         msgspec.json.decode(reply.data, type=_Ack)
     except (BusError, msgspec.MsgspecError):
@@ -80,7 +79,7 @@ async def send(app: web.Application, room: str, text: str) -> None:
 
 
 async def _wait_until(app: web.Application, room: str, is_shown: Callable[[State], bool]) -> None:
-    """Wait a moment for a coordinator to have heard, so that who looks next sees what was done."""
+    """Wait a moment until a coordinator has the event, so that the next request sees it."""
     with suppress(TimeoutError, Problem):
         async with asyncio.timeout(SHOWN_SECONDS):
             for _ in range(SHOWN_TRIES):

@@ -1,4 +1,4 @@
-"""Errors as an answer: problem details for programs (RFC 9457), a page for people."""
+"""Errors as responses: problem details for programs (RFC 9457), a page for people."""
 
 from http import HTTPStatus
 
@@ -16,7 +16,7 @@ log = logger(__name__)
 
 @web.middleware
 async def explained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what went wrong: in JSON under `/api/`, in a page elsewhere."""
+    """Turn errors into responses: JSON under `/api/`, a page elsewhere."""
     is_api = request.path.startswith("/api/")
     try:
         return await handler(request)
@@ -37,7 +37,7 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def as_json(problem: Problem) -> web.Response:
-    """The problem in JSON; if a run is in the way, the members of its event are there, too."""
+    """The problem as JSON; on a conflict with a run, its event's members are included."""
     members: dict[str, object] = {}
     if problem.event is not None:
         members = msgspec.json.decode(problem.event, type=dict[str, object])

@@ -1,7 +1,7 @@
 """What a room's page shows before its script runs: number, ring and caption, from the state alone.
 
-The script computes the same once it knows the time better (`static/countdown.js`). The cases in
-`services/frontend/tests/countdown-cases.json` hold for both.
+The script computes the same with a better clock (`static/countdown.js`). Both are tested with the
+cases in `services/frontend/tests/countdown-cases.json`.
 """
 
 from msgspec import Struct
@@ -10,8 +10,8 @@ from protocol.frames import State
 
 DELAY_MS = 250
 """Every number is shown this long after it is due, on every screen of every room: longer than
-nearly every way from the scheduler to a screen, so that all change at once. The page's data carries
-it to the script."""
+nearly every path from the scheduler to a screen takes, so that all change at once. The script gets
+it in the page's data."""
 
 
 class FirstPaint(Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class FirstPaint(Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """How many characters the font size is for: 10 and 9 are equally large."""
+        """The number of characters that the font size fits: 10 and 9 are equally large."""
         return min(max(len(self.number), 2), 8)
 
     @property
@@ -43,9 +43,9 @@ class FirstPaint(Struct, frozen=True, kw_only=True):
 
 
 def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
-    """What to show of `state` at `now_ms`; None is a state that no coordinator reported.
+    """What to show of `state` at `now_ms`; None if no coordinator has reported it.
 
-    Unlike the script it does not say when a run starts: only the browser knows its time zone.
+    Unlike the script it does not show when a run starts: only the browser knows its time zone.
     """
     if state is None:
         return FirstPaint(number="", left=0, caption="no word from the coordinator")

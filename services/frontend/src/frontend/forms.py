@@ -1,4 +1,4 @@
-"""The page's forms: they work without a script, and end where they began."""
+"""The page's forms: they work without a script, and redirect back to the page."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -58,7 +58,7 @@ async def send(request: web.Request, room: str, form: Form) -> None:
 
 
 def _start(room: str, form: Form, now: int) -> requests.Start:
-    """The start that a form asks for; a field left empty asks for the default."""
+    """The start request of a form; an empty field means the default."""
     fields: dict[str, object] = {key: value for key, value in form.items() if value.strip()}
     minutes = fields.pop("minutes", None)
     if minutes is not None:

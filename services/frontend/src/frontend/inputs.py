@@ -1,4 +1,4 @@
-"""What a request carries: a room's name, a body, a form; or a Problem if it can't be read."""
+"""Reading a request: a room's name, a body, a form; or a Problem if it can't be read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ Form = dict[str, str]
 
 
 def room_name(request: web.Request) -> str:
-    """The room that the address names; refuses what can't name one."""
+    """The room in the address; raises Problem if the name is invalid."""
     name = request.match_info["room"]
     if not subjects.is_room(name):
         raise Problem(

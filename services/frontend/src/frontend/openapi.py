@@ -1,4 +1,4 @@
-"""The JSON API's own description (OpenAPI 3.1), made of the types that it reads and writes."""
+"""The JSON API's description (OpenAPI 3.1), generated from the types that it reads and writes."""
 
 from functools import cache
 
@@ -18,9 +18,9 @@ _SCHEMAS = "#/components/schemas/"
 
 
 class Problem(Struct, kw_only=True):
-    """Why a request was not granted (RFC 9457).
+    """Why a request failed (RFC 9457).
 
-    `field` names what is not valid; `event` is the last event of a run that is in the way.
+    `field` is the invalid field; `event` is the last event of a conflicting run.
     """
 
     type: str
@@ -85,7 +85,7 @@ def document() -> bytes:
                     "token": {
                         "type": "http",
                         "scheme": "bearer",
-                        "description": "The CONTROL_TOKEN, where one is set.",
+                        "description": "The CONTROL_TOKEN, if one is set.",
                     }
                 },
             },

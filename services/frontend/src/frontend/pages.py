@@ -1,4 +1,4 @@
-"""The page of a room, rendered with the room's state already in it."""
+"""The page of a room, rendered with the room's state."""
 
 from http import HTTPStatus
 
@@ -20,7 +20,7 @@ from .view import view_of
 
 
 async def main_room(request: web.Request) -> web.Response:
-    """`GET /`: the room `main`, or the room that the form 'another room' names."""
+    """`GET /`: the room `main`, or the room from the form 'Another room'."""
     if name := request.query.get("room", "").strip().lower():
         raise web.HTTPSeeOther(location=address(request, name))
     return await render(request, subjects.DEFAULT_ROOM)
@@ -44,8 +44,8 @@ async def render(
     control: str = "",
     given: dict[str, str] | None = None,
 ) -> web.Response:
-    """The page of `room`; with a `problem`, its words stand beside `control`, and what was `given`
-    in the form is kept there."""
+    """The page of `room`; a `problem` is shown beside `control`, and the form keeps the values that
+    were `given`."""
     status, reply, extra = 200, None, {}
     try:
         reply = await backend.state(request.app, room)
@@ -75,21 +75,21 @@ async def render(
         status=status,
     )
     response.headers.update(extra)
-    # Asked for anew each time; but not `no-store`, which keeps browsers from taking a page back as
-    # it was left.
+    # Revalidated each time; but not `no-store`, which keeps browsers from restoring a page as it
+    # was left.
     response.headers["Cache-Control"] = "no-cache"
     response.enable_compression()
     return response
 
 
 def address(request: web.Request, room: str) -> URL:
-    """The address of a room's page, in the view that is looked at."""
+    """The address of a room's page, in the current view."""
     query = {name: value for name, value in request.query.items() if name != "room"}
     return request.app.router["room"].url_for(room=room).with_query(query)
 
 
 def explain(request: web.Request, problem: Problem) -> web.Response:
-    """A page that says why there is nothing else to see."""
+    """An error page with the problem's words."""
     return aiohttp_jinja2.render_template(
         "problem.html",
         request,

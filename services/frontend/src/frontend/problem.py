@@ -1,4 +1,4 @@
-"""Why a request can't be granted: one error, answered as problem details or as a page."""
+"""Why a request failed: one error, answered as problem details or as a page."""
 
 import re
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _WANTED = {
 
 
 class Problem(Exception):
-    """A request that is not granted.
+    """A request that failed.
 
-    `status` is the HTTP status; `detail` is for people; `field` names what is not valid; `event` is
-    the event, as JSON, of the run that is in the way; `retry_after` is in seconds.
+    `status` is the HTTP status; `detail` is for people; `field` is the invalid field; `event` is
+    the event, as JSON, of a conflicting run; `retry_after` is in seconds.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Problem(Exception):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The header fields that belong to the status."""
+        """The header fields that go with the status."""
         match self.status:
             case 401:
                 return {"WWW-Authenticate": "Bearer"}
@@ -50,7 +50,7 @@ class Problem(Exception):
 
 
 def not_valid(reason: str) -> Problem:
-    """The problem with a field; `reason` is `field: what is wrong`, as a program would put it."""
+    """The problem with a field; `reason` is `field: what is wrong`, in a program's words."""
     if missing := _MISSING.fullmatch(reason):
         reason = f"{missing[1]}: is missing"
     field, separator, _ = reason.partition(":")

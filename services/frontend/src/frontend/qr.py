@@ -1,4 +1,4 @@
-"""A room's link as a QR code, for the phones in the hall."""
+"""A room's link as a QR code, for the phones of the audience."""
 
 import io
 
@@ -21,7 +21,7 @@ async def code(request: web.Request) -> web.Response:
 
 
 def link(request: web.Request, room: str) -> str:
-    """The room's address as who asks reaches it: the edge says whether that is by TLS.
+    """The room's address as the client reaches it; the edge's header says whether that is TLS.
 
     Raises Problem.
     """

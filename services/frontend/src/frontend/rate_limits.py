@@ -1,7 +1,8 @@
-"""How many messages this frontend passes on: so many for each room, so many for all together.
+"""The rate limits of this frontend for messages: one for each room, one for all together.
 
-A coordinator does not show what is over a room's allowance, and its sender would never know; here
-senders are told. All rooms share one more bucket, since anybody can think of another room's name.
+A coordinator does not show messages over a room's limit, and their sender would never know; here
+senders get an error. All rooms share one more bucket, since anybody can make up another room's
+name.
 """
 
 import math
@@ -16,20 +17,20 @@ from .problem import Problem
 ALL_BYTES_A_SECOND: Final = 1024 * 1024
 ALL_BURST_BYTES: Final = 8 * 1024 * 1024
 MANY_ROOMS: Final = 1000
-"""With so many rooms in memory, those that have their whole allowance are let go of."""
+"""With so many rooms in memory, those with a full bucket are dropped."""
 
 
 class RateLimits:
-    """What has been sent lately, by room and in all."""
+    """The token buckets, by room and for all."""
 
     def __init__(self) -> None:
         self._all = TokenBucket(ALL_BYTES_A_SECOND, ALL_BURST_BYTES)
         self._rooms: dict[str, Allowance] = {}
 
     def take(self, room: str, size: int, now: float) -> None:
-        """Make room for a message of `size` bytes, or raise Problem with when to come back.
+        """Take the tokens for a message of `size` bytes, or raise Problem with the time to wait.
 
-        `now` is in milliseconds by a clock that nobody sets.
+        `now` is in milliseconds by a monotonic clock.
         """
         allowance = self._allowance(room, now)
         for bucket, what in ((allowance, "this room"), (self._all, "all rooms together")):

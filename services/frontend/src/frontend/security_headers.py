@@ -10,14 +10,14 @@ from aiohttp.typedefs import Handler
 from .settings import SETTINGS
 
 PLAIN_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:]{1,39}\])(:\d{1,5})?")
-"""What a Host header is to hold."""
+"""A valid Host header."""
 NONCE = web.RequestKey("nonce", str)
-"""Where a request keeps the nonce of its page's one inline style."""
+"""The request's nonce, for its page's one inline style."""
 
 
 @web.middleware
 async def secure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the response what a browser needs to know to be careful."""
+    """Add the security headers to the response."""
     request[NONCE] = secrets.token_urlsafe(16)
     try:
         response = await handler(request)
@@ -36,7 +36,7 @@ def _add(request: web.Request, headers: MutableMapping[str, str]) -> None:
 
 
 def _policy(request: web.Request) -> str:
-    # Older browsers do not count a page's own sockets among 'self', so its host is named.
+    # In older browsers 'self' does not include the page's own sockets, so its host is listed.
     hosts = request.app[SETTINGS].socket_hosts or [request.host]
     sockets = [
         f"{scheme}://{host}"

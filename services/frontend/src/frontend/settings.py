@@ -1,4 +1,4 @@
-"""What the frontend can be told, besides what every service can."""
+"""The frontend's settings, besides those of every service."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     """Hosts of the coordinators, separated by commas: the page tries them in turn."""
     ws_path: Path = ""
     control_token: str = ""
-    """Asked of whoever starts, cancels or sends; empty lets anyone."""
+    """Required to start, cancel or send; empty allows anyone."""
 
     @property
     def socket_hosts(self) -> list[str]:

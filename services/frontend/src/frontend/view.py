@@ -1,4 +1,4 @@
-"""The ways to look at a room, as the address asks: the page, a stage, an overlay."""
+"""The display options in the address: the page, a stage or an overlay, and how it looks."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -12,7 +12,7 @@ class View(Struct, frozen=True, kw_only=True):
 
     name: Literal["room", "stage", "overlay"] = "room"
     stale: Literal["keep", "dim", "hide"] = "keep"
-    """What an overlay does with a number that is only an estimate."""
+    """How an overlay shows a number that is only an estimate."""
     mirror: Literal["none", "h", "v"] = "none"
     scale: float = 1.0
     format: Literal["number", "clock"] = "number"
@@ -20,9 +20,9 @@ class View(Struct, frozen=True, kw_only=True):
 
 
 def view_of(query: Mapping[str, str]) -> View:
-    """The view that an address asks for; what is not known there is ignored.
+    """The view that an address asks for; unknown parameters and values are ignored.
 
-    A typing error on a projector must not cost the hall its countdown.
+    A typing error on a projector must not cost the audience its countdown.
     """
     asked = {"name" if key == "view" else key: value for key, value in query.items()}
     known: dict[str, object] = {}

@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> web.Application:
 
 @asynccontextmanager
 async def scheduling(app: web.Application) -> AsyncIterator[None]:
-    """Follow the stream, keep the deadlines, and answer once the stream is known."""
+    """Follow the rooms' events, keep the deadlines, and answer commands once caught up."""
     bus, instance = app[BUS], app[SETTINGS].instance
     store = EventStore(bus)
     deadlines = Deadlines(bus, store, instance)

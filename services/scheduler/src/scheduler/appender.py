@@ -1,7 +1,7 @@
 """Appends to the stream, many in flight at once: one inbox for all answers, a future for each.
 
-The client's own `publish` makes a request of every append, with a random inbox, a time limit and
-parsed headers each: most of a scheduler's work when a thousand rooms are due in the same instant.
+JetStream's own `publish` makes a request of every append, with a random inbox, a timeout and parsed
+headers each: most of a scheduler's work when a thousand rooms are due at the same instant.
 """
 
 import asyncio
@@ -18,24 +18,24 @@ from bus.errors import BusError, BusTimeout, BusUnavailable, bus_errors
 APPEND_SECONDS = 1.5
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 CONFLICTS = {10071, 10164}
-"""The server's error codes for an append that expected another last sequence: as it stands in the
-stream, or behind an append to the same subject that a replicated stream is about to store."""
+"""The server's error codes for an append with a wrong expected sequence: compared with the stream,
+or with an append to the same subject that a replicated stream is about to store."""
 NOT_NOW_SECONDS = {10167: 0.002, 10163: 0.01, 10008: 0.05}
-"""The server's error codes for an append that it has not stored and would later, and when to ask
-again: its queue is full (under a flood its places are free for instants); an append to the same
-subject is on its way; there is no leader."""
+"""The server's error codes for an append that may succeed later, and the delay before retrying: the
+stream's ingest queue is full (under load a place frees up only briefly); an append to the same
+subject is pending; there is no leader."""
 NOBODY_SECONDS = 0.05
-"""When to ask again where nobody stores the subject: there is no leader, or no stream."""
+"""The delay before retrying if nobody stores the subject: there is no leader, or no stream."""
 REFUSED_SECONDS = 10.0
-"""For how long a refusal says that the stream takes nothing, unless it takes something."""
+"""How long a refusal counts as the stream's state, unless an append succeeds."""
 IN_FLIGHT = 64
-"""The most appends that wait for the stream at once, so that many rooms are no flood themselves."""
+"""The most appends in flight, so that many rooms don't flood the stream themselves."""
 
-_appended = Counter("tminus_appends_total", "Appends to rooms' histories.", ["outcome"])
+_appended = Counter("tminus_appends_total", "Appends to rooms' events.", ["outcome"])
 
 
 class Conflict(Exception):
-    """An append was refused: the subject's history has gone on since it was folded."""
+    """An append was refused: the subject has a newer entry than the expected one."""
 
 
 class _Error(Struct):
@@ -44,7 +44,7 @@ class _Error(Struct):
 
 
 class _Answer(Struct):
-    """What the stream answers (a JetStream `PubAck`), as far as it matters here."""
+    """The stream's answer (a JetStream `PubAck`), the fields used here."""
 
     seq: int = 0
     error: _Error | None = None
@@ -55,7 +55,7 @@ _NOBODY = _Answer(error=_Error(description="nobody stores it at the moment"))
 
 
 class Appender:
-    """The appends that wait for their turn or for their answer."""
+    """The appends in flight, and those that wait for a permit."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -69,17 +69,17 @@ class Appender:
         bus.on_disconnect.append(self._give_up)
 
     def check(self) -> str | None:
-        """For `/readyz`: whether the stream took the last append that it answered lately."""
+        """For `/readyz`: why the stream refused the latest append, if that was recent."""
         if not self._refusal:
             return None
         since = asyncio.get_running_loop().time() - self._refused_at
         return self._refusal if since < REFUSED_SECONDS else None
 
     async def append(self, subject: str, payload: bytes, expected_seq: int) -> int:
-        """Append to `subject` if its last sequence still is `expected_seq`; gives the new one.
+        """Append to `subject` if its last sequence still is `expected_seq`; returns the new one.
 
-        Raises Conflict where it is not, BusTimeout where nobody knows, BusUnavailable where the
-        stream takes nothing.
+        Raises Conflict if it is not, BusTimeout if the outcome is unknown, BusUnavailable if the
+        stream accepts nothing.
         """
         outcome = "stored"
         try:
@@ -137,7 +137,7 @@ class Appender:
 
     async def _open_inbox(self, client: Client) -> None:
         inbox = client.new_inbox()
-        # Others may come here while this one subscribes: then each opens one, and any will do.
+        # Several appends may subscribe at the same time: each opens an inbox, and any will do.
         await client.subscribe(f"{inbox}.*", cb=self._on_answer)
         self._inbox, self._client = inbox, client
 
@@ -146,13 +146,13 @@ class Appender:
         if answer is None or answer.done():
             return
         try:
-            # Where nobody stores the subject, the server says so with an empty message.
+            # If nobody stores the subject, the server answers with an empty message.
             answer.set_result(_answers.decode(message.data) if message.data else _NOBODY)
         except msgspec.MsgspecError as error:
             answer.set_exception(BusUnavailable(f"the stream's answer is not valid: {error}"))
 
     def _give_up(self) -> None:
-        """The connection is lost, and with it every answer that is still awaited."""
+        """The connection is lost, and with it every pending answer."""
         for answer in self._waiting.values():
             _give_up(answer)
 

@@ -1,4 +1,4 @@
-"""What people may ask of the scheduler: start a run, cancel it."""
+"""The commands of people: start a run, cancel it."""
 
 import asyncio
 import uuid
@@ -23,9 +23,9 @@ R = TypeVar("R", Start, Cancel)
 log = logger(__name__)
 
 ANSWER_SECONDS = 0.8
-"""Who asks is told by then that the stream takes nothing: nobody waits for longer than a second."""
+"""When to give up and answer 503: callers wait for about a second."""
 NEWS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02)
-"""When to read again what a refused append did not know of; the last one over and over, for as
+"""Delays before reading again what a refused append did not know of; the last one repeats for as
 long as the caller waits."""
 
 
@@ -62,7 +62,7 @@ class Commands:
     async def _carry_out(
         self, payload: bytes, kind: type[R], decide: Callable[[Countdown, R], E]
     ) -> bytes:
-        """Store what `decide` says of the room that the request names; the reply is the event."""
+        """Store what `decide` returns for the request's room; the reply is the event."""
         try:
             request = requests.decode(payload, kind)
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -80,14 +80,12 @@ class Commands:
         except BusError as error:
             raise ServiceError(503, f"the stream can't be reached: {error}") from None
         except TimeoutError:
-            raise ServiceError(
-                503, "the stream does not say in time that it has stored it"
-            ) from None
+            raise ServiceError(503, "the stream did not acknowledge the event in time") from None
         log.info(kind.__name__.lower(), room=event.room, run=event.run)
         return events.encode(event)
 
     async def _store_decision(self, room: str, decide: Callable[[Countdown], E]) -> E:
-        """Append what `decide` says of the room's countdown.
+        """Append the event that `decide` returns for the room's countdown.
 
         1. Decide on what is known. A refusal counts only if the room has just been read: what was
            folded may lag behind the stream.
@@ -117,7 +115,7 @@ class Commands:
                 await asyncio.sleep(next(pauses))
 
     async def _read(self, room: str) -> bool:
-        """Fold what the stream holds of the room; false if that can't be had at the moment."""
+        """Fold what the stream holds of the room; false if it can't be read at the moment."""
         try:
             await self._store.refresh(room)
         except BusError:
@@ -127,7 +125,7 @@ class Commands:
 
 
 def _as_stored(event: E, last: Event | None) -> E | None:
-    """What the history that ends with `last` holds of what `event` was to bring about."""
+    """The stored event if the history that ends with `last` shows that `event` took effect."""
     if last is None or last.run != event.run:
         return None
     if isinstance(event, Started):

@@ -1,4 +1,4 @@
-"""Every tick at its deadline: one task for each room that counts.
+"""Every tick at its deadline: one task for each room with a run under way.
 
 All replicas do the same for the same room: they sleep to the same absolute deadline and append the
 same tick. One append is stored; the others are refused, or find the tick stored and skip theirs.
@@ -23,17 +23,17 @@ from .grace import Grace
 log = logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
-"""The longest sleep: a wall clock that is set in between is noticed this soon."""
+"""The longest sleep, so that a change of the wall clock is noticed."""
 RETRY_SECONDS = 0.1
 NEWS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-"""When to read again what a refused append did not know of: a replicated stream refuses it for an
-entry that can't be read yet."""
+"""Delays before reading again what a refused append did not know of: a replicated stream may refuse
+it because of an entry that can't be read yet."""
 
 _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
 
 
 class Deadlines:
-    """The rooms that count, each with the task that waits for its next tick."""
+    """The rooms with a run under way, each with the task that waits for its next tick."""
 
     def __init__(self, bus: Bus, store: EventStore, instance: str) -> None:
         self._bus = bus
@@ -45,7 +45,7 @@ class Deadlines:
         store.on_change = self._on_change
 
     async def run(self) -> Never:
-        """Hold the rooms' tasks; when one dies, so does this."""
+        """Own the rooms' tasks; if one fails, this fails."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
@@ -62,7 +62,7 @@ class Deadlines:
             self._group.create_task(self._count(room), name=f"count {room}")
 
     async def _count(self, room: str) -> None:
-        """Append the room's ticks: while one is due some time, wait for it and append it."""
+        """Append the room's ticks: while there is a next one, wait for it and append it."""
         _counting.inc()
         try:
             while (due := rules.next_due(countdown := self._store[room])) is not None:
@@ -80,7 +80,7 @@ class Deadlines:
                 await _changed_or_over(self._changed[room], wait_ms)
 
     async def _append(self, room: str, countdown: Countdown) -> None:
-        """Append the tick that is due; if that fails, learn what the stream holds."""
+        """Append the tick that is due; if that fails, read what the stream holds."""
         tick = rules.decide(countdown, whole_now_ms(), self._instance)
         if tick is None:
             return
@@ -89,7 +89,7 @@ class Deadlines:
         except Conflict:
             await self._catch_up(room, countdown)
         except BusError as error:
-            # Perhaps it was stored: what the stream holds decides, as soon as it can be read.
+            # It may have been stored: the stream shows that as soon as it can be read.
             log.warning(
                 "a tick is not stored yet", room=room, tick=tick.remaining, reason=str(error)
             )
@@ -97,7 +97,7 @@ class Deadlines:
             await self._refresh(room)
 
     async def _catch_up(self, room: str, countdown: Countdown) -> None:
-        """Read what an append behind `countdown` did not know of."""
+        """Read what the append after `countdown` did not know of."""
         for pause in NEWS_SECONDS:
             await self._refresh(room)
             if self._store[room] is not countdown:
@@ -117,9 +117,9 @@ class Deadlines:
 
 
 async def _changed_or_over(changed: asyncio.Event, wait_ms: float) -> None:
-    """Wait until the room has changed, or the time is over; a second at most."""
+    """Wait until the room has changed or the time is over; at most a second."""
     changed.clear()
-    # The timer sets what a new event sets: cheaper than a time limit on the wait.
+    # The timer sets the same event as a change: cheaper than a timeout on the wait.
     timer = asyncio.get_running_loop().call_later(
         min(wait_ms / 1000, LOOK_AGAIN_SECONDS), changed.set
     )

@@ -1,4 +1,4 @@
-"""The rooms' events: what the stream holds of them, folded, and the one way to add to them."""
+"""The rooms' events, folded from the stream, and the one way to append to them."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,7 +25,7 @@ _UNKNOWN = Countdown()
 
 
 class EventStore:
-    """Every room's countdown, and appends that name the version they expect.
+    """Every room's countdown, and appends with an expected version.
 
     `on_change` is called with a room's name after its countdown has changed.
     """
@@ -56,15 +56,15 @@ class EventStore:
             self.on_change(room)
 
     def fold(self, entry: Entry) -> None:
-        """Take in an entry of the stream; our own appends are known already."""
+        """Apply an entry of the stream; this replica's own appends are known already."""
         if (found := place(entry)) is not None:
             self._fold(found[0], entry)
 
     async def append(self, event: Event, expected: Countdown) -> None:
-        """Store `event` if `expected` is still all that happened in its room, and fold it.
+        """Store `event` if its room is still as `expected`, and fold it.
 
-        Raises Conflict if it is not, BusTimeout if nobody knows, BusUnavailable if the stream
-        takes nothing.
+        Raises Conflict if it is not, BusTimeout if the outcome is unknown, BusUnavailable if the
+        stream accepts nothing.
         """
         subject, payload = subjects.events(event.room), events.encode(event)
         seq = await self._appender.append(subject, payload, expected.seq)
@@ -73,15 +73,15 @@ class EventStore:
         self._put(event.room, rules.apply(self[event.room], seq, event))
 
     async def refresh(self, room: str) -> bool:
-        """Fold what the stream holds of the room now; returns whether that was any news.
+        """Fold what the stream holds of the room now; returns whether anything changed.
 
-        If it holds less than was known, entries were removed: a run under way goes on behind what
+        If it holds less than was known, entries were removed: a run under way goes on after what
         is left. Raises BusError if the stream can't be read.
         """
         before = self[room]
         with bus_errors("the stream"):
             last = await self._read(room)
-            # The last event is the whole state; what is no event says nothing of those before it.
+            # The last event is the whole state; garbage says nothing about those before it.
             while last is not None and not is_event(last):
                 entry = await self._read(room, self[room].seq)
                 if entry is None or entry.seq >= last.seq:

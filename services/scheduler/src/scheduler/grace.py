@@ -1,9 +1,9 @@
-"""The grace that replicas give one another, so that they don't all append the same tick.
+"""The grace period that replicas give one another, so that they don't all append the same tick.
 
-Whoever stored a room's last event appends its next tick at the deadline. The others wait a little
-longer, and longer still if that replica has many ticks to store at the same time, and usually find
-the tick stored. It spares the stream appends that it would refuse; that a tick is stored once is
-the append's own doing.
+The replica that stored a room's last event appends its next tick at the deadline. The others wait a
+little longer, and longer still if that replica has many ticks to store at the same time, and
+usually find the tick stored. This only spares the stream appends that it would refuse; the expected
+sequence guarantees that a tick is stored once.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ SAME_TIME_MS = 20
 
 
 class Grace:
-    """How many ticks each replica has to store at the same time, as far as `instance` knows."""
+    """How many ticks each replica has to store at the same time, as seen by `instance`."""
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
@@ -28,7 +28,7 @@ class Grace:
 
     @contextmanager
     def waiting(self, countdown: Countdown, due: int) -> Iterator["Turn"]:
-        """Wait for the tick that is due then, counted among those that are due with it."""
+        """Count the tick among those due at the same time, while its task waits for it."""
         owner = countdown.last.by if countdown.last is not None else ""
         slot = owner, due // SAME_TIME_MS
         self._at_once[slot] += 1
@@ -40,7 +40,7 @@ class Grace:
                 del self._at_once[slot]
 
     def grace_ms(self, slot: tuple[str, int]) -> float:
-        """How long after its deadline a tick of `slot` is left to the replica it belongs to."""
+        """How long after its deadline a tick of `slot` is left to its replica."""
         if slot[0] == self._instance:
             return 0
         return GRACE_MS + (self._at_once[slot] - 1) * GRACE_EACH_MS

@@ -1,8 +1,8 @@
-"""Runs outlive what the stream forgets: their last event is stored again where it was removed.
+"""Runs outlive their events: a run's last event is stored again if it was removed.
 
 A run that waits for its first tick, or long for its next, is known by one event. That can be
-purged, deleted, too old, or pushed out by newer entries. The schedulers that know of the run go on
-with it in any case; the event is stored again so that whoever starts later knows of it, too.
+purged, deleted, too old, or pushed out by newer entries. The schedulers that know the run go on
+with it in any case; the event is stored again so that schedulers that start later know it, too.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from .event_store import EventStore
 log = logger(__name__)
 
 AHEAD_MS = 1000
-"""A run whose next tick is due sooner is known again by that."""
+"""A run whose next tick is due sooner is known again by that tick."""
 
 
 class Keeper:
-    """Looks after the runs that are under way."""
+    """Stores the removed last events of runs under way again."""
 
     def __init__(self, bus: Bus, store: EventStore) -> None:
         self._bus = bus
@@ -34,7 +34,7 @@ class Keeper:
         self._seen: object = None
 
     async def run(self) -> Never:
-        """Look whether entries have been removed, for ever."""
+        """Check whether entries have been removed, for ever."""
         while True:
             await asyncio.sleep(removals.LOOK_SECONDS)
             with suppress(BusError):
@@ -61,4 +61,4 @@ class Keeper:
             return  # something has happened in the room meanwhile
         with suppress(Conflict):  # another scheduler was quicker
             await self._store.append(left.last, left)
-            log.warning("a run's last event was removed: stored again", room=name)
+            log.warning("a run's last event was removed; stored it again", room=name)

@@ -1,4 +1,4 @@
-"""What the scheduler can be told."""
+"""The scheduler's settings, from the environment."""
 
 from aiohttp import web
 
