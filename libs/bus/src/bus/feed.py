@@ -293,16 +293,29 @@ class Feed:
             return
         elif (
             room.is_open
-            and not room.is_reading
-            and self._time() > room.careful_until
             and previous == room.last[subject]
             and entry.seq > room.position
+            and self._is_in_turn(room)
         ):
             self._hand_over(room, entry)
+            if self._is_flooded(room):
+                room.last = dict.fromkeys(room.last, entry.seq)  # messages before it are skipped
             return
         else:
             room.signalled = max(room.signalled, entry.seq)
         self._attend_to(room)
+
+    def _is_in_turn(self, room: _Room) -> bool:
+        """Whether no message can have been stored before an event that has just come.
+
+        In a flooded room it can, and is skipped: a tick does not wait for it.
+        """
+        if self._is_flooded(room):
+            return True
+        return not room.is_reading and self._time() > room.careful_until
+
+    def _is_flooded(self, room: _Room) -> bool:
+        return self._time() < room.flooded_until
 
     async def _on_message(self, room: _Room, _message: Msg) -> None:
         """Somebody has published a message: it will be in the stream in a moment."""
@@ -402,26 +415,25 @@ class Feed:
             room.is_new = room.is_open = False
             room.last = dict.fromkeys(room.last, 0)
             self._call(self._listener.on_reset, room.name)
+        is_flooded = self._is_flooded(room)
         newest = await multi_last(client, list(room.last), min(room.last.values()) + 1)
-        ends = {entry.subject: entry.seq for entry in newest.entries}
         entries: list[Entry] = []
-        for subject, end in ends.items():
-            if end > room.last[subject]:
-                entries += await self._read_subject(client, subject, room, end)
-        entries.sort(key=lambda entry: entry.seq)
+        for last in newest.entries:
+            entries += await self._read_subject(client, last.subject, room, last.seq)
         if not self._is_followed(room) or room.is_new:
             return True
-        if entries and entries[0].seq < room.position and room.is_open:
+        is_late = any(room.last[entry.subject] < entry.seq < room.position for entry in entries)
+        if is_late and room.is_open and not is_flooded:
             # It came too late to be delivered in order.
             self.reopen(room.name)
             return True
-        for entry in entries:
+        messages = 0
+        for entry in sorted(entries, key=lambda entry: entry.seq):
             if not self._is_followed(room):
                 return True
-            self._hand_over(room, entry)
-        for subject, end in ends.items():
-            room.last[subject] = max(end, room.last[subject])  # past what was skipped, or removed
-        messages = sum(entry.subject == subjects.messages(room.name) for entry in entries)
+            messages += entry.subject == subjects.messages(room.name)
+            if entry.seq > room.position:
+                self._hand_over(room, entry)
         room.awaited = max(0, room.awaited - messages)
         if not room.is_open:
             room.is_open = True
@@ -433,21 +445,21 @@ class Feed:
     ) -> list[Entry]:
         """What the stream holds of a subject after the entries delivered, up to `end`.
 
-        Of a flood of messages it is only the first part.
+        Of a flood of messages it is the first part, and the rest is skipped.
         """
         entries: list[Entry] = []
         size, start = 0, room.last[subject] + 1
-        is_flooded = self._time() < room.flooded_until and subject == subjects.messages(room.name)
-        while start <= end and not (is_flooded and size > FLOODED_BYTES):
+        while start <= end:
             batch = await next_by_subject(client, subject, start, BATCH_ENTRIES)
             entries += [entry for entry in batch.entries if entry.seq <= end]
             size += sum(len(entry.data) for entry in batch.entries)
             if not batch.up_to:
                 break
             start = batch.up_to + 1
-        else:
-            if start <= end:
+            is_message = subject == subjects.messages(room.name)
+            if is_message and size > FLOODED_BYTES and self._is_flooded(room):
                 _floods.inc()
+                break
         return entries
 
     def _hand_over(self, room: _Room, entry: Entry) -> None:
