@@ -9,10 +9,11 @@ from functools import partial
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
+from support.nats_server import AsyncNatsServer
+
 from . import truth
 from .countdowns import LEAD_MS, Harm, Plan, ask_over, disturb, new_rooms, now, settled
 from .row import Row, Trial
-from .servers import Server
 from .stack import Stack, running
 
 SERVERS = 3
@@ -111,7 +112,7 @@ async def leader_killed(trial: Trial) -> None:
 
     async def kill_and_restart() -> Harm:
         at = now()
-        await victim.process.kill()
+        await victim.kill()
         await asyncio.sleep(trial.random.uniform(0.1, trial.either(5.0, 1.0)))
         await stack.start_nats()
         return Harm(at, now())
@@ -121,7 +122,7 @@ async def leader_killed(trial: Trial) -> None:
     await stack.ready()
 
 
-async def _in_step(trial: Trial) -> Server:
+async def _in_step(trial: Trial) -> AsyncNatsServer:
     """Wait until every server holds all of the stream; gives the one that leads it."""
     info = await _stream(trial.stack)
     copies = info.config.num_replicas

@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from support.process import AsyncProcess
+
 from .countdowns import Harm, Plan, disturb, new_rooms, now
-from .processes import Process
 from .row import Row, Trial
 from .stack import Stack
 
@@ -70,7 +71,7 @@ async def _publish(stack: Stack, room: str, seconds: float) -> int:
 
 
 async def _watch_memory(
-    trial: Trial, processes: Mapping[str, Process], before: Mapping[str, float]
+    trial: Trial, processes: Mapping[str, AsyncProcess], before: Mapping[str, float]
 ) -> None:
     while True:
         for name, process in processes.items():

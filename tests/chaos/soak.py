@@ -10,10 +10,11 @@ from statistics import median
 
 import nats.errors
 
+from support.process import AsyncProcess
+
 from . import truth
 from .countdowns import ask, new_rooms
 from .outcome import Outcome
-from .processes import Process
 from .row import Row, Trial
 from .stack import Stack
 from .viewers import Viewer
@@ -98,7 +99,7 @@ async def _visit(viewer: Viewer, ending: float, random: Random) -> None:
 
 
 async def _sample(
-    processes: dict[str, Process], memory: dict[str, list[tuple[float, float]]], ending: float
+    processes: dict[str, AsyncProcess], memory: dict[str, list[tuple[float, float]]], ending: float
 ) -> None:
     while (now := time.monotonic()) < ending:
         for name, process in processes.items():

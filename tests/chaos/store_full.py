@@ -11,11 +11,12 @@ from pathlib import Path
 import nats.errors
 from nats.aio.client import Client
 
+from support.nats_server import CONFIG
+
 from . import truth
 from .countdowns import LEAD_MS, ask, new_rooms, now, start
 from .readiness import staying_ready
 from .row import Row, Trial
-from .servers import CONFIG
 from .stack import Stack, running
 from .viewers import until, watching
 

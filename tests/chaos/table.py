@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from support import ROOT
+
 from .outcome import Outcome
 from .row import Row
-from .servers import ROOT
 
 PAGE = ROOT / "docs" / "failure-table.md"
 

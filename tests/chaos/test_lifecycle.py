@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
-from harness import missing
 from runtime.process import BACKLOG
+from support.process import AsyncProcess
+from support.skip import skip
 
-from .processes import Process
 from .stack import Stack, discard, running
 from .viewers import until, watching
 
@@ -172,7 +172,7 @@ async def test_a_crowd_that_comes_at_once_is_heard_at_once(stack: Stack) -> None
     count = min(BACKLOG, int(SOMAXCONN.read_text())) * 3 // 2
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count + 100:
-        missing(f"{count} sockets, and {hard} files are allowed here")
+        skip(f"{count} sockets, and {hard} files are allowed here")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     [coordinator] = stack.coordinators
     coordinator.process.freeze()  # so that all of them have to wait
@@ -198,7 +198,7 @@ async def test_a_port_that_another_process_has_is_not_shared(stack: Stack) -> No
     """Two coordinators by mistake on one port would each get half of the viewers."""
     [coordinator] = stack.coordinators
     environ = coordinator.process.env | {"PORT": str(coordinator.port)}
-    second = Process("second", coordinator.process.command, environ, stack.folder)
+    second = AsyncProcess("second", coordinator.process.command, environ, stack.folder)
     await second.start()
     try:
         assert await second.ended() == 1
