@@ -115,7 +115,7 @@ chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the 
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
-	QUICK=$(QUICK) $(BIN)/python -m bench
+	PYTHONPATH=tests QUICK=$(QUICK) $(BIN)/python -m bench
 
 same-instant: $(INSTALLED) ## How nearly screens change together: the figures in docs/same-instant.md
 	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant
