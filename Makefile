@@ -111,8 +111,8 @@ $(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
 	@.venv/fuzzing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s ROW=name SOAK=1
-	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
+chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s SCENARIO=name SOAK=1
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(SCENARIO:%=--scenario %) $(SOAK:%=--soak)
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	PYTHONPATH=tests QUICK=$(QUICK) $(BIN)/python -m bench

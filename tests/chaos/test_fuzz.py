@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .countdowns import ask, settled, start
-from .crowds import shake_hands
 from .outcome import Outcome
+from .raw_websocket import shake_hands
 from .stack import Stack, running
 from .wire import SEPARATORS, Publication, stranger
 
@@ -116,8 +116,8 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     async with running(tmp_path, schedulers=1, coordinators=1, frontends=1) as stack:
         yield stack
         outcome = Outcome()
-        outcome.judge_services(stack)
-        assert outcome.holds, outcome.broken
+        outcome.check_services(stack)
+        assert outcome.holds, outcome.violations
         await _counts(stack)
 
 
@@ -223,7 +223,7 @@ async def _counts(stack: Stack) -> None:
     """A run in a room of its own counts as ever."""
     room = f"after-{os.urandom(4).hex()}"
     name = await start(stack, room, interval_ms=100, **{"from": 3})
-    facts = await settled(stack, [name])
+    events = await settled(stack, [name])
     outcome = Outcome()
-    outcome.judge_stream(facts, [name])
+    outcome.check_stream(events, [name])
     assert outcome.holds, outcome
