@@ -74,7 +74,7 @@ SCENARIOS = [
     Scenario(
         "nats-frozen",
         "NATS is frozen (SIGSTOP) for 8 s",
-        "the same",
+        "11 ticks once; viewers keep their sockets; no service ends",
         frozen,
         rounds=2,
     ),
