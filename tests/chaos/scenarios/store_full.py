@@ -125,7 +125,7 @@ async def _flood_by_http(trial: Trial) -> None:
             sent += len(text)
             if status != 202:
                 refusal, retry_after = status, header
-    outcome.worst("a sender is told to wait after, KB", sent / 1000)
+    outcome.worst("a sender has to wait after, KB", sent / 1000)
     outcome.require(refusal == 429, f"after {sent:,} bytes a sender was answered {refusal or 202}")
     outcome.require(
         retry_after.isdecimal() and int(retry_after) > 0, f"Retry-After: {retry_after!r}"
