@@ -111,11 +111,11 @@ $(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
 	@.venv/fuzzing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s ROW=name SOAK=1
-	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ROW:%=--row %) $(SOAK:%=--soak)
+chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s SCENARIO=name SOAK=1
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(SCENARIO:%=--scenario %) $(SOAK:%=--soak)
 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
-	QUICK=$(QUICK) $(BIN)/python -m bench
+	PYTHONPATH=tests QUICK=$(QUICK) $(BIN)/python -m bench
 
 same-instant: $(INSTALLED) ## How far apart screens change: the figures in docs/same-instant.md
 	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant

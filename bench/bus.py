@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -14,13 +13,14 @@ import nats
 from nats.aio.client import Client
 
 from bench.machine import CACHE, LOAD_CORE
-from bench.programs import Program, free_ports, running
+from bench.programs import Program, running
+from support.nats_server import command
+from support.ports import free_ports
 
 FRAME_BYTES = 122
 
 CONFIGURATION = """
-listen: "127.0.0.1:{port}"
-jetstream {{ store_dir: "{store}" {sync} }}
+jetstream {{ {sync} }}
 websocket {{ listen: "127.0.0.1:{websocket_port}", no_tls: true, compression: false }}
 """
 
@@ -47,16 +47,12 @@ async def nats_server(
         configuration = folder / "nats.conf"
         configuration.write_text(
             CONFIGURATION.format(
-                port=port,
                 websocket_port=websocket_port,
-                store=folder / "store",
-                sync=", sync_interval: always" if sync_always else "",
+                sync="sync_interval: always" if sync_always else "enabled: true",
             )
         )
-        program = Path(sys.executable).with_name("nats-server")
-        async with running(
-            "nats-server", [program, "-c", configuration], core=core, port=port
-        ) as server:
+        words = command(port, folder / "store", configuration)
+        async with running("nats-server", words, core=core, port=port) as server:
             yield Bus(f"nats://127.0.0.1:{port}", websocket_port, server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

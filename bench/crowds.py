@@ -12,8 +12,9 @@ from bench.bus import Voice, connected, nats_server
 from bench.fanout import Steady, admitted, settle, stream, warm_up
 from bench.load import load
 from bench.machine import cpu_seconds, resident_bytes
-from bench.programs import free_port, python, running
+from bench.programs import python, running
 from bench.servers import TMINUS, serving
+from support.ports import free_port
 
 READY_SECONDS = 15.0
 

@@ -12,8 +12,9 @@ from bench.bus import Voice, connected, nats_server
 from bench.fanout import Steady, settle, stream, warm_up
 from bench.load import load
 from bench.machine import CACHE, SERVER_CORE, cpu_seconds, resident_bytes
-from bench.programs import Program, free_port, running
+from bench.programs import Program, running
 from bench.servers import TMINUS, serving
+from support.ports import free_port
 
 CADDY = CACHE / "venv" / "bin" / "caddy"
 CERTIFICATE, KEY = CACHE / "certificate.pem", CACHE / "key.pem"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.bus import Bus
 from bench.machine import CACHE, PROGRAMS, ROOT, SERVER_CORE
-from bench.programs import Program, free_port, python, running
+from bench.programs import Program, python, running
+from support.ports import free_port
 
 PEERS = CACHE / "peers"
 FOLLOWED = "bench.main"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
-from harness import missing
+from support.skip import skip
 
 from .stack import Stack, running
 
@@ -46,7 +46,7 @@ def executable(playwright: Playwright) -> str:
             return path
     downloaded = playwright.chromium.executable_path
     if not Path(downloaded).exists():
-        missing("no Chromium: install your system's, or run `playwright install chromium`")
+        skip("no Chromium: install your system's, or run `playwright install chromium`")
     return downloaded
 
 

@@ -1,60 +1,32 @@
-"""The real services as processes on free ports, for a browser to meet."""
+"""The real services as processes on free ports, for a browser to open."""
 
 import json
 import os
-import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.nats_server import NatsServer
+from support.ports import free_port
+from support.process import Process
+
 READY_SECONDS = 20.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Service(Process):
+    """One of our services, which can be killed and started again on its port."""
 
-
-class Service:
-    """One process, which can be killed and started again on its port."""
-
-    def __init__(self, command: list[str], port: int, environ: dict[str, str], log: Path) -> None:
+    def __init__(self, kind: str, port: int, settings: Mapping[str, str], folder: Path) -> None:
         self.port = port
-        self._command = command
-        self._environ = os.environ | environ
-        self.log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, env=self._environ, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
-
-    def signal(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(15)
-            self._process = None
+        environ = {**os.environ, **settings, "PORT": f"{port}"}
+        super().__init__(f"{kind}-{port}", [sys.executable, "-m", kind], environ, folder)
 
     def wait_ready(self) -> None:
         until = time.monotonic() + READY_SECONDS
@@ -64,7 +36,7 @@ class Service:
                     return
             except OSError:
                 if time.monotonic() > until:
-                    pytest.fail(f"{self._command[-1]} is not ready:\n{self.log.read_text()}")
+                    pytest.fail(f"{self.name} is not ready:\n{self.log()}")
                 time.sleep(0.02)
 
 
@@ -72,29 +44,17 @@ class Stack:
     """NATS, a scheduler, two coordinators and a frontend."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        bus = free_port()
-        self.nats_url = f"nats://127.0.0.1:{bus}"
+        self.nats = NatsServer(folder)
+        self.nats_url = self.nats.url
         ports = [free_port(), free_port()]
         environ = {
             "NATS_URL": self.nats_url,
             "WS_HOST": ",".join(f"localhost:{port}" for port in ports),
             "LOG_LEVEL": "INFO",
         } | settings
-        nats_server = Path(sys.executable).with_name("nats-server")
-        self.nats = Service(
-            [str(nats_server), "-a", "127.0.0.1", "-p", f"{bus}", "-js", "-sd", str(folder / "js")],
-            bus,
-            {},
-            folder / "nats.log",
-        )
 
-        def service(name: str, port: int, **more: str) -> Service:
-            return Service(
-                [sys.executable, "-m", name],
-                port,
-                environ | more | {"PORT": f"{port}"},
-                folder / f"{name}-{port}.log",
-            )
+        def service(kind: str, port: int, **more: str) -> Service:
+            return Service(kind, port, environ | more, folder)
 
         self._service = service
         self.scheduler = service("scheduler", free_port(), INSTANCE="scheduler-1")
@@ -157,9 +117,9 @@ class Stack:
 def running(folder: Path, **settings: str) -> Iterator[Stack]:
     stack = Stack(folder, settings)
     with ExitStack() as cleanup:
-        for service in [stack.nats, *stack.services]:
-            service.start()
-            cleanup.callback(service.kill)
+        for process in (stack.nats, *stack.services):
+            cleanup.callback(process.kill)
+            process.start()
         for service in stack.services:
             service.wait_ready()
         yield stack

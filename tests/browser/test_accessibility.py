@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from harness import missing
+from support.skip import skip
 
 from .conftest import Opening
 from .stack import Stack
@@ -29,7 +29,7 @@ def needs_axe() -> None:
     if shutil.which("npm") is None:
         pytest.skip("no node, so no axe-core")
     if not AXE.exists():
-        missing("no axe-core: make page fetches it")
+        skip("no axe-core: make page fetches it")
 
 
 def found_by_axe(page: Page) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from harness import missing
+from support.skip import skip
 
 from .conftest import Opening
 from .stack import Stack
@@ -68,7 +68,7 @@ def test_a_message_of_the_nats_cli_shows_on_every_page(
 ) -> None:
     nats = shutil.which("nats")
     if nats is None:
-        missing("no nats CLI")
+        skip("no nats CLI")
         return
     pages = [open_page(stack.page(room)) for _ in range(2)]
     for page in pages:

@@ -4,9 +4,8 @@ Playwright keeps every page visible, awake and out of the back-forward cache, so
 browser of their own and change nothing of it.
 """
 
+import os
 import re
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from frontend.first_paint import DELAY_MS
+from support.process import Process
 
 from .conftest import FLAGS, Opening, executable
 from .stack import READY_SECONDS, Stack
@@ -29,26 +29,23 @@ ENDPOINT = "DevToolsActivePort"
 def tabs(playwright: Playwright, tmp_path: Path) -> Iterator[BrowserContext]:
     """The tabs of an ordinary browser: only one of them is visible."""
     profile = tmp_path / "profile"
-    process = subprocess.Popen(
-        [
-            executable(playwright),
-            "--headless=new",
-            "--remote-debugging-port=0",
-            f"--user-data-dir={profile}",
-            *FLAGS,
-            "about:blank",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [
+        executable(playwright),
+        "--headless=new",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={profile}",
+        *FLAGS,
+        "about:blank",
+    ]
+    process = Process("chromium", command, os.environ, tmp_path)
+    process.start()
     try:
         port = _wait_for_port(profile / ENDPOINT)
         browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}", no_defaults=True)
         yield browser.contexts[0]
         browser.close()
     finally:
-        process.terminate()
-        process.wait(20)
+        process.stop()
 
 
 def _wait_for_port(file: Path) -> str:
@@ -95,12 +92,12 @@ def assert_right_within_a_second(page: Page, event: dict[str, Any]) -> None:
 def paused(stack: Stack) -> Iterator[None]:
     """No coordinator says anything, though every connection stands, as in a tunnel."""
     for coordinator in stack.coordinators:
-        coordinator.signal(signal.SIGSTOP)
+        coordinator.freeze()
     try:
         yield
     finally:
         for coordinator in stack.coordinators:
-            coordinator.signal(signal.SIGCONT)
+            coordinator.thaw()
 
 
 def test_a_hidden_tab_is_right_when_it_is_looked_at(

@@ -1,1 +1,1 @@
-"""The failure table: every part of the system killed, frozen, cut off and flooded, for real."""
+"""The failure table: every part of the system is killed, frozen, cut off and flooded."""

@@ -1,4 +1,4 @@
-"""Countdowns that are disturbed while viewers watch: what nearly every row has in common."""
+"""Countdowns that are disturbed while viewers watch: the core of nearly every scenario."""
 
 import asyncio
 import json
@@ -10,21 +10,19 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.client import Client
 
-from . import truth
-from .row import Trial
+from . import history
+from .scenario import Trial
 from .stack import Stack
 from .viewers import until, watching
 
 LEAD_MS = 300
-"""How far ahead runs are set, so that all of them are known before the first is due."""
-
-
-AFTERWARDS = "right again after the harm ended, s"
+"""How far ahead runs are scheduled, so that all of them are stored before the first is due."""
+RECOVERY = "recovered after the fault ended, s"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a service answered: 0 is nothing at all."""
+    """A service's answer; code 0 means that there was none."""
 
     code: int
     body: dict[str, object]
@@ -32,13 +30,13 @@ class Reply:
 
 
 async def ask(stack: Stack, subject: str, **fields: object) -> Reply:
-    """Ask a service once, as one of the people."""
+    """Ask a service once, as a person."""
     async with stack.client() as client:
         return await ask_over(client, subject, **fields)
 
 
 async def ask_over(client: Client, subject: str, **fields: object) -> Reply:
-    """Ask a service once over a connection that is there already."""
+    """Ask a service once over an existing connection."""
     try:
         reply = await client.request(subject, json.dumps(fields).encode(), timeout=4.0)
     except (nats.errors.Error, TimeoutError):
@@ -56,20 +54,20 @@ async def start(stack: Stack, room: str, **terms: object) -> str:
         if reply.code == 200:
             return str(reply.body["run"])
         if reply.code == 409 and terms.get("starts_at") == reply.body["starts_at"]:
-            return str(reply.body["run"])  # the first try was stored, and its answer lost
+            return str(reply.body["run"])  # the first try was stored, but its answer was lost
     raise RuntimeError(f"no run could be started in {room}: {reply}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What counts while something happens."""
+    """The countdowns and viewers during a fault."""
 
     rooms: int = 4
     viewers: int = 8
     first: int = 10
     interval_ms: int = 250
     patience: float = 20.0
-    """Seconds after the last deadline until everything has to be over."""
+    """Seconds after the last deadline until everything must be over."""
 
     @property
     def seconds(self) -> float:
@@ -78,29 +76,29 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Harm:
-    """When harm was done, in milliseconds since the Unix epoch; a kill has no end."""
+class Fault:
+    """When a fault began and ended, in milliseconds since the Unix epoch; a kill has no end."""
 
     began: float
     ended: float | None = None
 
 
-Fault = Callable[[], Awaitable[Harm]]
+Inject = Callable[[], Awaitable[Fault]]
 
 
 async def disturb(
     trial: Trial,
     plan: Plan,
-    fault: Fault,
+    inject: Inject,
     *,
     within: float = 0.9,
     keeps_sockets: bool = False,
     rooms: Sequence[str] = (),
-) -> list[truth.Fact]:
-    """Count in several rooms, do harm at a random instant of the first part `within`, judge all.
+) -> list[history.Event]:
+    """Count in several rooms, inject a fault at a random instant, check everything.
 
-    `keeps_sockets` demands that no viewer had to connect again. Gives what the stream holds of
-    these runs.
+    The instant is in the first part `within` of the runs. `keeps_sockets` requires that no viewer
+    had to reconnect. Gives the events of these runs.
     """
     stack, random, outcome = trial.stack, trial.random, trial.outcome
     rooms = rooms or new_rooms(trial, plan.rooms)
@@ -115,45 +113,45 @@ async def disturb(
         )
         await asyncio.sleep(max(0.0, min(starts_at) / 1000 - time.time()))
         await asyncio.sleep(random.random() * within * plan.seconds)
-        harm = await fault()
+        fault = await inject()
         in_room = [(viewer, names[rooms.index(viewer.room)]) for viewer in viewers]
         await until(
             lambda: all(name in viewer.finished for viewer, name in in_room),
             max(0.0, max(starts_at) / 1000 + plan.seconds - time.time()) + plan.patience,
         )
-        facts = await settled(stack, names)
-        outcome.judge_stream(facts, names)
-        outcome.judge_viewers(facts, names, viewers, harm.began)
-        if harm.ended is not None:
-            outage = (harm.ended - harm.began) / 1000
-            outcome.worst(AFTERWARDS, max(0.0, outcome.last_right_again - outage))
+        events = await settled(stack, names)
+        outcome.check_stream(events, names)
+        outcome.check_viewers(events, names, viewers, fault.began)
+        if fault.ended is not None:
+            outage = (fault.ended - fault.began) / 1000
+            outcome.worst(RECOVERY, max(0.0, outcome.last_recovery_seconds - outage))
         if keeps_sockets:
-            outcome.demand(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
-    outcome.judge_services(stack)
-    return [fact for fact in facts if fact.run in names]
+            outcome.require(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
+    outcome.check_services(stack)
+    return [event for event in events if event.run in names]
 
 
 def new_rooms(trial: Trial, count: int = 1) -> list[str]:
-    """Names of rooms in which nothing has happened yet."""
+    """Names of new rooms."""
     return [f"room-{trial.random.randrange(16**8):08x}" for _ in range(count)]
 
 
-async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> list[truth.Fact]:
-    """The stream's facts once these runs are over, or else as they are."""
+async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> list[history.Event]:
+    """The stream's events once these runs are over, or as they are when the time is up."""
     deadline = time.monotonic() + seconds
     while True:
-        facts: list[truth.Fact] = []
+        events: list[history.Event] = []
         with suppress(nats.errors.Error, TimeoutError):
-            facts = await truth.read(stack)
-        by_run = truth.runs(facts)
+            events = await history.read(stack)
+        by_run = history.by_run(events)
         if all(name in by_run and _is_over(by_run[name][-1]) for name in names):
-            return facts
+            return events
         if time.monotonic() > deadline:
-            return facts
+            return events
         await asyncio.sleep(0.1)
 
 
-def _is_over(last: truth.Fact) -> bool:
+def _is_over(last: history.Event) -> bool:
     return last.type == "cancelled" or last.remaining == 0
 
 

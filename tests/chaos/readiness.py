@@ -1,4 +1,4 @@
-"""Whether services say that they can do their job, for as long as something is done to them."""
+"""Watching that services stay ready throughout a fault."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,13 +12,13 @@ LOOK_SECONDS = 0.1
 
 @asynccontextmanager
 async def staying_ready(stack: Stack, outcome: Outcome) -> AsyncIterator[None]:
-    """Demand that every service is ready all the while, as often as it is asked."""
+    """Require that every service answers each readiness check."""
 
     async def look() -> None:
         while True:
             for name, service in stack.services.items():
                 reason = await stack.why_not_ready(service)
-                outcome.demand(reason is None, f"{name} was not ready: {reason}")
+                outcome.require(reason is None, f"{name} was not ready: {reason}")
             await asyncio.sleep(LOOK_SECONDS)
 
     looking = asyncio.create_task(look())
@@ -29,4 +29,4 @@ async def staying_ready(stack: Stack, outcome: Outcome) -> AsyncIterator[None]:
         await asyncio.wait([looking])
         for name, service in stack.services.items():
             reason = await stack.why_not_ready(service)
-            outcome.demand(reason is None, f"{name} is not ready afterwards: {reason}")
+            outcome.require(reason is None, f"{name} is not ready afterwards: {reason}")

@@ -1,4 +1,4 @@
-"""The system under attack: nats-server as it is deployed, and our services, as processes."""
+"""The system under test: nats-server as it is deployed, and our services, as processes."""
 
 import asyncio
 import os
@@ -13,19 +13,18 @@ import aiohttp
 import nats
 from nats.aio.client import Client
 
-from .processes import Process, free_port
-from .servers import CONFIG, Server, servers
+from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer, cluster
+from support.ports import free_port
+from support.process import AsyncProcess
 
 READY_SECONDS = 30.0
-USERS = ("scheduler", "coordinator", "frontend", "operator")
-"""The users of nats.conf that have a password: here, their own names."""
 
 
 @dataclass
 class Service:
     """One replica of a service: its process and where it listens."""
 
-    process: Process
+    process: AsyncProcess
     host: str
     port: int
 
@@ -35,31 +34,31 @@ class Service:
 
 @dataclass
 class Stack:
-    """What runs; every part can be reached by its name, `scheduler-1` for instance."""
+    """All that runs; a service is found by its name, `scheduler-1` for instance."""
 
     folder: Path
     http: aiohttp.ClientSession
-    servers: Sequence[Server]
+    servers: Sequence[AsyncNatsServer]
     env: Mapping[str, str] = field(default_factory=dict)
-    """What every service is told besides."""
+    """Additional environment of every service."""
     services: dict[str, Service] = field(default_factory=dict)
 
     @property
-    def nats(self) -> Process:
+    def nats(self) -> AsyncNatsServer:
         """The only server of the bus, or the first of a cluster."""
-        return self.servers[0].process
+        return self.servers[0]
 
     @property
     def store(self) -> Path:
-        return self.servers[0].store
+        return self.nats.store
 
     @property
     def bus_port(self) -> int:
-        return self.servers[0].port
+        return self.nats.port
 
     @property
     def bus_urls(self) -> list[str]:
-        """Where clients of the bus connect: to any of these."""
+        """The addresses of the bus; a client connects to any of them."""
         return [server.url for server in self.servers]
 
     @property
@@ -68,7 +67,7 @@ class Stack:
 
     @property
     def addresses(self) -> list[str]:
-        """Where viewers connect, one address after the other."""
+        """The addresses that viewers connect to, in turn."""
         return [one.url("") for one in self.coordinators]
 
     @property
@@ -93,24 +92,24 @@ class Stack:
             **env,
         }
         command = command or [sys.executable, "-m", kind]
-        service = Service(Process(name, command, environment, self.folder), host, port)
+        service = Service(AsyncProcess(name, command, environment, self.folder), host, port)
         self.services[name] = service
         await service.process.start()
         return service
 
     async def start_nats(self) -> None:
-        """Start every server of the bus that does not run and wait until it takes connections."""
+        """Start every server of the bus that is down and wait until it accepts connections."""
         for server in self.servers:
-            if not server.process.is_running:
+            if not server.is_running:
                 await server.start()
 
     async def wipe(self) -> None:
-        """Throw the bus's data away; only while it is down."""
+        """Delete the bus's data; only while it is down."""
         for server in self.servers:
-            await server.wipe()
+            await asyncio.to_thread(server.wipe)
 
     async def ready(self, *services: Service, seconds: float = READY_SECONDS) -> float:
-        """Wait until the services, or all of them, can do their job; gives the seconds it took."""
+        """Wait until the services, or all of them, are ready; gives the seconds it took."""
         begun = time.monotonic()
         for service in services or tuple(self.services.values()):
             while (reason := await self.why_not_ready(service)) is not None:
@@ -129,7 +128,7 @@ class Stack:
             return str(error) or type(error).__name__
 
     async def metric(self, service: Service, name: str) -> float:
-        """The sum of a metric over its labels; 0 where it has never been counted."""
+        """The sum of a metric over its labels; 0 if it was never counted."""
         async with self.http.get(service.url("/metrics")) as answer:
             lines = (await answer.text()).splitlines()
         return sum(
@@ -140,12 +139,9 @@ class Stack:
 
     @asynccontextmanager
     async def client(
-        self, user: str | None = None, server: Server | None = None
+        self, user: str | None = None, server: AsyncNatsServer | None = None
     ) -> AsyncIterator[Client]:
-        """A connection of our own to the bus, as one of the people or as a service.
-
-        Where no `server` is given, to any.
-        """
+        """A connection to the bus, as a person or as a service; to any server if none is given."""
         client = await nats.connect(
             self.bus_urls if server is None else server.url,
             user=user,
@@ -153,7 +149,7 @@ class Stack:
             inbox_prefix=f"_INBOX_{user}" if user else "_INBOX",
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.1,
-            error_cb=_nothing,
+            error_cb=_ignore,
         )
         try:
             yield client
@@ -161,7 +157,7 @@ class Stack:
             await client.close()
 
     def exits(self) -> list[str]:
-        """The services that have ended, though nobody told them to."""
+        """The services that have ended without being stopped."""
         return [
             f"{name} ended with status {one.process.status}"
             for name, one in self.services.items()
@@ -169,14 +165,13 @@ class Stack:
         ]
 
 
-async def _nothing(_: Exception) -> None:
-    """What the bus does is what is watched here; its client need not tell."""
+async def _ignore(_: Exception) -> None:
+    """The suite breaks the bus on purpose, so its client need not report that."""
 
 
 def _environment() -> dict[str, str]:
-    # What this terminal happens to have set must not change what is tried.
-    passwords = {f"{name.upper()}_PASSWORD": f'"{name}"' for name in USERS}
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **passwords}
+    # The developer's environment must not change what is tested.
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **PASSWORDS}
 
 
 @asynccontextmanager
@@ -191,16 +186,16 @@ async def running(
     config: Path = CONFIG,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
-    """A stack that is ready, and gone without a trace afterwards.
+    """A stack that is ready, and removed without a trace afterwards.
 
-    `bus` is of how many servers, `env` what every service is told besides.
+    `bus` is the number of NATS servers, `env` an additional environment of every service.
     """
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as leaving:
         http = await leaving.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
-        stack = Stack(folder, http, servers(folder, _environment(), bus, store, config), env or {})
+        stack = Stack(folder, http, _servers(folder, bus, store, config), env or {})
         leaving.push_async_callback(discard, stack)
         await stack.start_nats()
         counts = {"scheduler": schedulers, "coordinator": coordinators, "frontend": frontends}
@@ -216,4 +211,14 @@ async def discard(stack: Stack) -> None:
     for service in stack.services.values():
         await service.process.discard()
     for server in stack.servers:
-        await server.process.discard()
+        await server.discard()
+
+
+def _servers(
+    folder: Path, count: int, store: Path | None, config: Path
+) -> Sequence[AsyncNatsServer]:
+    """One server alone, or several as in deploy/cluster.yml."""
+    env = _environment()
+    if count == 1:
+        return [AsyncNatsServer(folder, store=store, config=config, env=env)]
+    return cluster(AsyncNatsServer, folder, count=count, store=store, config=config, env=env)

@@ -1,7 +1,7 @@
-"""How late this machine makes anybody: a process that sleeps and syncs a file, and does no more.
+"""The machine's own delays, measured by a process that only sleeps and syncs a file.
 
-No tick can be more punctual than that, so the table tells it beside the ticks' own lateness.
-`stalls.py FILE` measures until it is told to end, then prints the worst of both in milliseconds.
+No tick can be more punctual than that, so the table shows both. `stalls.py FILE` measures until
+SIGTERM, then prints the worst sleep and the worst sync in milliseconds.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ NAPS_A_SYNC = 10
 
 @dataclass
 class Stalls:
-    """The worst that a sleep came late by and that a sync took, in milliseconds."""
+    """The worst delay of a sleep and the longest sync, in milliseconds."""
 
     sleep_ms: float = 0.0
     sync_ms: float = 0.0
@@ -28,7 +28,7 @@ class Stalls:
 
 @asynccontextmanager
 async def measured(folder: Path) -> AsyncIterator[Stalls]:
-    """What is given is filled in when the context is left."""
+    """Measure; the result is filled in when the context is left."""
     folder.mkdir(parents=True, exist_ok=True)
     stalls = Stalls()
     child = await asyncio.create_subprocess_exec(

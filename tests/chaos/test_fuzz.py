@@ -1,4 +1,4 @@
-"""Whatever comes over a viewer's socket or over the bus: no stop, no hang, no leak, no stack."""
+"""Any bytes over a viewer's socket or the bus: no crash, no hang, no leak, no traceback."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .countdowns import ask, settled, start
-from .crowds import shake_hands
 from .outcome import Outcome
+from .raw_websocket import shake_hands
 from .stack import Stack, running
 from .wire import SEPARATORS, Publication, stranger
 
@@ -47,7 +47,7 @@ payloads = st.binary(max_size=600) | nearly | values.map(lambda it: json.dumps(i
 
 
 def framed(first: int, is_masked: bool, data: bytes) -> bytes:
-    """A frame as nobody checks it before it is sent (RFC 6455, 5.2); its mask is all zeros."""
+    """An unchecked frame (RFC 6455, 5.2); its mask is all zeros."""
     length = bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack("!H", len(data))
     mask = b"\0\0\0\0" if is_masked else b""
     return bytes([first, length[0] | (0x80 if is_masked else 0)]) + length[1:] + mask + data
@@ -62,11 +62,11 @@ frames = st.builds(
 
 
 def unbroken(text: bytes) -> bytes:
-    """Without what ends a word of the bus's protocol."""
+    """Without the separators of the bus's protocol."""
     return text.translate(None, SEPARATORS)
 
 
-# What the server takes for one word; to nats-py vertical tabs and form feeds end one, too.
+# One word for the server; nats-py also splits at vertical tabs and form feeds.
 words = st.one_of(
     st.binary(max_size=60),
     st.text(max_size=20).map(lambda it: it.encode(errors="surrogatepass")),
@@ -112,21 +112,21 @@ streams = st.lists(frames | st.binary(max_size=80), max_size=6).map(b"".join)
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    """One of each service; none may have stumbled by the end."""
+    """One of each service; all must run without a traceback at the end."""
     async with running(tmp_path, schedulers=1, coordinators=1, frontends=1) as stack:
         yield stack
         outcome = Outcome()
-        outcome.judge_services(stack)
-        assert outcome.holds, outcome.broken
-        await _counts(stack)
+        outcome.check_services(stack)
+        assert outcome.holds, outcome.violations
+        await _check_that_it_counts(stack)
 
 
 @fuzzing
 @given(sent=streams, cut=st.integers(min_value=0, max_value=400))
-async def test_any_bytes_of_a_viewer_end_at_worst_its_own_connection(
+async def test_any_bytes_from_a_viewer_close_at_worst_its_own_connection(
     stack: Stack, sent: bytes, cut: int
 ) -> None:
-    """In one piece or in two; another viewer is answered as before, and nothing stays behind."""
+    """In one piece or in two; another viewer is still answered, and no socket leaks."""
     [coordinator] = stack.coordinators
     loop = asyncio.get_running_loop()
     async with stack.http.ws_connect(coordinator.url("/ws/connect?room=other")) as neighbour:
@@ -139,7 +139,7 @@ async def test_any_bytes_of_a_viewer_end_at_worst_its_own_connection(
             await neighbour.send_str('{"type":"ping","id":7}')
             assert await _pong(neighbour) == 7
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it did not want the second part
+            pass  # it closed after the first part
         finally:
             connection.close()
         async with asyncio.timeout(REPLY_SECONDS):
@@ -149,7 +149,7 @@ async def test_any_bytes_of_a_viewer_end_at_worst_its_own_connection(
 
 @fuzzing
 @given(text=st.text(max_size=300) | nearly.map(bytes.decode))
-async def test_any_text_of_a_viewer_is_answered_or_closed(stack: Stack, text: str) -> None:
+async def test_any_text_from_a_viewer_is_answered_or_closed(stack: Stack, text: str) -> None:
     """A ping by a pong, everything else by a close with a code that says why."""
     [coordinator] = stack.coordinators
     async with stack.http.ws_connect(coordinator.url("/ws/connect?room=main")) as socket:
@@ -163,10 +163,10 @@ async def test_any_text_of_a_viewer_is_answered_or_closed(stack: Stack, text: st
 
 @fuzzing
 @given(payload=payloads, kind=st.sampled_from(["events", "message"]))
-async def test_any_entry_of_the_stream_is_taken_or_dropped(
+async def test_any_entry_of_the_stream_is_read_or_dropped(
     stack: Stack, payload: bytes, kind: str
 ) -> None:
-    """The followers reach it and go on, whatever it is."""
+    """The followers read past it."""
     async with stack.client("scheduler" if kind == "events" else None) as client:
         await client.publish(f"countdown.main.{kind}", payload)
         await client.flush()
@@ -177,10 +177,10 @@ async def test_any_entry_of_the_stream_is_taken_or_dropped(
     payload=payloads,
     subject=st.sampled_from(["scheduler.start", "scheduler.cancel", "coordinator.room"]),
 )
-async def test_any_request_is_answered_with_what_is_asked_or_why_not(
+async def test_any_request_is_answered_with_a_result_or_a_reason(
     stack: Stack, payload: bytes, subject: str
 ) -> None:
-    """No request is left without an answer, and none meets an error of ours."""
+    """Every request is answered, and none causes an internal error."""
     async with stack.client() as client:
         reply = await client.request(subject, payload, timeout=REPLY_SECONDS)
         code = (reply.headers or {}).get("Nats-Service-Error-Code", "200")
@@ -189,10 +189,10 @@ async def test_any_request_is_answered_with_what_is_asked_or_why_not(
 
 @fuzzing
 @given(publication=publications)
-async def test_any_bytes_on_the_bus_cost_nobody_else_anything(
+async def test_any_bytes_on_the_bus_affect_no_other_client(
     stack: Stack, publication: Publication
 ) -> None:
-    """As subject, reply and headers; the others are answered as before, and all are ready."""
+    """As subject, reply and headers; other clients are still answered, all services are ready."""
     async with stranger(stack.bus_port) as who:
         await who.publish([publication])
     assert (await ask(stack, "scheduler.cancel", room="empty")).code == 404
@@ -203,10 +203,8 @@ async def test_any_bytes_on_the_bus_cost_nobody_else_anything(
 
 @fuzzing
 @given(payload=payloads)
-async def test_any_word_among_coordinators_is_taken_or_dropped(
-    stack: Stack, payload: bytes
-) -> None:
-    """Nobody but they may say it, and still."""
+async def test_any_presence_report_is_read_or_dropped(stack: Stack, payload: bytes) -> None:
+    """Even though only coordinators may publish one."""
     async with stack.client("coordinator") as client:
         await client.publish("presence.coordinator", payload)
         await client.flush()
@@ -219,11 +217,11 @@ async def _pong(socket: aiohttp.ClientWebSocketResponse) -> object:
         return frame["id"]
 
 
-async def _counts(stack: Stack) -> None:
-    """A run in a room of its own counts as ever."""
+async def _check_that_it_counts(stack: Stack) -> None:
+    """A run in a new room counts as before."""
     room = f"after-{os.urandom(4).hex()}"
     name = await start(stack, room, interval_ms=100, **{"from": 3})
-    facts = await settled(stack, [name])
+    events = await settled(stack, [name])
     outcome = Outcome()
-    outcome.judge_stream(facts, [name])
+    outcome.check_stream(events, [name])
     assert outcome.holds, outcome

@@ -1,4 +1,4 @@
-"""How services end, and what they say of themselves meanwhile."""
+"""How services start and end, and when they report that they are ready."""
 
 import asyncio
 import resource
@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
-from harness import missing
 from runtime.process import BACKLOG
+from support.process import AsyncProcess
+from support.skip import skip
 
-from .processes import Process
 from .stack import Stack, discard, running
 from .viewers import until, watching
 
@@ -31,7 +31,7 @@ LOOPS = [
     ("coordinator", "coordinator.presence:Peers.tell"),
     ("frontend", "bus.connection:Bus.run"),
 ]
-"""A loop of each service, and what all of them run on."""
+"""The background loops of each service and of its connection to the bus."""
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ async def test_a_background_task_that_dies_takes_its_service_down(stack: Stack) 
         assert "this loop was broken on purpose" in broken.log()
 
 
-async def test_a_thousand_viewers_are_told_before_the_coordinator_ends(stack: Stack) -> None:
-    """Within ten seconds, status 0, and with a window as wide as their number asks for."""
+async def test_a_thousand_viewers_get_a_bye_before_the_coordinator_ends(stack: Stack) -> None:
+    """Within ten seconds, with status 0, and a reconnection window that suits their number."""
     [coordinator] = stack.coordinators
     async with watching(stack, ["main"], 1000, Random(1)) as viewers:
         await asyncio.wait_for(coordinator.process.stop(), 10.0)
@@ -67,8 +67,8 @@ async def test_a_thousand_viewers_are_told_before_the_coordinator_ends(stack: St
         assert 500 <= window_ms <= 5000
 
 
-async def test_a_few_viewers_are_told_to_come_back_sooner(stack: Stack) -> None:
-    """Nobody waits for a crowd that is not there."""
+async def test_a_few_viewers_may_reconnect_sooner(stack: Stack) -> None:
+    """The reconnection window is short if few viewers share it."""
     [coordinator] = stack.coordinators
     async with watching(stack, ["main"], 3, Random(1)) as viewers:
         await coordinator.process.stop()
@@ -76,10 +76,10 @@ async def test_a_few_viewers_are_told_to_come_back_sooner(stack: Stack) -> None:
         assert all(window < 600 for viewer in viewers for window in viewer.byes)
 
 
-async def test_a_scheduler_that_wakes_does_nothing_that_another_was_asked_meanwhile(
+async def test_a_thawed_scheduler_carries_out_no_stale_request(
     tmp_path: Path,
 ) -> None:
-    """Its copies of old requests must not end the runs that were started since."""
+    """Its copies of old requests must not end runs that were started since."""
     async with running(tmp_path, coordinators=1, frontends=1) as stack:
         frontend = stack.services["frontend-1"]
 
@@ -89,8 +89,8 @@ async def test_a_scheduler_that_wakes_does_nothing_that_another_was_asked_meanwh
             async with stack.http.request(method, frontend.url(path), json=terms) as answer:
                 return answer.status, (await answer.json()).get("run", "")
 
-        async def start_anew(room: str) -> str:
-            """The run that was started after the one under way was cancelled, if both worked."""
+        async def restart(room: str) -> str:
+            """Cancel the run and start another; gives the new run, or nothing if either failed."""
             if (await ask("DELETE", room))[0] != 200:
                 return ""
             status, run = await ask("POST", room)
@@ -101,7 +101,7 @@ async def test_a_scheduler_that_wakes_does_nothing_that_another_was_asked_meanwh
             assert (await ask("POST", room))[0] == 201
         sleeper = stack.schedulers[0].process
         sleeper.freeze()
-        runs = await asyncio.gather(*map(start_anew, rooms))
+        runs = await asyncio.gather(*map(restart, rooms))
         assert any(runs)
         sleeper.thaw()
         async with asyncio.timeout(5.0):
@@ -115,8 +115,8 @@ async def test_a_scheduler_that_wakes_does_nothing_that_another_was_asked_meanwh
                 assert (state["run"], state["status"]) == (run, "running"), room
 
 
-async def test_ready_is_said_only_while_the_bus_is_there(stack: Stack) -> None:
-    """All three services see it go and come back, and say why they can't do their job."""
+async def test_services_are_ready_only_while_the_bus_is_there(stack: Stack) -> None:
+    """All three services notice its loss and its return, and report why they are not ready."""
     await stack.nats.kill()
     for service in stack.services.values():
         async with asyncio.timeout(10.0):
@@ -128,27 +128,27 @@ async def test_ready_is_said_only_while_the_bus_is_there(stack: Stack) -> None:
     assert not stack.exits()
 
 
-async def test_ready_is_said_only_when_the_stream_is_read(stack: Stack) -> None:
-    """A coordinator that comes to a long history refuses viewers until it knows it."""
+async def test_a_coordinator_is_ready_only_when_it_has_read_the_stream(stack: Stack) -> None:
+    """A coordinator that joins a long history refuses viewers until it has read it."""
     async with stack.client() as client:
         jetstream = client.jetstream()
         for number in range(20_000):
             await client.publish(f"countdown.room-{number % 100}.message", b"x" * 500)
-            if number % 100 == 0:  # the stream takes so many at once and no more
+            if number % 100 == 0:  # the stream accepts no more at once
                 await jetstream.publish("countdown.last.message", b"flush")
         held = (await jetstream.stream_info("COUNTDOWN")).state.messages
     late = await stack.add("coordinator-2")
-    said = []
+    reasons = []
     async with asyncio.timeout(30.0):
         while (reason := await stack.why_not_ready(late)) is not None:
-            said.append(reason)
+            reasons.append(reason)
             await asyncio.sleep(0.01)
-    assert any("not caught up" in reason for reason in said)
+    assert any("not caught up" in reason for reason in reasons)
     assert await stack.metric(late, "tminus_follower_position") >= held
 
 
 async def test_services_wait_for_a_bus_that_is_not_there_yet(tmp_path: Path) -> None:
-    """Started in any order, they work as soon as it comes."""
+    """Started in any order, they work as soon as it is there."""
     async with running(tmp_path, schedulers=0, coordinators=0) as stack:
         await stack.nats.stop()
         for name in ("scheduler-1", "coordinator-1", "frontend-1"):
@@ -165,14 +165,14 @@ async def test_services_wait_for_a_bus_that_is_not_there_yet(tmp_path: Path) -> 
         await discard(stack)
 
 
-async def test_a_crowd_that_comes_at_once_is_heard_at_once(stack: Stack) -> None:
-    """More than wait at one listening socket: who finds no place tries again a second later."""
+async def test_a_crowd_that_connects_at_once_is_accepted_at_once(stack: Stack) -> None:
+    """It exceeds the backlog of one listening socket, which would cost the rest a second."""
     if not SOMAXCONN.exists():
-        pytest.skip("how many may wait is known on Linux only")
+        pytest.skip("the backlog is known on Linux only")
     count = min(BACKLOG, int(SOMAXCONN.read_text())) * 3 // 2
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count + 100:
-        missing(f"{count} sockets, and {hard} files are allowed here")
+        skip(f"{count} sockets, and {hard} files are allowed here")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     [coordinator] = stack.coordinators
     coordinator.process.freeze()  # so that all of them have to wait
@@ -194,11 +194,11 @@ async def test_a_crowd_that_comes_at_once_is_heard_at_once(stack: Stack) -> None
         coordinator.process.thaw()
 
 
-async def test_a_port_that_another_process_has_is_not_shared(stack: Stack) -> None:
-    """Two coordinators by mistake on one port would each get half of the viewers."""
+async def test_a_port_in_use_by_another_process_is_not_shared(stack: Stack) -> None:
+    """Two coordinators on one port by mistake would each get half of the viewers."""
     [coordinator] = stack.coordinators
     environ = coordinator.process.env | {"PORT": str(coordinator.port)}
-    second = Process("second", coordinator.process.command, environ, stack.folder)
+    second = AsyncProcess("second", coordinator.process.command, environ, stack.folder)
     await second.start()
     try:
         assert await second.ended() == 1

@@ -1,4 +1,4 @@
-"""Viewers as programs: WebSocket clients that come back to where they were, and note everything."""
+"""Viewers as programs: WebSocket clients that resume after a drop and record every tick."""
 
 import asyncio
 import json
@@ -15,12 +15,12 @@ from .stack import Stack
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
 OPENING_SECONDS = 5.0
-"""A page's own figures, since it is people who wait."""
+"""As in the page."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A tick as a viewer got it; `at` is milliseconds since the Unix epoch."""
+    """A tick as a viewer received it; `at` is milliseconds since the Unix epoch."""
 
     seq: int
     run: str
@@ -42,18 +42,18 @@ class Viewer:
     texts: int = 0
     order_faults: int = 0
     drops: int = 0
-    """How often its connection ended before it wanted."""
+    """How often it lost its connection."""
     byes: list[int] = field(default_factory=list)
     epoch: str = ""
     seq: int = 0
     is_open: bool = False
     floor: int = 0
-    """What comes on this connection has to lie behind this sequence."""
+    """The next frame of this connection must have a higher sequence."""
     finished: set[str] = field(default_factory=set)
     close_code: int | None = None
 
     async def watch(self) -> None:
-        """Stay connected for ever."""
+        """Stay connected until cancelled."""
         turn = failures = 0
         while True:
             window = None
@@ -71,13 +71,13 @@ class Viewer:
             await asyncio.sleep(self.random.random() * window)
 
     async def _connected(self, address: str) -> float | None:
-        """One connection until it ends; gives the seconds in which it was asked to come back."""
+        """One connection until it ends; gives the window for reconnecting, in seconds."""
         query = {"room": self.room}
         if self.epoch:
             query |= {"epoch": self.epoch, "after": str(self.seq)}
         window = None
         opening = self.http.ws_connect(f"{address}/ws/connect", params=query, autoping=True)
-        # Not wait_for: before Python 3.12 it may lose the cancellation of a viewer that is to end.
+        # Not wait_for: before Python 3.12 it may lose the cancellation.
         async with asyncio.timeout(OPENING_SECONDS):
             socket = await opening
         try:
@@ -103,7 +103,7 @@ class Viewer:
             self.hellos.append(frame)
             if frame["epoch"] != self.epoch:
                 self.epoch, self.seq = str(frame["epoch"]), 0
-            # Where not all could be replayed, some of it may have been seen before.
+            # If not all could be replayed, some of it may have been seen before.
             self.floor = self.seq if frame["complete"] else 0
             if not frame["replayed"]:
                 self.seq = self.floor = max(self.seq, _integer(frame["seq"]))
@@ -159,7 +159,7 @@ async def watching(
 
 
 async def until(is_so: Callable[[], bool], seconds: float) -> bool:
-    """Wait until `is_so`; false where that took too long."""
+    """Wait until `is_so`; false if that took too long."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A stranger on the bus who writes its protocol by hand, so that any byte can stand anywhere."""
+"""A stranger on the bus who writes its protocol by hand, so that any byte can be anywhere."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,16 +6,15 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 SEPARATORS = b" \t\r\n"
-"""What the server takes for the end of a word: within a subject they would be another message."""
+"""The bytes that end a word for the server: within a subject they would start the next field."""
 ANSWER_SECONDS = 10.0
 CONNECT = b'CONNECT {"verbose":true,"pedantic":false,"headers":true,"protocol":1}\r\n'
-"""Without a user's name it is one of the people; verbose has each message answered."""
+"""Without a user's name it is one of the people; verbose requests an answer to each message."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A message as its parts; the bytes of none are looked at. Where `headers` is None it has none,
-    which is another thing than an empty block."""
+    """A message as unchecked bytes; `headers` is None for a message without a header block."""
 
     subject: bytes
     reply: bytes = b""
@@ -39,10 +38,10 @@ class Stranger:
     """Publishes over one connection, and over another when the server has ended it."""
 
     port: int
-    taken: int = 0
-    """Messages that the server has passed on."""
+    accepted: int = 0
+    """Messages that the server accepted."""
     refused: int = 0
-    """Messages that it has not: no permission, or nothing that it can read."""
+    """Messages that it did not: no permission, or not valid."""
     _connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(
         default=None, repr=False
     )
@@ -55,7 +54,7 @@ class Stranger:
             writer.write(b"".join(one.encoded() for one in left))
             answered, is_open = await self._answers(reader, writer, len(left))
             if not is_open:
-                # The first that was not answered is the one that the server could not bear.
+                # The first one without an answer made the server close the connection.
                 self.refused += answered < len(left)
                 answered += 1
                 await self.close()
@@ -81,7 +80,7 @@ class Stranger:
     async def _answers(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, owed: int
     ) -> tuple[int, bool]:
-        """How many were answered, and whether the connection is still there."""
+        """How many were answered, and whether the connection is still open."""
         answered = 0
         async with asyncio.timeout(ANSWER_SECONDS):
             while answered < owed:
@@ -92,7 +91,7 @@ class Stranger:
                 if not line:
                     return answered, False
                 if line.startswith(b"+OK"):
-                    self.taken += 1
+                    self.accepted += 1
                 elif line.startswith(b"-ERR"):
                     self.refused += 1
                 else:
@@ -105,7 +104,7 @@ class Stranger:
 
 @asynccontextmanager
 async def stranger(port: int) -> AsyncIterator[Stranger]:
-    """Somebody without a name or a password on the bus at `port`."""
+    """A client without a name or a password on the bus at `port`."""
     who = Stranger(port)
     try:
         yield who

@@ -1,4 +1,4 @@
-"""What the tests of the whole stack share."""
+"""Fixtures of the tests of the whole stack."""
 
 import uuid
 from collections.abc import AsyncIterator

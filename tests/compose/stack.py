@@ -1,23 +1,22 @@
-"""A Compose stack of one's own: its project, its ports, its volume; and what is done with it."""
+"""A Compose stack with its own project, ports and volume, and the commands run on it."""
 
 import os
 import shutil
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 import msgspec
-import pytest
 
 from protocol.frames import Frame, Hello, MessageFrame, TickFrame, Viewers
+from support import ROOT
+from support.ports import free_ports
+from support.skip import skip
 
-ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS = 600.0
 FRAME_SECONDS = 20.0
 
@@ -37,9 +36,9 @@ class Stack:
     project: str = field(default_factory=lambda: f"tminus-test-{uuid.uuid4().hex[:8]}")
 
     def compose(self, *arguments: str, timeout: float = 120.0) -> str:
-        """Run `docker compose` on this stack; gives what it prints, fails where it fails."""
+        """Run `docker compose` on this stack; gives its output; fails if it fails."""
         files = [option for file in self.files for option in ("--file", file)]
-        # Neither the environment nor a .env of whoever runs the tests may change what is tested.
+        # Neither the developer's environment nor a .env file may change the stack under test.
         names = ["--project-name", self.project, "--env-file", os.devnull]
         kept = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         return run(
@@ -60,13 +59,13 @@ class Stack:
         return self.compose("ps", "--quiet", service).split()
 
     def heal(self) -> None:
-        """Start again what a test has stopped or killed."""
+        """Start again every container that a test has stopped or killed."""
         self.compose("up", "--detach", "--wait", "--no-recreate", timeout=UP_SECONDS)
 
     def nats(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run the `nats` CLI against this stack, as anybody may: no user, no password.
+        """Run the `nats` CLI against this stack, without a user or a password.
 
-        This machine's program through the open port where there is one, else the one of its image.
+        This machine's program through the open port if it has one, else the one in its image.
         """
         if shutil.which("nats"):
             command = ["nats", "--server", f"nats://127.0.0.1:{self.bus_port}", *arguments]
@@ -95,11 +94,9 @@ class Stack:
 
 @contextmanager
 def running(*files: str, **settings: str) -> Iterator[Stack]:
-    """Build and start a stack; take it down with everything that it made."""
+    """Build and start a stack; take it down with its volumes and images."""
     if (reason := _why_no_engine()) is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip(reason)
     page_port, bus_port = free_ports(2)
     stack = Stack(("docker-compose.yml", *files), settings, page_port, bus_port)
     try:
@@ -110,7 +107,7 @@ def running(*files: str, **settings: str) -> Iterator[Stack]:
 
 
 def run(command: list[str], timeout: float = 60.0, env: dict[str, str] | None = None) -> str:
-    """Run a program of Docker; gives what it prints, fails where it fails."""
+    """Run a program of Docker; gives its output; fails if it fails."""
     done = subprocess.run(
         command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -119,20 +116,11 @@ def run(command: list[str], timeout: float = 60.0, env: dict[str, str] | None = 
 
 
 async def next_frame(viewer: aiohttp.ClientWebSocketResponse, kind: type[F]) -> F:
-    """The viewer's next frame of a kind; others are passed over."""
+    """The viewer's next frame of a kind; others are skipped."""
     while True:
         frame = _frames.decode(await viewer.receive_str(timeout=FRAME_SECONDS))
         if isinstance(frame, kind):
             return frame
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on."""
-    with ExitStack() as probes:
-        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _why_no_engine() -> str | None:

@@ -1,4 +1,4 @@
-"""The stack as strangers without Docker start it: processes of this machine on free ports."""
+"""The stack as it runs without Docker: processes of this machine on free ports."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,14 @@ import nats
 import pytest
 
 from protocol.frames import MessageFrame, TickFrame
+from support import ROOT
+from support.ports import free_ports
+from support.process import Process
 
-from .stack import ROOT, free_ports, next_frame
+from .stack import next_frame
 
 READY_SECONDS = 60.0
-STOP_SECONDS = 15.0
+LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Ports:
             "COORDINATOR_PORTS": ",".join(map(str, self.coordinators)),
             "PAGE_PORT": str(self.page),
             "STREAM_DIR": str(stream),
-            # As it may stand in .env for a service by itself: here it would be everybody's.
+            # A .env may hold it for one service by itself; here it would apply to all.
             "METRICS_PORT": str(self.page),
         }
 
@@ -53,56 +56,40 @@ def ports() -> Ports:
     return Ports(free[0], (free[1], free[2]), (free[3], free[4]), free[5])
 
 
-class Stack:
-    """`deploy/local.py` as a process, and what it has printed so far."""
+class Stack(Process):
+    """`deploy/local.py` as a process."""
 
-    def __init__(self, ports: Ports, stream: Path) -> None:
-        self.printed = ""
-        self._process = subprocess.Popen(
-            [sys.executable, "deploy/local.py"],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **ports.settings(stream)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def __init__(self, ports: Ports, folder: Path) -> None:
+        environ = {"PATH": os.environ["PATH"], **ports.settings(folder / "stream")}
+        super().__init__("local", [sys.executable, "deploy/local.py"], environ, folder, cwd=ROOT)
+        self._read = 0
 
     def read_until(self, words: str) -> str:
-        """Read up to a line with `words`, and give that line."""
-        assert self._process.stdout is not None
-        timer = threading.Timer(READY_SECONDS, self._process.terminate)
-        timer.start()
-        try:
-            for line in self._process.stdout:
-                self.printed += line
+        """Read on, up to a line with `words`, and give that line."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            is_over = not self.is_running or time.monotonic() > deadline
+            for line in self.log()[self._read :].splitlines(keepends=True):
+                if not line.endswith("\n"):
+                    break  # the rest of it is still to come
+                self._read += len(line)
                 if words in line:
                     return line
-        finally:
-            timer.cancel()
-        pytest.fail(f"{words!r} was never printed:\n{self.printed}")
+            if is_over:
+                pytest.fail(f"{words!r} was never printed:\n{self.log()}")
+            time.sleep(LOOK_SECONDS)
 
-    def pid(self, name: str) -> int:
-        """The process id of the service `name`, whose supervising shell is what was announced."""
-        [shell] = re.findall(rf"{name} started \(pid=(\d+)\)", self.printed)
+    def service_pid(self, name: str) -> int:
+        """The process id of the service `name`, a child of the shell whose id is logged."""
+        [shell] = re.findall(rf"{name} started \(pid=(\d+)\)", self.log())
         return int(subprocess.check_output(["pgrep", "-P", shell], text=True))
-
-    def stop(self) -> int:
-        """Tell it to stop where it still runs; gives its exit status."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        return self.wait()
-
-    def wait(self) -> int:
-        """Wait until it has ended; gives its exit status."""
-        self.printed += self._process.communicate(timeout=STOP_SECONDS)[0]
-        return self._process.returncode
 
 
 @pytest.fixture
 def stack(ports: Ports, tmp_path: Path) -> Iterator[Stack]:
     """The running stack, ready."""
     stack = Stack(ports, tmp_path)
+    stack.start()
     try:
         stack.read_until(f"http://localhost:{ports.page}")
         yield stack
@@ -164,24 +151,25 @@ async def test_nobody_without_a_password_makes_or_names_consumers(
 
 
 def test_a_service_that_is_killed_comes_back(stack: Stack) -> None:
-    killed = stack.pid("scheduler-1")
+    killed = stack.service_pid("scheduler-1")
     os.kill(killed, signal.SIGKILL)
     stack.read_until("killed: starting it again")
     assert "scheduler-1" in stack.read_until("following")
-    assert stack.pid("scheduler-1") != killed
+    assert stack.service_pid("scheduler-1") != killed
 
 
-def test_told_to_stop_it_stops_everything(ports: Ports, stack: Stack) -> None:
+def test_stopping_it_stops_every_process(ports: Ports, stack: Stack) -> None:
     assert stack.stop() == 0
     for port in (ports.bus, *ports.schedulers, *ports.coordinators, ports.page):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(ports: Ports, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_reported_in_one_line(ports: Ports, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", ports.coordinators[1])):
         stack = Stack(ports, tmp_path)
-        assert stack.wait() == 1
-    [line] = stack.printed.splitlines()
+        stack.start()
+        assert stack.ended() == 1
+    [line] = stack.log().splitlines()
     assert str(ports.coordinators[1]) in line
     assert "COORDINATOR_PORTS" in line

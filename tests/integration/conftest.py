@@ -16,7 +16,8 @@ import coordinator.app
 import coordinator.settings
 import scheduler.app
 import scheduler.settings
-from harness import NatsServer, Serve, until_ready
+from support.nats_server import NatsServer
+from support.served import Serve, until_ready
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -27,7 +28,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A fresh nats-server."""
-    server = NatsServer(tmp_path / "jetstream")
+    server = NatsServer(tmp_path)
     server.start()
     yield server
     server.kill()
@@ -35,7 +36,7 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
-    """A person at the bus, as the `nats` program is one."""
+    """A person's client of the bus, such as the `nats` program."""
     client = await nats.connect(nats_server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     yield client
     await client.close()

@@ -10,11 +10,14 @@ from nats.aio.client import Client
 
 from bus.connection import ANSWER_BY, Bus
 from bus.errors import ServiceError
-from harness import NatsServer, Serve, ask, history, until
 from runtime.background import background
 from scheduler.commands import Commands
 from scheduler.event_store import EventStore
 from scheduler.settings import Settings
+from support.bus_client import ask, history
+from support.nats_server import NatsServer
+from support.served import Serve
+from support.waiting import until
 
 
 @pytest.fixture

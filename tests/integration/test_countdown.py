@@ -6,9 +6,12 @@ import time
 import pytest
 from nats.aio.client import Client
 
-from harness import Serve, ask, history, is_last_tick, until, viewing
 from protocol import events
 from protocol.events import Started
+from support.bus_client import ask, history
+from support.served import Serve
+from support.viewer import is_last_tick, viewing
+from support.waiting import until
 
 FAST = {"interval_ms": 100}
 

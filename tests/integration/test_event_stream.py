@@ -8,7 +8,10 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
-from harness import WAIT_SECONDS, Serve, ask, viewing
+from support.bus_client import ask
+from support.served import Serve
+from support.viewer import viewing
+from support.waiting import WAIT_SECONDS
 
 Event = dict[str, str]
 

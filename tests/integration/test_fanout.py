@@ -15,7 +15,11 @@ from coordinator.connections import CONNECTIONS, Connections
 from coordinator.event_stream import EventStreamViewer
 from coordinator.io_uring import CAPACITY, ENTRIES, Ring
 from coordinator.room import Room
-from harness import WAIT_SECONDS, Serve, ask, is_last_tick, missing, viewing
+from support.bus_client import ask
+from support.served import Serve
+from support.skip import skip
+from support.viewer import is_last_tick, viewing
+from support.waiting import WAIT_SECONDS
 
 LITTLE = 4096
 
@@ -26,7 +30,7 @@ def ring() -> Iterator[Ring]:
     try:
         ring = Ring()
     except OSError as error:
-        missing(f"there is no io_uring here: {error}")
+        skip(f"there is no io_uring here: {error}")
         raise
     yield ring
     ring.close()

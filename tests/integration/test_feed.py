@@ -5,7 +5,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -20,9 +20,11 @@ from bus.direct import Batch, multi_last, next_by_subject
 from bus.feed import Feed
 from bus.stream import Entry, keep_stream, wanted
 from coordinator.settings import Settings
-from harness import NatsServer, free_port
 from protocol import subjects
 from runtime.background import background
+from support import waiting
+from support.nats_server import NatsServer
+from support.nats_server import cluster as cluster_of
 
 SETTLE_SECONDS = 30.0
 
@@ -143,11 +145,8 @@ def names(count: int) -> list[str]:
     return [f"room-{number}" for number in range(count)]
 
 
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so, however long an election takes."""
-    async with asyncio.timeout(SETTLE_SECONDS):
-        while not await is_so():
-            await asyncio.sleep(0.05)
+until = partial(waiting.until, seconds=SETTLE_SECONDS)
+"""An election takes a while."""
 
 
 # One server
@@ -490,8 +489,7 @@ async def test_headers_of_strangers_break_neither_the_server_nor_the_feed(
             "countdown.main.events"
         ) == 2
         assert not there.resets
-        assert nats_server.process is not None
-        assert nats_server.process.poll() is None
+        assert nats_server.is_running
 
 
 async def settled_but_for_subjects(there: Watching, bus: Client) -> list[int]:
@@ -536,19 +534,10 @@ async def test_a_listener_that_fails_ends_the_feed(nats_server: NatsServer, bus:
 
 
 class Cluster:
-    """Three servers that know one another, and hold the stream three times."""
+    """Three servers, each with a copy of the stream."""
 
     def __init__(self, directory: Path) -> None:
-        routes = [free_port() for _ in range(3)]
-        self.servers = [
-            NatsServer(
-                directory / f"server-{number}",
-                *("-n", f"server-{number}", "--cluster_name", "three"),
-                *("--cluster", f"nats://127.0.0.1:{route}"),
-                *("--routes", ",".join(f"nats://127.0.0.1:{other}" for other in routes)),
-            )
-            for number, route in enumerate(routes)
-        ]
+        self.servers = cluster_of(NatsServer, directory)
 
     @property
     def url(self) -> str:
@@ -573,7 +562,8 @@ class Cluster:
             return bool(found)
 
         await until(is_known)
-        return self.servers[int(found[0].removeprefix("server-"))]
+        [leader] = [server for server in self.servers if server.name == found[0]]
+        return leader
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from websockets.frames import Close, Frame, Opcode
 
 from coordinator.connections import CONNECTIONS
 from coordinator.websocket import WebSocketViewer
-from harness import WAIT_SECONDS, Serve, until, viewing
+from support.served import Serve
+from support.viewer import viewing
+from support.waiting import WAIT_SECONDS, until
 
 
 def handlers_alive(server: TestServer) -> int:

@@ -14,7 +14,10 @@ import coordinator.connections
 import coordinator.handover
 from coordinator.connections import CONNECTIONS, HEARTBEAT_SECONDS
 from coordinator.handover import UNACKNOWLEDGED_MS
-from harness import WAIT_SECONDS, Serve, missing, viewing
+from support.served import Serve
+from support.skip import skip
+from support.viewer import viewing
+from support.waiting import WAIT_SECONDS
 
 GONE_SECONDS = 45
 
@@ -36,7 +39,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def cut_off(port: int) -> Iterator[None]:
     """Nothing passes to or from a client's port any more, and nobody is told."""
     if os.geteuid() or not shutil.which("iptables"):
-        missing("cutting a network takes root and iptables")
+        skip("cutting a network takes root and iptables")
     rules = [
         ["INPUT", "-p", "tcp", side, str(port), "-j", "DROP"] for side in ("--sport", "--dport")
     ]
@@ -45,7 +48,7 @@ def cut_off(port: int) -> Iterator[None]:
         for rule in rules:
             added = run(["iptables", "-w", "-I", *rule], capture_output=True, check=False)
             if added.returncode:
-                missing(f"this kernel cuts no network: {added.stderr.decode().strip()}")
+                skip(f"this kernel cuts no network: {added.stderr.decode().strip()}")
             done.append(rule)
         yield
     finally:

@@ -5,7 +5,9 @@ import json
 
 from nats.aio.client import Client
 
-from harness import Serve, ask, history, is_last_tick, viewing
+from support.bus_client import ask, history
+from support.served import Serve
+from support.viewer import is_last_tick, viewing
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 

@@ -8,7 +8,10 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
-from harness import Frame, Serve, Viewer, ask, history, is_last_tick, until, viewing
+from support.bus_client import ask, history
+from support.served import Serve
+from support.viewer import Frame, Viewer, is_last_tick, viewing
+from support.waiting import until
 
 STREAM = "COUNTDOWN"
 EVENTS = "countdown.main.events"

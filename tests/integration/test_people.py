@@ -12,20 +12,19 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import AckPolicy
 
-from harness import WAIT_SECONDS, NatsServer, Serve, ask, history, until
+from support.bus_client import ask, history
+from support.nats_server import CONFIG, PASSWORDS, NatsServer
+from support.served import Serve
+from support.waiting import WAIT_SECONDS, until
 
-CONFIG = Path(__file__).parent.parent.parent / "deploy" / "nats.conf"
-USERS = ("scheduler", "coordinator", "frontend", "operator")
 FOUND_OUT_SECONDS = 6.0
 """How long a client that hangs may keep its subscriptions."""
 
 
 @pytest.fixture
-def nats_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NatsServer]:
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server with the users and limits of deploy/nats.conf; passwords are the names."""
-    for user in USERS:
-        monkeypatch.setenv(f"{user.upper()}_PASSWORD", f'"{user}"')
-    server = NatsServer(tmp_path / "jetstream", "--config", str(CONFIG))
+    server = NatsServer(tmp_path, config=CONFIG, env=PASSWORDS)
     server.start()
     yield server
     server.kill()

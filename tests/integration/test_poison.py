@@ -8,7 +8,10 @@ import pytest
 from nats.aio.client import Client as PlainClient
 
 from bus.client import Client
-from harness import NatsServer, Serve, ask, is_last_tick, metric, until_ready, viewing
+from support.bus_client import ask
+from support.nats_server import NatsServer
+from support.served import Serve, metric, until_ready
+from support.viewer import is_last_tick, viewing
 
 CRLF = b"\r\n"
 

@@ -1,46 +1,56 @@
-"""Services as processes: where that is decided which no application knows of itself."""
+"""Services as processes: ports and time limits, which only the process decides."""
 
 import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 
-from harness import WAIT_SECONDS, free_port, until
+from support.ports import free_port
+from support.process import AsyncProcess
+from support.waiting import WAIT_SECONDS, until
 
 HURRIED = (
     "import runtime.process; runtime.process.KEEPALIVE_SECONDS = 0.5; "
     "import coordinator.__main__; coordinator.__main__.main()"
 )
-"""A coordinator that is not as patient as others."""
+"""A coordinator with a shorter keep-alive."""
 
 
-@asynccontextmanager
-async def serving(
-    service: str, program: str = "", **settings: str | int
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A service as a process, without a bus: it waits for one, and has its figures meanwhile."""
-    environ = {"PATH": os.environ["PATH"], "NATS_URL": f"nats://127.0.0.1:{free_port()}"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *(("-c", program) if program else ("-m", service))),
-        env=environ | {name.upper(): str(value) for name, value in settings.items()},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
+Serving = Callable[..., AbstractAsyncContextManager[AsyncProcess]]
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Serving:
+    """Run a service as a process, without a bus: it waits for one, and has metrics meanwhile."""
+
+    @asynccontextmanager
+    async def run(
+        service: str, program: str = "", **settings: str | int
+    ) -> AsyncIterator[AsyncProcess]:
+        environ = {"PATH": os.environ["PATH"], "NATS_URL": f"nats://127.0.0.1:{free_port()}"}
+        process = AsyncProcess(
+            service,
+            [sys.executable, *(("-c", program) if program else ("-m", service))],
+            environ | {name.upper(): str(value) for name, value in settings.items()},
+            tmp_path,
+        )
+        await process.start()
+        try:
+            yield process
+        finally:
+            await process.stop()
+
+    return run
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
-    """The answer's status and text; 0 where nobody listens."""
+    """The answer's status and text; 0 where nothing listens."""
     async with aiohttp.ClientSession() as session:
         try:
             async with session.get(f"http://127.0.0.1:{port}{path}") as response:
@@ -57,7 +67,9 @@ async def until_alive(port: int) -> None:
 
 
 @pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
-async def test_metrics_with_a_port_of_their_own_are_on_no_other(service: str) -> None:
+async def test_metrics_with_a_port_of_their_own_are_on_no_other(
+    service: str, serving: Serving
+) -> None:
     port, metrics_port = free_port(), free_port()
     async with serving(service, port=port, metrics_port=metrics_port) as process:
         await until_alive(port)
@@ -67,31 +79,31 @@ async def test_metrics_with_a_port_of_their_own_are_on_no_other(service: str) ->
         assert (await get(port, "/metrics"))[0] == 404
         for path in ("/", "/healthz", "/readyz"):
             assert (await get(metrics_port, path))[0] == 404
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), WAIT_SECONDS) == 0
+        assert await process.stop() == 0
 
 
-async def test_metrics_without_a_port_of_their_own_are_on_the_service_s() -> None:
+async def test_metrics_without_a_port_of_their_own_are_on_the_service_s(serving: Serving) -> None:
     port = free_port()
     async with serving("scheduler", port=port):
         await until_alive(port)
         assert (await get(port, "/metrics"))[0] == 200
 
 
-async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line() -> None:
+async def test_a_port_for_metrics_that_is_taken_is_reported_in_one_line(serving: Serving) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         metrics_port = taken.getsockname()[1]
         async with serving("scheduler", port=free_port(), metrics_port=metrics_port) as process:
-            _, log = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
-    assert process.returncode == 1
-    assert f"METRICS_PORT={metrics_port}: Address already in use" in log.decode()
-    assert b"Traceback" not in log
+            assert await process.ended(WAIT_SECONDS) == 1
+    assert f"METRICS_PORT={metrics_port}: Address already in use" in process.log()
+    assert "Traceback" not in process.log()
 
 
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /ws/conn", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]
 )
-async def test_a_connection_that_asks_for_nothing_more_is_closed(sent: bytes) -> None:
+async def test_a_connection_that_asks_for_nothing_more_is_closed(
+    sent: bytes, serving: Serving
+) -> None:
     port = free_port()
     async with serving("coordinator", HURRIED, port=port):
         await until_alive(port)

@@ -16,9 +16,9 @@ from bus.connection import Bus
 from bus.errors import ServiceError
 from bus.intake import AT_ONCE
 from bus.responder import Responder
-from harness import NatsServer
 from runtime.background import background
 from scheduler.settings import Settings
+from support.nats_server import NatsServer
 
 
 class Service:

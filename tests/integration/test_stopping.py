@@ -1,14 +1,13 @@
-"""A scheduler that is told to stop answers all that had come to it, and truly."""
+"""A scheduler that is stopped answers every request that had reached it, and correctly."""
 
-import asyncio
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,24 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from harness import NatsServer, free_port, until
+from support.nats_server import NatsServer
+from support.ports import free_port
+from support.process import AsyncProcess
+from support.waiting import until
 
 ROOMS = 400
 STOP_AFTER = 20
-"""Answers after which one of the two schedulers is told to stop."""
+"""Answers after which one of the two schedulers is stopped."""
 
 
-class Scheduler:
+class Scheduler(AsyncProcess):
     """A scheduler as a process."""
 
-    def __init__(self, nats_url: str, instance: str, log: Path) -> None:
-        self.log = log
+    def __init__(self, nats_url: str, instance: str, folder: Path) -> None:
         self.port = free_port()
         settings = {"NATS_URL": nats_url, "PORT": f"{self.port}", "INSTANCE": instance}
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "scheduler"],
-                env=os.environ | settings,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+        command = [sys.executable, "-m", "scheduler"]
+        super().__init__(instance, command, os.environ | settings, folder)
 
     async def is_ready(self) -> bool:
         try:
@@ -51,20 +47,20 @@ class Scheduler:
 
 
 @pytest.fixture
-def schedulers(nats_server: NatsServer, tmp_path: Path) -> Iterator[list[Scheduler]]:
+async def schedulers(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[list[Scheduler]]:
     """Two schedulers."""
-    with ExitStack() as leaving:
+    async with AsyncExitStack() as leaving:
         pair = []
         for instance in ("scheduler-1", "scheduler-2"):
-            scheduler = Scheduler(nats_server.url, instance, tmp_path / f"{instance}.log")
-            leaving.callback(scheduler.process.wait, 10)
-            leaving.callback(scheduler.process.terminate)
+            scheduler = Scheduler(nats_server.url, instance, tmp_path)
+            leaving.push_async_callback(scheduler.stop)
+            await scheduler.start()
             pair.append(scheduler)
         yield pair
 
 
 class Callers:
-    """Who asks for a start in each of many rooms, and what they are answered."""
+    """Clients that ask for a start in each of many rooms, and the answers that they got."""
 
     def __init__(self, bus: Client) -> None:
         self._bus = bus
@@ -96,7 +92,7 @@ class Callers:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_starts_that_come_while_a_scheduler_stops_are_all_answered_and_truly(
+async def test_starts_that_arrive_while_a_scheduler_stops_are_all_answered_correctly(
     bus: Client, schedulers: list[Scheduler], times: int
 ) -> None:
     for scheduler in schedulers:
@@ -104,15 +100,15 @@ async def test_starts_that_come_while_a_scheduler_stops_are_all_answered_and_tru
     callers = Callers(bus)
     await callers.ask(times)
     await callers.answered(STOP_AFTER)
-    schedulers[0].process.terminate()
+    schedulers[0].end_by(signal.SIGTERM)
     await callers.answered(ROOMS * times)
-    assert await asyncio.to_thread(schedulers[0].process.wait, 10) == 0
+    assert await schedulers[0].ended(10) == 0
 
     codes = Counter(code for _, code, _ in callers.answers)
     assert codes == Counter({200: ROOMS} | ({409: ROOMS} if times == 2 else {}))
     for room, _, event in callers.answers:
         last = await bus.jetstream().get_last_msg("COUNTDOWN", f"countdown.{room}.events")
         assert event == json.loads(last.data or b"")
-    log = schedulers[0].log.read_text()
+    log = schedulers[0].log()
     assert "Traceback" not in log
     assert "never awaited" not in log

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -18,18 +17,13 @@ from bus.connection import Bus
 from bus.entries import is_event
 from bus.follower import Follower
 from bus.stream import Entry, open_stream, wanted
-from harness import (
-    NatsServer,
-    Serve,
-    ask,
-    history,
-    is_last_tick,
-    until,
-    until_ready,
-    viewing,
-)
 from runtime.background import background
 from scheduler.settings import Settings
+from support.bus_client import ask, history
+from support.nats_server import NatsServer
+from support.served import Serve, until_ready
+from support.viewer import is_last_tick, viewing
+from support.waiting import until
 
 
 async def readyz(server: TestServer) -> tuple[int, str]:
@@ -112,7 +106,7 @@ async def test_viewers_are_told_when_the_stream_is_another_one(
         await ask(bus, "scheduler.start", interval_ms=100, **{"from": 2})
         await viewer.until(is_last_tick)
         nats_server.kill()
-        shutil.rmtree(nats_server.directory)
+        nats_server.wipe()
         nats_server.start()
         again = await viewer.until(lambda f: f["type"] == "hello")
         assert again["epoch"] != hello["epoch"]

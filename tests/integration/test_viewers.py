@@ -8,7 +8,10 @@ import pytest
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
-from harness import WAIT_SECONDS, Serve, ask, is_last_tick, metric, until, viewing
+from support.bus_client import ask
+from support.served import Serve, metric
+from support.viewer import is_last_tick, viewing
+from support.waiting import WAIT_SECONDS, until
 
 
 async def test_a_ping_is_answered_with_the_server_s_time(serve_coordinator: Serve) -> None:

@@ -15,7 +15,9 @@ from aiohttp.test_utils import TestServer
 
 import frontend.app
 import frontend.settings
-from harness import NatsServer, Serve, is_last_tick, until_ready, viewing
+from support.nats_server import NatsServer
+from support.served import Serve, until_ready
+from support.viewer import is_last_tick, viewing
 
 ROOT = Path(__file__).parent.parent.parent
 LINE = re.compile(r"^\d+\. `([^`]+)` · `([^`]+)` · [A-Z]", re.MULTILINE)

@@ -1,23 +1,23 @@
-"""A scheduler dies, alone or beside another, or sleeps while another works."""
+"""A scheduler is killed, alone or beside another, or frozen while another works."""
 
 import asyncio
 from functools import partial
 
-from .countdowns import Harm, Plan, disturb, now
-from .row import Row, Trial
-from .stack import running
+from ..countdowns import Fault, Plan, disturb, now
+from ..scenario import Scenario, Trial
+from ..stack import running
 
 SETTLED_MS = 50.0
-"""How soon after the restart everything missed must be stored."""
+"""How soon after the restart all missed ticks must be stored."""
 
 
 async def killed_beside_another(trial: Trial) -> None:
     victim = trial.random.choice(trial.stack.schedulers)
 
-    async def kill() -> Harm:
+    async def kill() -> Fault:
         at = now()
         await victim.process.kill()
-        return Harm(at)
+        return Fault(at)
 
     await disturb(trial, Plan(interval_ms=200), kill)
     await victim.process.start()
@@ -29,7 +29,7 @@ async def killed_alone(trial: Trial) -> None:
     down_seconds = trial.random.uniform(0.1, trial.either(3.0, 0.5))
     back_at = 0.0
 
-    async def kill_and_restart() -> Harm:
+    async def kill_and_restart() -> Fault:
         nonlocal back_at
         at = now()
         await victim.process.kill()
@@ -37,55 +37,57 @@ async def killed_alone(trial: Trial) -> None:
         await victim.process.start()
         await trial.stack.ready(victim)
         back_at = now()
-        return Harm(at, back_at)
+        return Fault(at, back_at)
 
-    facts = await disturb(trial, Plan(interval_ms=trial.either(400, 150)), kill_and_restart)
-    for fact in facts:
-        if fact.due is None:
+    events = await disturb(trial, Plan(interval_ms=trial.either(400, 150)), kill_and_restart)
+    for event in events:
+        if event.due is None:
             continue
-        if fact.due > back_at:
-            trial.outcome.worst("ticks due after the restart: late, ms", fact.stored_at - fact.due)
-        elif fact.stored_at > back_at:
-            trial.outcome.worst("missed ticks stored after ready, ms", fact.stored_at - back_at)
+        if event.due > back_at:
+            trial.outcome.worst(
+                "ticks due after the restart: late, ms", event.stored_at - event.due
+            )
+        elif event.stored_at > back_at:
+            trial.outcome.worst("missed ticks stored after ready, ms", event.stored_at - back_at)
 
 
 async def frozen_beside_another(trial: Trial) -> None:
     victim = trial.random.choice(trial.stack.schedulers)
 
-    async def freeze_and_thaw() -> Harm:
+    async def freeze_and_thaw() -> Fault:
         at = now()
         victim.process.freeze()
         await asyncio.sleep(trial.either(5.0, 1.0))
         victim.process.thaw()
-        return Harm(at, now())
+        return Fault(at, now())
 
     plan = Plan(interval_ms=trial.either(700, 200))
     await disturb(trial, plan, freeze_and_thaw, within=0.25)
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "scheduler-killed",
         "a scheduler is killed (-9), another runs",
-        "11 once, no tick more than 30 ms late",
+        "11 ticks once, none more than 30 ms late",
         killed_beside_another,
         rounds=10,
         late_limit_ms=30,
     ),
-    Row(
+    Scenario(
         "scheduler-alone",
         "the only scheduler is killed (-9) and restarted after 0.1 to 3 s",
-        "11 once; missed ticks at once after the restart, the rest on time",
+        "11 ticks once; the missed ones right after the restart, the rest on time",
         killed_alone,
         rounds=6,
-        setting=partial(running, schedulers=1),
+        setup=partial(running, schedulers=1),
         late_limit_ms=5000,
-        remark="A tick is as late as its scheduler was down and took to start.",
+        remark="A tick is late by the time that its scheduler was down and took to start.",
     ),
-    Row(
+    Scenario(
         "scheduler-frozen",
-        "a scheduler is stopped (SIGSTOP) for 5 s and continued, another runs",
-        "11 once, nothing stale from the one that wakes",
+        "a scheduler is frozen (SIGSTOP) for 5 s, another runs",
+        "11 ticks once, nothing stale from the one that continues",
         frozen_beside_another,
         rounds=4,
         late_limit_ms=30,

@@ -1,4 +1,4 @@
-"""What is neither an event, a message, a request nor a ping, sent wherever something is taken."""
+"""Payloads that are no event, message, request or ping, sent to every subject and endpoint."""
 
 import asyncio
 import json
@@ -7,15 +7,15 @@ from random import Random
 
 import aiohttp
 
-from .countdowns import Harm, Plan, disturb, new_rooms, now
-from .row import Row, Trial
-from .stack import Service, Stack, running
+from ..countdowns import Fault, Plan, disturb, new_rooms, now
+from ..scenario import Scenario, Trial
+from ..stack import Service, Stack, running
 
 COUNTED_SECONDS = 10.0
 
 
 def junk(random: Random) -> list[bytes]:
-    """Payloads that mean nothing to anybody; none is longer than the bus takes."""
+    """Invalid payloads; none is longer than the bus accepts."""
     deep = b"[" * 30_000
     return [
         b"\xff\xfe\xfd",
@@ -38,7 +38,7 @@ async def everywhere(trial: Trial) -> None:
     rooms = new_rooms(trial, 4)
     payloads = junk(trial.random)
 
-    async def send_it_all() -> Harm:
+    async def send_it_all() -> Fault:
         at = now()
         await _onto_the_stream(trial, rooms[0], payloads)
         await _into_requests(trial, payloads)
@@ -48,24 +48,24 @@ async def everywhere(trial: Trial) -> None:
         for service in stack.services.values():
             await _into_http(trial, service, payloads)
         await _too_big_for_the_bus(stack)
-        return Harm(at, now())
+        return Fault(at, now())
 
     await disturb(trial, Plan(interval_ms=300), send_it_all, within=0.3, rooms=rooms)
     await stack.ready()
 
 
 async def _onto_the_stream(trial: Trial, room: str, payloads: list[bytes]) -> None:
-    """Everything is counted by every service that reads it."""
+    """Every service that reads the payloads counts each of them."""
     stack = trial.stack
     followers = {
         service.process.name: (service, 2 if service in stack.coordinators else 1)
         for service in (*stack.schedulers, *stack.coordinators)
     }
     before = {name: await _dropped(stack, one) for name, (one, _) in followers.items()}
-    # As messages the payloads are too long or not UTF-8, but for those that are just text.
+    # As messages, only payloads that are too long or not UTF-8 are invalid.
     not_messages = [one for one in payloads if len(one) > 4096 or not _is_text(one)]
     async with stack.client("scheduler") as scheduler, stack.client() as anybody:
-        # Each as soon as the one before is stored: more at once would be a flood, which is dropped.
+        # Each after the previous one is stored: more at once would be a flood, which is dropped.
         for payload in payloads:
             await scheduler.request(f"countdown.{room}.events", payload, timeout=5.0)
         for payload in not_messages:
@@ -75,7 +75,7 @@ async def _onto_the_stream(trial: Trial, room: str, payloads: list[bytes]) -> No
         async with asyncio.timeout(COUNTED_SECONDS):
             while (count := await _dropped(stack, service) - before[name]) < owed:
                 await asyncio.sleep(0.05)
-        trial.outcome.demand(count == owed, f"{name} counted {count:.0f} of {owed}")
+        trial.outcome.require(count == owed, f"{name} counted {count:.0f} of {owed}")
 
 
 def _is_text(payload: bytes) -> bool:
@@ -95,7 +95,7 @@ async def _into_requests(trial: Trial, payloads: list[bytes]) -> None:
             for payload in payloads:
                 reply = await client.request(subject, payload, timeout=3.0)
                 code = (reply.headers or {}).get("Nats-Service-Error-Code")
-                trial.outcome.demand(code == "400", f"{subject} answered {payload[:40]!r}: {code}")
+                trial.outcome.require(code == "400", f"{subject} answered {payload[:40]!r}: {code}")
 
 
 async def _into_presence(trial: Trial, payloads: list[bytes]) -> None:
@@ -114,7 +114,7 @@ async def _into_presence(trial: Trial, payloads: list[bytes]) -> None:
 async def _into_web_sockets(
     trial: Trial, service: Service, room: str, payloads: list[bytes]
 ) -> None:
-    """Each ends its connection, and no other, with a code that says why, and is counted."""
+    """Each closes its own connection with a code that says why, and is counted."""
     before = await trial.stack.metric(service, "tminus_viewers_refused_total")
     for payload in [*payloads, b"z" * (1 << 20)]:
         async with trial.stack.http.ws_connect(service.url(f"/ws/connect?room={room}")) as socket:
@@ -124,15 +124,15 @@ async def _into_web_sockets(
                 while (await socket.receive()).type != aiohttp.WSMsgType.CLOSE:
                     pass
             code = socket.close_code
-            trial.outcome.demand(code in (1003, 1007, 1009), f"a socket was closed with {code}")
+            trial.outcome.require(code in (1003, 1007, 1009), f"a socket was closed with {code}")
     refused = await trial.stack.metric(service, "tminus_viewers_refused_total") - before
-    trial.outcome.demand(
+    trial.outcome.require(
         refused == len(payloads) + 1, f"{refused:.0f} of {len(payloads) + 1} frames were counted"
     )
 
 
 async def _into_http(trial: Trial, service: Service, payloads: list[bytes]) -> None:
-    """No address answers with an error of ours, whatever is sent there; refusals are counted."""
+    """No endpoint answers with an internal error; refusals are counted."""
     http = trial.stack.http
     before = await trial.stack.metric(service, "tminus_http_refused_total")
     refused = 0
@@ -151,32 +151,32 @@ async def _into_http(trial: Trial, service: Service, payloads: list[bytes]) -> N
                     ) as answer:
                         status = answer.status
                 except aiohttp.ServerDisconnectedError:
-                    continue  # who sends a megabyte where none is taken may be cut off
+                    continue  # a client that sends a megabyte may be cut off
                 refused += status >= 400
-                # 503 is the truth where a room's name is fine and nothing counts there.
-                trial.outcome.demand(
+                # 503 is right if the room's name is valid but nothing counts there.
+                trial.outcome.require(
                     status < 500 or status == 503, f"{method} {path[:40]} gave {status}"
                 )
     counted = await trial.stack.metric(service, "tminus_http_refused_total") - before
-    trial.outcome.demand(counted >= refused > 0, f"{counted:.0f} of {refused} were counted")
-    await _what_is_no_http(trial, service)
+    trial.outcome.require(counted >= refused > 0, f"{counted:.0f} of {refused} were counted")
+    await _into_the_http_parser(trial, service)
 
 
-async def _what_is_no_http(trial: Trial, service: Service) -> None:
+async def _into_the_http_parser(trial: Trial, service: Service) -> None:
     """Bytes that are no request are answered with 400 and counted."""
     before = await trial.stack.metric(service, "tminus_http_refused_total")
     for garbage in (b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01 TLS?\r\n\r\n"):
         reader, writer = await asyncio.open_connection(service.host, service.port)
         writer.write(garbage)
         answer = await asyncio.wait_for(reader.readline(), 5.0)
-        trial.outcome.demand(b" 400 " in answer, f"{garbage!r} was answered with {answer!r}")
+        trial.outcome.require(b" 400 " in answer, f"{garbage!r} was answered with {answer!r}")
         writer.close()
     counted = await trial.stack.metric(service, "tminus_http_refused_total") - before
-    trial.outcome.demand(counted == 3, f"{counted:.0f} of 3 requests that were none were counted")
+    trial.outcome.require(counted == 3, f"{counted:.0f} of 3 invalid requests were counted")
 
 
 async def _too_big_for_the_bus(stack: Stack) -> None:
-    """One MiB is more than the server takes: it ends that connection, and no other."""
+    """One MiB is more than the server accepts: it closes that connection, and no other."""
     for subject in ("countdown.main.message", "scheduler.start", "coordinator.room"):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.bus_port)
         await reader.readline()
@@ -187,15 +187,15 @@ async def _too_big_for_the_bus(stack: Stack) -> None:
         writer.close()
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "garbage",
         "garbage (random bytes, deep JSON, huge numbers, wrong types, 1 MiB) on every subject and "
         "every endpoint",
-        "nothing stops; every one counted",
+        "no service ends; every payload is counted",
         everywhere,
         rounds=2,
-        setting=partial(running, frontends=1),
+        setup=partial(running, frontends=1),
         late_limit_ms=100,
     )
 ]

@@ -1,4 +1,4 @@
-"""Ten minutes of coming and going, while runs follow one another in twenty rooms."""
+"""Ten minutes of viewers that come and go, with one run after the other in twenty rooms."""
 
 import asyncio
 import time
@@ -10,19 +10,20 @@ from statistics import median
 
 import nats.errors
 
-from . import truth
-from .countdowns import ask, new_rooms
-from .outcome import Outcome
-from .processes import Process
-from .row import Row, Trial
-from .stack import Stack
-from .viewers import Viewer
+from support.process import AsyncProcess
+
+from .. import history
+from ..countdowns import ask, new_rooms
+from ..outcome import Outcome
+from ..scenario import Scenario, Trial
+from ..stack import Stack
+from ..viewers import Viewer
 
 ROOMS = 20
 SAMPLE_SECONDS = 2.0
 SERVICE_GROWTH_MB, NATS_GROWTH_MB = 8.0, 48.0
-"""The most that a process may have grown from its second minute to its last: NATS fills its files'
-buffers until the stream holds a thousand entries of each room."""
+"""How much a process may grow from its second minute to its last: NATS fills its files'
+buffers until the stream has a thousand entries of each room."""
 
 
 async def come_and_go(trial: Trial) -> None:
@@ -35,7 +36,7 @@ async def come_and_go(trial: Trial) -> None:
     files = {name: process.files() for name, process in processes.items()}
     memory: dict[str, list[tuple[float, float]]] = defaultdict(list)
     viewers = _viewers(stack, rooms, trial.either(500, 60), trial.random)
-    async with truth.following(stack) as facts:
+    async with history.following(stack) as events:
         ending = time.monotonic() + seconds
         async with asyncio.TaskGroup() as group:
             group.create_task(_sample(processes, memory, ending))
@@ -43,10 +44,10 @@ async def come_and_go(trial: Trial) -> None:
             for viewer in viewers:
                 group.create_task(_visit(viewer, ending, Random(trial.random.random())))
         names = [name for run in runs for name in run.result()]
-        await _quiet(facts)
-        outcome.judge_stream(facts, names)
-        _judge_visits(outcome, facts, viewers)
-    await asyncio.sleep(1.0)  # the sockets that were just closed
+        await _until_quiet(events)
+        outcome.check_stream(events, names)
+        _check_visits(outcome, events, viewers)
+    await asyncio.sleep(1.0)  # for the sockets that were just closed
     for name, samples in memory.items():
         begun = samples[0][0]
         early = [mb for at, mb in samples if minute <= at - begun < 2 * minute]
@@ -54,13 +55,13 @@ async def come_and_go(trial: Trial) -> None:
         growth = median(late) - median(early)
         outcome.worst(f"growth of {name} from minute 2 to the last, MB", growth)
         limit = NATS_GROWTH_MB if name == "nats" else SERVICE_GROWTH_MB
-        outcome.demand(growth < limit, f"{name} grew by {growth:.1f} MB")
+        outcome.require(growth < limit, f"{name} grew by {growth:.1f} MB")
         left = processes[name].files() - files[name]
         outcome.worst(f"open files of {name} more than before", left)
-        outcome.demand(left <= 8, f"{name} holds {left} files more than before")
+        outcome.require(left <= 8, f"{name} holds {left} files more than before")
     outcome.worst("visits", sum(len(viewer.hellos) for viewer in viewers))
-    outcome.worst("numbers that viewers got", sum(len(viewer.ticks) for viewer in viewers))
-    outcome.judge_services(stack)
+    outcome.worst("ticks that viewers got", sum(len(viewer.ticks) for viewer in viewers))
+    outcome.check_services(stack)
 
 
 def _viewers(stack: Stack, rooms: Sequence[str], count: int, random: Random) -> list[Viewer]:
@@ -77,7 +78,7 @@ def _viewers(stack: Stack, rooms: Sequence[str], count: int, random: Random) -> 
 
 
 async def _runs(stack: Stack, room: str, ending: float) -> list[str]:
-    """One run after the other, the last one over by the end; gives their names."""
+    """One run after the other, the last one over before the end; gives their names."""
     names = []
     while time.monotonic() < ending - 3.0:
         reply = await ask(stack, "scheduler.start", room=room, interval_ms=200)
@@ -89,7 +90,7 @@ async def _runs(stack: Stack, room: str, ending: float) -> list[str]:
 
 
 async def _visit(viewer: Viewer, ending: float, random: Random) -> None:
-    """Stay a while, leave, and come back to where one was."""
+    """Stay a while, leave, return and resume."""
     while (left := ending - time.monotonic()) > 0:
         with suppress(TimeoutError):
             async with asyncio.timeout(min(left, random.uniform(1.0, 40.0))):
@@ -98,7 +99,7 @@ async def _visit(viewer: Viewer, ending: float, random: Random) -> None:
 
 
 async def _sample(
-    processes: dict[str, Process], memory: dict[str, list[tuple[float, float]]], ending: float
+    processes: dict[str, AsyncProcess], memory: dict[str, list[tuple[float, float]]], ending: float
 ) -> None:
     while (now := time.monotonic()) < ending:
         for name, process in processes.items():
@@ -106,31 +107,33 @@ async def _sample(
         await asyncio.sleep(min(SAMPLE_SECONDS, max(0.1, (ending - now) / 20)))
 
 
-async def _quiet(facts: Sequence[truth.Fact]) -> None:
-    """Wait until no more facts come."""
+async def _until_quiet(events: Sequence[history.Event]) -> None:
+    """Wait until no more events arrive."""
     count = -1
     with suppress(nats.errors.Error):
-        while count != len(facts):
-            count = len(facts)
+        while count != len(events):
+            count = len(events)
             await asyncio.sleep(1.0)
 
 
-def _judge_visits(outcome: Outcome, facts: Sequence[truth.Fact], viewers: Sequence[Viewer]) -> None:
-    """Whoever came back has every tick between the first and the last that it saw."""
+def _check_visits(
+    outcome: Outcome, events: Sequence[history.Event], viewers: Sequence[Viewer]
+) -> None:
+    """Every viewer has all ticks between the first and the last that it saw."""
     ticks: dict[str, list[int]] = defaultdict(list)
-    for fact in facts:
-        if fact.type == "tick":
-            ticks[fact.room].append(fact.seq)
+    for event in events:
+        if event.type == "tick":
+            ticks[event.room].append(event.seq)
     for viewer in viewers:
         seen = [tick.seq for tick in viewer.ticks]
         if seen:
             owed = {seq for seq in ticks[viewer.room] if seen[0] <= seq <= seen[-1]}
             outcome.lost += len(owed - set(seen))
-            outcome.doubled += len(seen) - len(set(seen))
-        outcome.demand(not viewer.order_faults, "frames out of order at a viewer")
+            outcome.duplicated += len(seen) - len(set(seen))
+        outcome.require(not viewer.order_faults, "frames out of order at a viewer")
 
 
-ROW = Row(
+SCENARIO = Scenario(
     "soak",
     "10 minutes: 500 viewers that come and go, runs back to back in 20 rooms",
     "nothing lost; no growth of memory or open files after the first minute",

@@ -1,4 +1,4 @@
-"""Everything is killed at once: what was acknowledged is there afterwards."""
+"""Everything is killed at once: all that was acknowledged survives."""
 
 import asyncio
 import itertools
@@ -8,17 +8,17 @@ import nats.errors
 
 from bus.stream import KEPT_ENTRIES
 
-from .countdowns import Harm, Plan, disturb, new_rooms, now
-from .row import Row, Trial
-from .stack import Stack
+from ..countdowns import Fault, Plan, disturb, new_rooms, now
+from ..scenario import Scenario, Trial
+from ..stack import Stack
 
 
 async def all_at_once(trial: Trial) -> None:
-    """The viewers saw what was acknowledged; `disturb` looks for it in the stream."""
+    """`disturb` checks the acknowledged events; the messages are checked here."""
     stack, outcome = trial.stack, trial.outcome
     acknowledged: dict[int, bytes] = {}
 
-    async def pull_the_plug() -> Harm:
+    async def pull_the_plug() -> Fault:
         publishing = asyncio.create_task(_publish(stack, trial, acknowledged))
         await asyncio.sleep(trial.random.uniform(0.02, 0.4))
         at = now()
@@ -31,20 +31,20 @@ async def all_at_once(trial: Trial) -> None:
         for service in stack.services.values():
             await service.process.start()
         await stack.ready()
-        return Harm(at, now())
+        return Fault(at, now())
 
     await disturb(trial, Plan(interval_ms=trial.either(600, 300)), pull_the_plug, within=0.6)
     async with stack.client() as client:
         jetstream = client.jetstream()
-        # Of one subject the stream keeps no more; one may be stored whose acknowledgement was lost.
+        # The stream keeps no more of one subject; one may be stored without its acknowledgement.
         for seq, payload in list(acknowledged.items())[1 - KEPT_ENTRIES :]:
             entry = await jetstream.get_msg("COUNTDOWN", seq, direct=True)
-            outcome.demand(entry.data == payload, f"entry {seq} was acknowledged and is not there")
-    outcome.least("acknowledged messages looked for", len(acknowledged))
+            outcome.require(entry.data == payload, f"entry {seq} was acknowledged and is missing")
+    outcome.least("acknowledged messages checked", len(acknowledged))
 
 
 async def _publish(stack: Stack, trial: Trial, acknowledged: dict[int, bytes]) -> None:
-    """Publish messages, each as soon as the one before is acknowledged, to the last moment."""
+    """Publish messages, each as soon as the previous one is acknowledged, until cancelled."""
     [room] = new_rooms(trial)
     async with stack.client() as client:
         jetstream = client.jetstream()
@@ -55,14 +55,14 @@ async def _publish(stack: Stack, trial: Trial, acknowledged: dict[int, bytes]) -
                 acknowledged[ack.seq] = payload
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "power-cord",
-        "everything is killed (-9) at once and started again",
-        "11 once; every event and message that was acknowledged is in the stream",
+        "everything is killed (-9) at once and restarted",
+        "11 ticks once; every acknowledged event and message is in the stream",
         all_at_once,
         rounds=3,
-        remark="Viewers come back when their own wait is over, which doubles with every try that "
-        "fails, as on the page.",
+        remark="Viewers reconnect after a wait that doubles with every failed attempt, as in the "
+        "page.",
     )
 ]

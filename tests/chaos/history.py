@@ -1,4 +1,4 @@
-"""What has really happened: the stream, read by a client that shares no code with the services."""
+"""What really happened: the stream's events, read without the services' code, and their checker."""
 
 import base64
 import json
@@ -17,12 +17,12 @@ from .stack import Stack
 
 READ_SECONDS = 20.0
 READER = "operator"
-"""Who may answer the flow control of a long replay."""
+"""The user that may answer the flow control of a long replay."""
 
 
 @dataclass(frozen=True)
-class Fact:
-    """An entry of a room's events; times are milliseconds since the Unix epoch."""
+class Event:
+    """An event in the stream; times are milliseconds since the Unix epoch."""
 
     seq: int
     stored_at: float
@@ -40,29 +40,29 @@ class Fact:
 
 @dataclass
 class Verdict:
-    """What the stream says of one run."""
+    """What the checker found in one run."""
 
     lost: int = 0
-    doubled: int = 0
+    duplicated: int = 0
     late_ms: float = 0.0
     """The worst lateness of a tick, from when it was due to when the server stored it."""
     early_ms: float = 0.0
     wrong: tuple[str, ...] = ()
 
 
-async def read(stack: Stack) -> list[Fact]:
-    """All events that the stream holds, in order; what is no JSON object is left out.
+async def read(stack: Stack) -> list[Event]:
+    """All events in the stream, in order; entries that are no valid event are left out.
 
-    Each is asked for by itself, and told as JSON: what a consumer delivers has its subject and its
-    headers as they were sent, and a stranger who may choose those can end the client that reads.
+    Each is requested by itself, as JSON: a consumer delivers subjects and headers as they were
+    sent, and a stranger who chooses those can crash the client that reads them.
     """
-    facts, seq = [], 0
+    events, seq = [], 0
     async with stack.client(READER) as client:
         while (entry := await _next(client, seq + 1)) is not None:
             seq = entry["seq"]
-            fact = _fact(seq, _milliseconds(entry["time"]), base64.b64decode(entry["data"]))
-            facts += [fact] if fact is not None else []
-    return facts
+            event = _event(seq, _milliseconds(entry["time"]), base64.b64decode(entry["data"]))
+            events += [event] if event is not None else []
+    return events
 
 
 class _Entry(TypedDict):
@@ -70,14 +70,14 @@ class _Entry(TypedDict):
     time: str
     """RFC 3339, with up to nine digits behind the second."""
     data: str
-    """Base64; not there where it is empty."""
+    """Base64; missing if it is empty."""
 
 
 async def _next(client: Client, seq: int) -> _Entry | None:
-    """The first event from the sequence `seq` on, as the server describes it."""
-    asked = json.dumps({"seq": seq, "next_by_subj": "countdown.*.events"}).encode()
+    """The first event from the sequence `seq` on, as the server's API returns it."""
+    request = json.dumps({"seq": seq, "next_by_subj": "countdown.*.events"}).encode()
     subject = "$JS.API.STREAM.MSG.GET.COUNTDOWN"
-    reply = json.loads((await client.request(subject, asked, timeout=READ_SECONDS)).data)
+    reply = json.loads((await client.request(subject, request, timeout=READ_SECONDS)).data)
     if (error := reply.get("error")) is None:
         entry = reply["message"]
         return _Entry(seq=entry["seq"], time=entry["time"], data=entry.get("data", ""))
@@ -93,65 +93,65 @@ def _milliseconds(time: str) -> float:
 
 
 @asynccontextmanager
-async def following(stack: Stack) -> AsyncIterator[list[Fact]]:
-    """A list that grows with the stream, for what lasts longer than the stream remembers."""
-    facts: list[Fact] = []
+async def following(stack: Stack) -> AsyncIterator[list[Event]]:
+    """A list that grows with the stream, for scenarios that outlast what the stream keeps."""
+    events: list[Event] = []
 
     async def take(message: Msg) -> None:
         metadata = message.metadata
         at = metadata.timestamp.timestamp() * 1000
-        if (fact := _fact(metadata.sequence.stream, at, message.data)) is not None:
-            facts.append(fact)
+        if (event := _event(metadata.sequence.stream, at, message.data)) is not None:
+            events.append(event)
 
     async with stack.client(READER) as client:
         await client.jetstream().subscribe(
             "countdown.*.events", stream="COUNTDOWN", ordered_consumer=True, cb=take
         )
-        yield facts
+        yield events
 
 
-def _fact(seq: int, stored_at: float, data: bytes) -> Fact | None:
+def _event(seq: int, stored_at: float, data: bytes) -> Event | None:
     try:
-        told = json.loads(data)
-        return Fact(
+        fields = json.loads(data)
+        return Event(
             seq=seq,
             stored_at=stored_at,
-            room=told["room"],
-            run=told["run"],
-            type=told["type"],
-            remaining=told.get("remaining"),
-            due=told.get("due"),
-            emitted=told.get("emitted"),
-            by=told["by"],
-            starts_at=told["starts_at"],
-            first=told["from"],
-            interval_ms=told["interval_ms"],
+            room=fields["room"],
+            run=fields["run"],
+            type=fields["type"],
+            remaining=fields.get("remaining"),
+            due=fields.get("due"),
+            emitted=fields.get("emitted"),
+            by=fields["by"],
+            starts_at=fields["starts_at"],
+            first=fields["from"],
+            interval_ms=fields["interval_ms"],
         )
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 
-def runs(facts: list[Fact]) -> dict[str, list[Fact]]:
-    """The facts by run."""
-    found: dict[str, list[Fact]] = defaultdict(list)
-    for fact in facts:
-        found[fact.run].append(fact)
+def by_run(events: list[Event]) -> dict[str, list[Event]]:
+    """The events of each run."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        found[event.run].append(event)
     return found
 
 
-def judge(facts: list[Fact]) -> Verdict:
-    """Judge the facts of one run that should be over: by zero, or by a cancel."""
+def check(events: list[Event]) -> Verdict:
+    """Check the events of one run that should be over: at zero, or by a cancel."""
     wrong = []
-    started, ticks = facts[0], [fact for fact in facts if fact.type == "tick"]
+    started, ticks = events[0], [event for event in events if event.type == "tick"]
     if started.type != "started":
         wrong.append(f"run {started.run} begins with {started.type}")
     numbers = [tick.remaining or 0 for tick in ticks]
-    cancelled = [fact for fact in facts if fact.type == "cancelled"]
+    cancelled = [event for event in events if event.type == "cancelled"]
     last = 0
     if cancelled:
         [cancel] = cancelled
         last = started.first + 1 if cancel.remaining is None else cancel.remaining
-        if facts[-1] is not cancel:
+        if events[-1] is not cancel:
             wrong.append(f"run {started.run} goes on after its cancel")
     due = list(range(started.first, last - 1, -1))
     if numbers != sorted(set(numbers), reverse=True) and len(set(numbers)) == len(numbers):
@@ -165,7 +165,7 @@ def judge(facts: list[Fact]) -> Verdict:
     lateness = [tick.stored_at - (tick.due or 0) for tick in ticks]
     return Verdict(
         lost=len(set(due) - set(numbers)),
-        doubled=len(numbers) - len(set(numbers)),
+        duplicated=len(numbers) - len(set(numbers)),
         late_ms=max(lateness, default=0.0),
         early_ms=max([-late for late in lateness], default=0.0),
         wrong=tuple(wrong),

@@ -1,4 +1,4 @@
-"""Three NATS servers with the stream on each: races in one room, and the death of its leader."""
+"""Three NATS servers with a copy of the stream on each: races in one room, its leader is killed."""
 
 import asyncio
 import time
@@ -9,11 +9,12 @@ from functools import partial
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
-from . import truth
-from .countdowns import LEAD_MS, Harm, Plan, ask_over, disturb, new_rooms, now, settled
-from .row import Row, Trial
-from .servers import Server
-from .stack import Stack, running
+from support.nats_server import AsyncNatsServer
+
+from .. import history
+from ..countdowns import LEAD_MS, Fault, Plan, ask_over, disturb, new_rooms, now, settled
+from ..scenario import Scenario, Trial
+from ..stack import Stack, running
 
 SERVERS = 3
 THREE_SERVERS = partial(running, bus=SERVERS, env={"STREAM_REPLICAS": str(SERVERS)})
@@ -29,7 +30,7 @@ async def raced(trial: Trial) -> None:
     names: list[str] = []
     await _in_step(trial)
 
-    async def race() -> Harm:
+    async def race() -> Fault:
         at = now()
         async with AsyncExitStack() as leaving:
             clients = [
@@ -38,15 +39,15 @@ async def raced(trial: Trial) -> None:
             ]
             names.extend(await _race_starts(trial, clients))
             names.extend(await _race_cancels(trial, clients))
-        return Harm(at, now())
+        return Fault(at, now())
 
     plan = Plan(interval_ms=trial.either(2000, 500))
     await disturb(trial, plan, race, within=0.1, keeps_sockets=True)
-    trial.outcome.judge_stream(await settled(stack, names), names)
+    trial.outcome.check_stream(await settled(stack, names), names)
 
 
 async def _race_starts(trial: Trial, clients: Sequence[Client]) -> list[str]:
-    """One start over each of the `clients`, time and again; gives the runs of those that won."""
+    """Repeatedly, one start over each of the `clients`; gives the runs of the winners."""
     outcome, wrong = trial.outcome, 0
     names: list[str] = []
     for room in new_rooms(trial, trial.either(200, 20)):
@@ -57,13 +58,13 @@ async def _race_starts(trial: Trial, clients: Sequence[Client]) -> list[str]:
         winner, *losers = sorted(replies, key=lambda reply: reply.code)
         wrong += sum(reply.code != 409 for reply in losers)
         codes = [reply.code for reply in (winner, *losers)]
-        outcome.demand(
+        outcome.require(
             codes == [200, *(409 for _ in losers)], f"starts at once were answered {codes}"
         )
         if winner.code == 200:
             names.append(str(winner.body["run"]))
-        told = {reply.body["run"] for reply in losers if reply.code == 409}
-        outcome.demand(told <= set(names[-1:]), "who lost was told of another run")
+        runs = {reply.body["run"] for reply in losers if reply.code == 409}
+        outcome.require(runs <= set(names[-1:]), "a loser got another run")
     outcome.worst("losing starts not answered 409", wrong)
     return names
 
@@ -83,11 +84,11 @@ async def _race_cancels(trial: Trial, clients: Sequence[Client]) -> list[str]:
         names += [name for name, _ in results]
         wrong += sum(code != 200 for _, code in results)
         for _, code in results:
-            outcome.demand(code == 200, f"a cancel at a tick's instant was answered {code}")
-    by_run = truth.runs(await settled(trial.stack, names))
+            outcome.require(code == 200, f"a cancel at a tick's instant was answered {code}")
+    by_run = history.by_run(await settled(trial.stack, names))
     for name in names:
         last = by_run[name][-1].type if name in by_run else "nothing"
-        outcome.demand(last == "cancelled", f"a run that was cancelled ends with {last}")
+        outcome.require(last == "cancelled", f"a run that was cancelled ends with {last}")
     outcome.worst("cancels not answered 200", wrong)
     return names
 
@@ -97,9 +98,9 @@ async def _cancel_at_a_tick(trial: Trial, room: str, client: Client) -> tuple[st
     starts_at = int(now()) + LEAD_MS + trial.random.randrange(CANCELLED_MS)
     terms = {"room": room, "starts_at": starts_at, "interval_ms": CANCELLED_MS}
     started = await ask_over(client, "scheduler.start", **terms)
-    trial.outcome.demand(started.code == 200, f"a start was answered {started.code}")
+    trial.outcome.require(started.code == 200, f"a start was answered {started.code}")
     due = starts_at + trial.random.randrange(1, 6) * CANCELLED_MS
-    # A little to either side of it: what counts is when the append is on its way.
+    # Slightly before or after it: the append should be in flight.
     await asyncio.sleep((due + trial.random.uniform(-1.0, 2.0) - now()) / 1000)
     cancelled = await ask_over(client, "scheduler.cancel", room=room)
     return str(started.body.get("run")), cancelled.code
@@ -109,23 +110,23 @@ async def leader_killed(trial: Trial) -> None:
     stack = trial.stack
     victim = await _in_step(trial)
 
-    async def kill_and_restart() -> Harm:
+    async def kill_and_restart() -> Fault:
         at = now()
-        await victim.process.kill()
+        await victim.kill()
         await asyncio.sleep(trial.random.uniform(0.1, trial.either(5.0, 1.0)))
         await stack.start_nats()
-        return Harm(at, now())
+        return Fault(at, now())
 
     plan = Plan(interval_ms=trial.either(700, 300))
     await disturb(trial, plan, kill_and_restart, keeps_sockets=True)
     await stack.ready()
 
 
-async def _in_step(trial: Trial) -> Server:
-    """Wait until every server holds all of the stream; gives the one that leads it."""
+async def _in_step(trial: Trial) -> AsyncNatsServer:
+    """Wait until every server has the whole stream; gives the leader."""
     info = await _stream(trial.stack)
     copies = info.config.num_replicas
-    trial.outcome.demand(copies == SERVERS, f"the stream is on {copies} of {SERVERS} servers")
+    trial.outcome.require(copies == SERVERS, f"the stream is on {copies} of {SERVERS} servers")
     deadline = time.monotonic() + IN_STEP_SECONDS
     while not _is_in_step(info):
         if time.monotonic() > deadline:
@@ -143,30 +144,29 @@ def _is_in_step(info: StreamInfo) -> bool:
 
 
 async def _stream(stack: Stack) -> StreamInfo:
-    async with stack.client(truth.READER) as client:
+    async with stack.client(history.READER) as client:
         return await client.jetstream().stream_info("COUNTDOWN")
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "three-servers",
         "three NATS servers, the stream on each: 200 times three starts at the same instant, and "
         "60 cancels at the instant of a tick",
-        "11 once; one start gets 200, the others 409 and its run; every cancel gets 200 and is its "
-        "run's last event",
+        "11 ticks once; one start gets 200, the others 409 and its run; every cancel gets 200 and "
+        "is the last event of its run",
         raced,
         rounds=1,
-        setting=THREE_SERVERS,
+        setup=THREE_SERVERS,
         late_limit_ms=250,
     ),
-    Row(
+    Scenario(
         "leader-killed",
-        "the server that leads the stream, one of three, is killed (-9) and started again",
-        "11 once; viewers keep their sockets; no service ends",
+        "the stream's leader, one of three NATS servers, is killed (-9) and restarted",
+        "11 ticks once; viewers keep their sockets; no service ends",
         leader_killed,
         rounds=5,
-        setting=THREE_SERVERS,
-        remark="Ticks that are due while the other two elect a leader are stored when they have "
-        "one.",
+        setup=THREE_SERVERS,
+        remark="Ticks that are due while the other two elect a leader are stored after it.",
     ),
 ]

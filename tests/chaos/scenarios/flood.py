@@ -1,14 +1,15 @@
-"""Far more messages than anybody can read, while a countdown is under way in the same room."""
+"""Far more messages than anyone can read, while a countdown runs in the same room."""
 
 import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from .countdowns import Harm, Plan, disturb, new_rooms, now
-from .processes import Process
-from .row import Row, Trial
-from .stack import Stack
+from support.process import AsyncProcess
+
+from ..countdowns import Fault, Plan, disturb, new_rooms, now
+from ..scenario import Scenario, Trial
+from ..stack import Stack
 
 MESSAGES_A_SECOND = 10_000
 PAYLOAD = b"y" * 4096
@@ -25,7 +26,7 @@ async def flooded(trial: Trial) -> None:
     }
     before = {name: process.memory_mb() for name, process in processes.items()}
 
-    async def flood() -> Harm:
+    async def flood() -> Fault:
         at = now()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch_memory(trial, processes, before))
@@ -33,22 +34,22 @@ async def flooded(trial: Trial) -> None:
             sent = await _publish(stack, rooms[0], seconds)
             outcome.least("messages sent a second", sent / seconds)
             watching.cancel()
-        return Harm(at, now())
+        return Fault(at, now())
 
     stored = await _stored(stack)
     plan = Plan(interval_ms=trial.either(1100, 250))
     await disturb(trial, plan, flood, within=0.05, rooms=rooms)
-    outcome.least("messages stored in all", await _stored(stack) - stored)
+    outcome.least("messages stored", await _stored(stack) - stored)
     outcome.worst("a tick late at a viewer, ms", outcome.last_seen_late_ms)
     late = outcome.late_ms or 0.0
-    outcome.demand(late < 3000, f"a tick waited {late:.0f} ms behind the flood")
+    outcome.require(late < 3000, f"a tick waited {late:.0f} ms behind the flood")
     for name, figure in outcome.figures.items():
         if name.startswith("growth"):
-            outcome.demand(figure < GROWTH_MB, f"{name}: {figure:.0f}")
+            outcome.require(figure < GROWTH_MB, f"{name}: {figure:.0f}")
 
 
 async def _publish(stack: Stack, room: str, seconds: float) -> int:
-    """Publish as fast as asked, or as the server lets us; gives how many messages."""
+    """Publish at the set rate, or as fast as the server permits; gives the number of messages."""
     reader, writer = await asyncio.open_connection("127.0.0.1", stack.bus_port)
     await reader.readline()
     writer.write(b'CONNECT {"verbose":false,"pedantic":false}\r\n')
@@ -70,7 +71,7 @@ async def _publish(stack: Stack, room: str, seconds: float) -> int:
 
 
 async def _watch_memory(
-    trial: Trial, processes: Mapping[str, Process], before: Mapping[str, float]
+    trial: Trial, processes: Mapping[str, AsyncProcess], before: Mapping[str, float]
 ) -> None:
     while True:
         for name, process in processes.items():
@@ -84,17 +85,17 @@ async def _stored(stack: Stack) -> int:
         return (await client.jetstream().stream_info("COUNTDOWN")).state.last_seq
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "flood",
         "10,000 messages a second of 4 KiB into a room for 10 s",
         "no tick lost or more than 100 ms late; memory bounded",
         flooded,
         rounds=1,
         late_limit_ms=100,
-        remark="What is more than the server can store is dropped before it waits, since whatever "
-        "waits stands before the next tick: at most 256 messages or 256 KB wait. A publisher that "
-        "asks for an acknowledgement is told so, one that does not is not. Of what is stored a "
-        "room is shown 1 MiB at once and 256 KiB a second after it, the same at every coordinator.",
+        remark="The server drops messages beyond a queue of 256 messages or 256 KB, since the next "
+        "tick waits behind the queue. A publisher that requests an acknowledgement gets an error, "
+        "others do not notice. Of the stored messages a room shows 1 MiB at once and then 256 KiB "
+        "a second, the same ones at every coordinator.",
     )
 ]

@@ -1,24 +1,24 @@
-"""Messages of a stranger with any bytes in every part: subject, reply, headers, payload."""
+"""A stranger's messages with any bytes in every part: subject, reply, headers, payload."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from random import Random
 
-from .countdowns import Harm, Plan, disturb, new_rooms, now
-from .outcome import Outcome
-from .readiness import staying_ready
-from .row import Row, Trial
-from .wire import SEPARATORS, Publication, stranger
+from ..countdowns import Fault, Plan, disturb, new_rooms, now
+from ..outcome import Outcome
+from ..readiness import staying_ready
+from ..scenario import Scenario, Trial
+from ..wire import SEPARATORS, Publication, stranger
 
 AT_ONCE = 20
 MESSAGES_A_SECOND = 500
-"""No flood: what is tried is what they say, not how many they are."""
+"""No flood: the content is the test, not the number."""
 PUNCTUAL_MS = 30
 DEAF_MS = 3000
-"""A tick that is later than this, stored or seen, was not held up but missed by somebody."""
+"""A tick that is later than this, stored or seen, was not delayed but missed at first."""
 AGAIN_SECONDS = 5.0
-"""In which services that were restarted are ready."""
+"""The time in which restarted services must be ready."""
 MAX_PAYLOAD = 65_536
 MAX_LINE = 4096
 SEEN_LATE = "a tick late at a viewer, ms"
@@ -54,14 +54,14 @@ FORGED = [
 
 
 def word(random: Random, longest: int = 40, without: bytes = SEPARATORS) -> bytes:
-    """Random bytes of one of several kinds, none of which ends a word; perhaps none at all."""
+    """Random bytes of one of several kinds, without separators; perhaps none."""
     low, high = random.choice([(0, 256), (0, 256), (0, 33), (128, 256), (9, 14), (32, 127)])
-    dice = random.choices(range(low, high), k=random.randrange(longest))
-    return bytes(dice).translate(None, without)
+    data = random.choices(range(low, high), k=random.randrange(longest))
+    return bytes(data).translate(None, without)
 
 
 def subject(random: Random, rooms: Sequence[bytes]) -> bytes:
-    """Where people may publish: a request, or a message in one of `rooms` or in what is no room."""
+    """A subject open to people: a request, or a message in one of `rooms` or in an invalid room."""
     if random.random() < 0.4:
         return random.choice(REQUESTS)
     nearly = random.choice(rooms)
@@ -76,7 +76,7 @@ def subject(random: Random, rooms: Sequence[bytes]) -> bytes:
             random.choice(
                 [b"\x0b", b"\x0c", b"\x00", b"*", b">", b"\xed\xa0\x80", b"7", b".", b"$JS"]
             ),
-            # Longer than the line in which a client is told of it.
+            # Longer than the line in which the server delivers it.
             random.choice([b"a", b"\xff", b"\x0b", b"\xe2\x80\x8b"]) * random.randrange(1, 1300),
             b"\x0b".join([b"a" * 1900] * 2),
         ]
@@ -85,7 +85,7 @@ def subject(random: Random, rooms: Sequence[bytes]) -> bytes:
 
 
 def reply(random: Random, rooms: Sequence[bytes]) -> bytes:
-    """Where the answer is to go."""
+    """The subject for the answer."""
     inbox = b"_INBOX.%s" % word(random)
     return random.choice(
         [
@@ -99,7 +99,7 @@ def reply(random: Random, rooms: Sequence[bytes]) -> bytes:
             *(b"_INBOX_scheduler.%s" % inbox, b"_INBOX_frontend.a.b", b"_INBOX_frontend.\xff"),
             *(b"\x0b", b"\x0c", b"a\x0b7", b"\x0c7", b"\xff\xfe", b"_INBOX.\xff\x0b\x0c", b"\x00"),
             *(b">", b"*", b"_INBOX.>", b"_INBOX..a", b"_R_.a", b"7", b"presence.coordinator"),
-            # Each of these bytes takes three where it is replaced: more than a line may have.
+            # Decoding with replacement makes three bytes of each: more than a line may have.
             b"_INBOX." + b"\xff" * random.randrange(1000, 3900),
             b"_INBOX." + b"a" * 3900,
         ]
@@ -107,7 +107,7 @@ def reply(random: Random, rooms: Sequence[bytes]) -> bytes:
 
 
 def headers(random: Random) -> bytes | None:
-    """A block of headers, valid or not; None where there is none."""
+    """A block of headers, valid or not; None for no block."""
     lines = random.choice(
         [
             [b"Status: %s" % random.choice(STATUSES)],
@@ -150,12 +150,12 @@ def headers(random: Random) -> bytes | None:
 
 
 def publication(random: Random, rooms: Sequence[bytes]) -> Publication:
-    """One message, no larger than the server takes."""
+    """One message, no larger than the server accepts."""
     to, back, block = subject(random, rooms), reply(random, rooms), headers(random)
     words = b'{"room":"%s","from":0}' % random.choice(rooms)
     payload = random.choice([b"", b"hello", words, random.randbytes(random.randrange(300))])
     payload = payload[: MAX_PAYLOAD - len(block or b"")]
-    if len(to) + len(back) > MAX_LINE - 30:  # with the name of the message and two numbers
+    if len(to) + len(back) > MAX_LINE - 30:  # with the verb and two sizes
         back = b""
     return Publication(to, back, block, payload)
 
@@ -166,70 +166,74 @@ async def poisoned(trial: Trial) -> None:
     names = [b"main", *(room.encode() for room in rooms)]
     messages = [publication(trial.random, names) for _ in range(trial.either(10_000, 1000))]
 
-    async def poison() -> Harm:
+    async def poison() -> Fault:
         at = now()
         await _send(trial, messages)
-        return Harm(at, now())
+        return Fault(at, now())
 
     plan = Plan(interval_ms=trial.either(2200, 300))
 
     async with staying_ready(stack, outcome):
         await disturb(trial, plan, poison, within=0.05, keeps_sockets=True, rooms=rooms)
-    _judge_times(outcome, "meanwhile")
+    _check_times(outcome, "meanwhile")
 
     replaced = [*stack.coordinators, *stack.schedulers]
     for service in replaced:
         status = await service.process.stop()
-        outcome.demand(status == 0, f"{service.process.name} ended with status {status}")
+        outcome.require(status == 0, f"{service.process.name} ended with status {status}")
     for service in replaced:
         await service.process.start()
     seconds = await stack.ready()
     outcome.worst("ready after a restart, s", seconds)
     if seconds > AGAIN_SECONDS:
         outcome.exceeded.append(
-            f"ready {seconds:.1f} s after a restart, {AGAIN_SECONDS:.0f} at most"
+            f"ready {seconds:.1f} s after a restart, the limit is {AGAIN_SECONDS:.0f}"
         )
     async with staying_ready(stack, outcome):
         plan = Plan(interval_ms=200)
-        await disturb(trial, plan, _nothing, keeps_sockets=True, rooms=rooms)
-    _judge_times(outcome, "after a restart")
+        await disturb(trial, plan, _no_fault, keeps_sockets=True, rooms=rooms)
+    _check_times(outcome, "after a restart")
 
 
-async def _nothing() -> Harm:
-    return Harm(now())
+async def _no_fault() -> Fault:
+    return Fault(now())
 
 
 async def _send(trial: Trial, messages: Sequence[Publication]) -> None:
-    """Send all, at a pace, and note how many the server took."""
+    """Send all at a fixed rate, and note how many the server accepted."""
     count = len(messages)
     async with stranger(trial.stack.bus_port) as who:
         begun = time.monotonic()
         for sent in range(0, count, AT_ONCE):
             await asyncio.sleep(begun + sent / MESSAGES_A_SECOND - time.monotonic())
             await who.publish(messages[sent : sent + AT_ONCE])
-        trial.outcome.least("messages that the server took", who.taken)
+        trial.outcome.least("messages that the server accepted", who.accepted)
         trial.outcome.worst("messages that it refused", who.refused)
-        trial.outcome.demand(who.taken > count / 2, f"the server took {who.taken} of {count}")
+        trial.outcome.require(
+            who.accepted > count / 2, f"the server accepted {who.accepted} of {count}"
+        )
 
 
-def _judge_times(outcome: Outcome, when: str) -> None:
-    """Of the last countdowns that viewers saw."""
+def _check_times(outcome: Outcome, when: str) -> None:
+    """Check the delays in the last countdowns."""
     late = outcome.last_seen_late_ms
     outcome.worst(SEEN_LATE, late)
     if late > PUNCTUAL_MS:
-        outcome.exceeded.append(f"{when} a tick seen {late:.0f} ms late, {PUNCTUAL_MS} at most")
-    outcome.demand(late < DEAF_MS, f"{when} a tick was seen {late / 1000:.1f} s late")
+        outcome.exceeded.append(
+            f"{when} a tick was seen {late:.0f} ms late, the limit is {PUNCTUAL_MS}"
+        )
+    outcome.require(late < DEAF_MS, f"{when} a tick was seen {late / 1000:.1f} s late")
     stored = outcome.late_ms or 0.0
-    outcome.demand(stored < DEAF_MS, f"a tick was stored {stored / 1000:.1f} s late")
+    outcome.require(stored < DEAF_MS, f"a tick was stored {stored / 1000:.1f} s late")
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "poison",
         "a stranger's 10,000 messages with any bytes as subject, reply, headers and payload, "
         "then coordinators and schedulers are restarted",
-        "11 once at viewers of both coordinators, 30 ms late at most; all ready meanwhile, and "
-        "within 5 s of the restart",
+        "11 ticks once at viewers of both coordinators, at most 30 ms late; all services ready "
+        "meanwhile, and within 5 s of the restart",
         poisoned,
         rounds=1,
         late_limit_ms=PUNCTUAL_MS,

@@ -1,15 +1,15 @@
-"""A scheduler whose clock is wrong works beside one whose clock is right."""
+"""A scheduler with a wrong clock runs beside one with a right clock."""
 
 import sys
 from functools import partial
 from pathlib import Path
 
-from .countdowns import Harm, Plan, disturb, now
-from .row import Row, Trial
-from .stack import running
+from ..countdowns import Fault, Plan, disturb, now
+from ..scenario import Scenario, Trial
+from ..stack import running
 
 SKEW_SECONDS = 0.3
-LAUNCHER = Path(__file__).parent / "skewed.py"
+LAUNCHER = Path(__file__).parent.parent / "skewed.py"
 
 
 async def skewed(trial: Trial) -> None:
@@ -18,25 +18,27 @@ async def skewed(trial: Trial) -> None:
     wrong = await trial.stack.add("scheduler-2", command=command)
     await trial.stack.ready(wrong)
 
-    async def nothing() -> Harm:
-        return Harm(now())
+    async def no_fault() -> Fault:
+        return Fault(now())
 
-    await disturb(trial, Plan(interval_ms=trial.either(300, 150)), nothing)
-    trial.outcome.demand(await wrong.process.stop() == 0, "the skewed scheduler ended badly")
+    await disturb(trial, Plan(interval_ms=trial.either(300, 150)), no_fault)
+    trial.outcome.require(
+        await wrong.process.stop() == 0, "the skewed scheduler ended with an error"
+    )
     early = trial.outcome.figures.get("tick early, ms", 0.0)
-    trial.outcome.demand(
+    trial.outcome.require(
         early <= SKEW_SECONDS * 1000 + 1, f"a tick {early:.0f} ms early: more than the skew"
     )
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "clock",
         "a scheduler's clock is 300 ms ahead or behind, another's is right",
-        "11 once, in order; no tick earlier than its due time by more than the skew",
+        "11 ticks once, in order; none earlier than its due time by more than the skew",
         skewed,
         rounds=6,
-        setting=partial(running, schedulers=1),
+        setup=partial(running, schedulers=1),
         late_limit_ms=30,
     )
 ]

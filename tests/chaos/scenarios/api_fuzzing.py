@@ -1,14 +1,14 @@
-"""The JSON API, tried with what its own description allows and with what it does not."""
+"""The JSON API, fuzzed with valid and invalid requests from its own OpenAPI description."""
 
 import asyncio
 import sys
 from functools import partial
 from pathlib import Path
 
-from .countdowns import Harm, Plan, disturb, now
-from .outcome import CannotRunError
-from .row import Row, Trial
-from .stack import running
+from ..countdowns import Fault, Plan, disturb, now
+from ..outcome import CannotRunError
+from ..scenario import Scenario, Trial
+from ..stack import running
 
 SCHEMATHESIS = Path(sys.prefix) / "fuzzing" / "bin" / "schemathesis"
 CHECKS = [
@@ -20,12 +20,12 @@ CHECKS = [
 ]
 
 
-async def tried(trial: Trial) -> None:
+async def fuzzed(trial: Trial) -> None:
     if not SCHEMATHESIS.exists():
-        raise CannotRunError("schemathesis is not installed: make chaos does it")
+        raise CannotRunError("schemathesis is not installed: make chaos installs it")
     [frontend] = [one for name, one in trial.stack.services.items() if name.startswith("frontend")]
 
-    async def ask_everything() -> Harm:
+    async def fuzz() -> Fault:
         at = now()
         command = [
             *(str(SCHEMATHESIS), "run", frontend.url("/api/openapi.json")),
@@ -50,21 +50,21 @@ async def tried(trial: Trial) -> None:
         finally:
             if child.returncode is None:
                 child.kill()
-        words = output.decode(errors="replace")
-        trial.outcome.demand(child.returncode == 0, words[-3000:])
-        return Harm(at, now())
+        report = output.decode(errors="replace")
+        trial.outcome.require(child.returncode == 0, report[-3000:])
+        return Fault(at, now())
 
-    await disturb(trial, Plan(interval_ms=300), ask_everything, within=0.1)
+    await disturb(trial, Plan(interval_ms=300), fuzz, within=0.1)
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "api",
-        "requests made from the JSON API's description, valid and not (schemathesis)",
-        "no 500, no hang, no answer that is not described",
-        tried,
+        "valid and invalid requests, generated from the JSON API's description (schemathesis)",
+        "no 500, no hang, no undocumented answer",
+        fuzzed,
         rounds=1,
-        setting=partial(running, frontends=1),
+        setup=partial(running, frontends=1),
         late_limit_ms=100,
     )
 ]

@@ -1,33 +1,33 @@
-"""NATS dies, freezes, or comes back without its memory."""
+"""NATS is killed, frozen, or restarted without its data."""
 
 import asyncio
 
-from .countdowns import LEAD_MS, Harm, Plan, disturb, new_rooms, now, settled, start
-from .row import Row, Trial
-from .viewers import Viewer, until, watching
+from ..countdowns import LEAD_MS, Fault, Plan, disturb, new_rooms, now, settled, start
+from ..scenario import Scenario, Trial
+from ..viewers import Viewer, until, watching
 
 
 async def killed(trial: Trial) -> None:
     down_seconds = trial.random.uniform(0.1, trial.either(5.0, 0.5))
 
-    async def kill_and_restart() -> Harm:
+    async def kill_and_restart() -> Fault:
         at = now()
         await trial.stack.nats.kill()
         await asyncio.sleep(down_seconds)
         await trial.stack.start_nats()
-        return Harm(at, now())
+        return Fault(at, now())
 
     plan = Plan(interval_ms=trial.either(700, 200))
     await disturb(trial, plan, kill_and_restart, keeps_sockets=True)
 
 
 async def frozen(trial: Trial) -> None:
-    async def freeze_and_thaw() -> Harm:
+    async def freeze_and_thaw() -> Fault:
         at = now()
         trial.stack.nats.freeze()
         await asyncio.sleep(trial.either(8.0, 1.5))
         trial.stack.nats.thaw()
-        return Harm(at, now())
+        return Fault(at, now())
 
     plan = Plan(interval_ms=trial.either(1000, 250))
     await disturb(trial, plan, freeze_and_thaw, keeps_sockets=True)
@@ -45,46 +45,46 @@ async def wiped(trial: Trial) -> None:
         await stack.wipe()
         await asyncio.sleep(trial.random.uniform(0.1, trial.either(2.0, 0.3)))
         await stack.start_nats()
-        told = await until(lambda: all(_is_told(viewer, epochs) for viewer in viewers), 15.0)
-        outcome.demand(told, "a viewer was not told of the new epoch with complete: false")
-        outcome.right_again = max(outcome.right_again or 0.0, (now() - at) / 1000)
+        is_reset = await until(lambda: all(_is_reset(viewer, epochs) for viewer in viewers), 15.0)
+        outcome.require(is_reset, "a viewer did not get the new epoch with complete: false")
+        outcome.recovery_seconds = max(outcome.recovery_seconds or 0.0, (now() - at) / 1000)
         await stack.ready()
         name = await start(stack, room, interval_ms=100, starts_at=int(now()) + LEAD_MS)
         await until(lambda: all(name in viewer.finished for viewer in viewers), 10.0)
-        facts = await settled(stack, [name])
-        outcome.judge_stream(facts, [name])
-        outcome.judge_viewers(facts, [name], viewers)
-        outcome.demand(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
-    outcome.judge_services(stack)
+        events = await settled(stack, [name])
+        outcome.check_stream(events, [name])
+        outcome.check_viewers(events, [name], viewers)
+        outcome.require(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
+    outcome.check_services(stack)
 
 
-def _is_told(viewer: Viewer, epochs: set[str]) -> bool:
+def _is_reset(viewer: Viewer, epochs: set[str]) -> bool:
     hello = viewer.hellos[-1]
     return hello["epoch"] not in epochs and hello["complete"] is False
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "nats-killed",
         "NATS is killed (-9) and restarted after 0.1 to 5 s",
-        "11 once; viewers keep their sockets and see the rest; no service ends",
+        "11 ticks once; viewers keep their sockets; no service ends",
         killed,
         rounds=5,
     ),
-    Row(
+    Scenario(
         "nats-frozen",
         "NATS is frozen (SIGSTOP) for 8 s",
-        "the same",
+        "11 ticks once; viewers keep their sockets; no service ends",
         frozen,
         rounds=2,
     ),
-    Row(
+    Scenario(
         "nats-wiped",
         "NATS's data is wiped while it is down",
-        "services go on; viewers are told of the new epoch, `complete: false`; a new run works",
+        "services go on; viewers get the new epoch and `complete: false`; a new run works",
         wiped,
         rounds=3,
-        remark="The run that was under way is gone with the stream that held it. What is given as "
-        "right again is when the last viewer was told.",
+        remark="The running countdown is lost with the stream. Recovered is when the last viewer "
+        "got the new epoch.",
     ),
 ]

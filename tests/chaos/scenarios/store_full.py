@@ -1,4 +1,4 @@
-"""Strangers' messages fill all that NATS may keep, while runs are under way and to come."""
+"""A stranger's messages fill NATS's store, while one run counts and another is scheduled."""
 
 import asyncio
 import json
@@ -11,34 +11,35 @@ from pathlib import Path
 import nats.errors
 from nats.aio.client import Client
 
-from . import truth
-from .countdowns import LEAD_MS, ask, new_rooms, now, start
-from .readiness import staying_ready
-from .row import Row, Trial
-from .servers import CONFIG
-from .stack import Stack, running
-from .viewers import until, watching
+from support.nats_server import CONFIG
+
+from .. import history
+from ..countdowns import LEAD_MS, ask, new_rooms, now, start
+from ..readiness import staying_ready
+from ..scenario import Scenario, Trial
+from ..stack import Stack, running
+from ..viewers import until, watching
 
 STORE_MB = 8
 MESSAGE = b"y" * 4096
 ROOMS = 64
 AT_ONCE = 16
-"""Messages that wait for their acknowledgement: no flood, which has a row of its own."""
+"""Messages that wait for their acknowledgement: few, since the flood is another scenario."""
 PATIENCE = 20.0
 BURST_BYTES, BYTES_A_SECOND = 1 << 20, 256 << 10
-"""What a room takes of messages at once, and each second after it."""
+"""The messages that a room accepts at once, and each second after that."""
 SLACK_BYTES = 256 << 10
 
 
 @asynccontextmanager
 async def with_a_small_store(folder: Path) -> AsyncIterator[Stack]:
-    """A stack as it is deployed, but that NATS may keep less."""
+    """A stack as it is deployed, but with a smaller limit of NATS's store."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "nats.conf"
     text, count = re.subn(
         r"\bmax_file_store: \w+", f"max_file_store: {STORE_MB}MB", CONFIG.read_text()
     )
-    assert count == 1, f"{CONFIG} does not say how much NATS may keep"
+    assert count == 1, f"{CONFIG} sets no limit of NATS's store"
     config.write_text(text)
     async with running(folder, frontends=1, config=config) as stack:
         yield stack
@@ -50,7 +51,7 @@ async def full(trial: Trial) -> None:
     counting, waiting, third = rooms
     async with (
         watching(stack, rooms, 12, trial.random) as viewers,
-        truth.following(stack) as facts,
+        history.following(stack) as events,
         staying_ready(stack, outcome),
     ):
         at, later = int(now()), int(now()) + trial.either(15_000, 12_000)
@@ -59,32 +60,34 @@ async def full(trial: Trial) -> None:
             await start(stack, waiting, starts_at=later, interval_ms=200),
         ]
         await _fill(trial)
-        is_gone = await _first_seq(stack) > truth.runs(facts)[names[1]][0].seq
+        is_gone = await _first_seq(stack) > history.by_run(events)[names[1]][0].seq
         if now() < later:
-            outcome.demand(is_gone, "the messages did not push the scheduled run out")
+            outcome.require(is_gone, "the messages did not displace the scheduled run")
         else:
             outcome.exceeded.append("the store was full only when the scheduled run had begun")
-        asked = await ask(stack, "scheduler.start", room=third, interval_ms=100)
-        outcome.demand(asked.code == 200, f"a start was answered {asked.code}: {asked.words}")
-        if asked.code == 200:
-            names.append(str(asked.body["run"]))
+        started = await ask(stack, "scheduler.start", room=third, interval_ms=100)
+        outcome.require(
+            started.code == 200, f"a start was answered {started.code}: {started.words}"
+        )
+        if started.code == 200:
+            names.append(str(started.body["run"]))
         seconds = (later - now()) / 1000 + 2.0 + PATIENCE
-        await until(lambda: _are_over(facts, names), max(0.0, seconds))
+        await until(lambda: _are_over(events, names), max(0.0, seconds))
         await until(lambda: all(set(names) & viewer.finished for viewer in viewers), 2.0)
-        outcome.judge_stream(facts, names)
-        outcome.judge_viewers(facts, names, viewers)
+        outcome.check_stream(events, names)
+        outcome.check_viewers(events, names, viewers)
         outcome.worst("a tick late at a viewer, ms", outcome.last_seen_late_ms)
-        outcome.demand(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
+        outcome.require(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
     await _flood_by_http(trial)
-    outcome.judge_services(stack)
+    outcome.check_services(stack)
 
 
-def _are_over(facts: Sequence[truth.Fact], names: Sequence[str]) -> bool:
-    return set(names) <= {fact.run for fact in facts if fact.remaining == 0}
+def _are_over(events: Sequence[history.Event], names: Sequence[str]) -> bool:
+    return set(names) <= {event.run for event in events if event.remaining == 0}
 
 
 async def _fill(trial: Trial) -> None:
-    """Publish twice what fits, in many rooms; note how much of it was stored."""
+    """Publish twice as much as fits, in many rooms; note how much was stored."""
     count = 2 * STORE_MB * (1 << 20) // len(MESSAGE)
     rooms = new_rooms(trial, ROOMS)
     stored = 0
@@ -95,7 +98,7 @@ async def _fill(trial: Trial) -> None:
             ]
             stored += sum(await asyncio.gather(*(_is_stored(client, one) for one in subjects)))
     trial.outcome.least("messages stored", stored)
-    trial.outcome.demand(stored > 0.95 * count, f"{stored} of {count} messages were stored")
+    trial.outcome.require(stored > 0.95 * count, f"{stored} of {count} messages were stored")
 
 
 async def _is_stored(client: Client, subject: str) -> bool:
@@ -106,12 +109,12 @@ async def _is_stored(client: Client, subject: str) -> bool:
 
 
 async def _first_seq(stack: Stack) -> int:
-    async with stack.client(truth.READER) as client:
+    async with stack.client(history.READER) as client:
         return (await client.jetstream().stream_info("COUNTDOWN")).state.first_seq
 
 
 async def _flood_by_http(trial: Trial) -> None:
-    """Who sends one room too much is told when to come back; another room is none the worse."""
+    """A sender who floods one room gets a Retry-After; another room is not affected."""
     stack, outcome = trial.stack, trial.outcome
     crowded, quiet = new_rooms(trial, 2)
     text = MESSAGE[:4000].decode()
@@ -122,13 +125,13 @@ async def _flood_by_http(trial: Trial) -> None:
             sent += len(text)
             if status != 202:
                 refusal, retry_after = status, header
-    outcome.worst("a sender is told to wait after, KB", sent / 1000)
-    outcome.demand(refusal == 429, f"after {sent:,} bytes a sender was answered {refusal or 202}")
-    outcome.demand(
+    outcome.worst("a sender has to wait after, KB", sent / 1000)
+    outcome.require(refusal == 429, f"after {sent:,} bytes a sender was answered {refusal or 202}")
+    outcome.require(
         retry_after.isdecimal() and int(retry_after) > 0, f"Retry-After: {retry_after!r}"
     )
     status, _ = await _send(stack, quiet, "hello")
-    outcome.demand(status == 202, f"a message to another room was answered {status}")
+    outcome.require(status == 202, f"a message to another room was answered {status}")
 
 
 def _allowed(begun: float) -> float:
@@ -141,18 +144,18 @@ async def _send(stack: Stack, room: str, text: str) -> tuple[int, str]:
         return answer.status, answer.headers.get("Retry-After", "")
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "store-full",
-        f"a stranger sends messages of 4 KiB until twice what NATS may keep ({STORE_MB} MB here) "
-        "has been sent, while one run counts and another is scheduled",
-        "11 once, none more than 100 ms late, of both runs and of a new one; all ready meanwhile; "
-        "by the JSON API a sender gets 429 and Retry-After",
+        f"a stranger sends 4 KiB messages, twice as much as NATS may store ({STORE_MB} MB here), "
+        "while one run counts and another is scheduled",
+        "11 ticks once, none more than 100 ms late, of both runs and of a new one; all services "
+        "ready meanwhile; a sender over the JSON API gets 429 and Retry-After",
         full,
         rounds=2,
-        setting=with_a_small_store,
+        setup=with_a_small_store,
         late_limit_ms=100,
-        remark="The oldest entries make room for new ones, and among them is the start of the run "
-        "that is scheduled, so a scheduler stores it again.",
+        remark="New entries displace the oldest ones, among them the start of the scheduled run: "
+        "a scheduler stores it again.",
     )
 ]

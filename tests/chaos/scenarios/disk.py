@@ -1,4 +1,4 @@
-"""The disk that NATS writes to is full, and later it is not."""
+"""NATS's disk is full for a while."""
 
 import asyncio
 import os
@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .countdowns import Harm, Plan, ask, disturb, new_rooms, now
-from .outcome import CannotRunError
-from .row import Row, Trial
-from .stack import Stack, running
+from ..countdowns import Fault, Plan, ask, disturb, new_rooms, now
+from ..outcome import CannotRunError
+from ..scenario import Scenario, Trial
+from ..stack import Stack, running
 
 SIZE_MB = 24
 FULL_SECONDS = 2.0
@@ -20,9 +20,9 @@ RECOVERY_SECONDS = 30.0
 
 @asynccontextmanager
 async def on_a_small_disk(folder: Path) -> AsyncIterator[Stack]:
-    """A stack whose stream is kept on a file system of its own."""
+    """A stack with a file system of its own for the stream."""
     if os.geteuid() or not shutil.which("mount"):
-        raise CannotRunError("a file system of its own takes root and mount")
+        raise CannotRunError("a file system of its own requires root and mount")
     disk = folder / "disk"
     disk.mkdir(parents=True)
     await _run("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(disk))
@@ -38,33 +38,33 @@ async def full(trial: Trial) -> None:
     ballast = stack.store.parent / "ballast"
     [elsewhere] = new_rooms(trial)
 
-    async def fill_and_empty() -> Harm:
+    async def fill_and_empty() -> Fault:
         at = now()
         await asyncio.to_thread(_fill, ballast)
         await asyncio.sleep(FULL_SECONDS)
         begun = time.monotonic()
         refused = await ask(stack, "scheduler.start", room=elsewhere)
-        outcome.demand(refused.code == 503, f"a start on a full disk was answered {refused}")
+        outcome.require(refused.code == 503, f"a start on a full disk was answered {refused}")
         outcome.worst("a start is refused within, s", time.monotonic() - begun)
         ballast.unlink()
-        # nats-server keeps a write error for as long as it lives, so its supervisor ends it.
+        # nats-server stores nothing after a write error, so its supervisor restarts it.
         await stack.nats.stop()
         await stack.start_nats()
         emptied, emptied_at = time.monotonic(), now()
         while (await ask(stack, "scheduler.start", room=elsewhere, interval_ms=100)).code != 200:
             if time.monotonic() - emptied > RECOVERY_SECONDS:
-                outcome.broken.append("no run could be started once there was room again")
+                outcome.violations.append("no run could be started after there was space again")
                 break
             await asyncio.sleep(0.1)
         outcome.worst("a run can be started again after, s", time.monotonic() - emptied)
-        return Harm(at, emptied_at)
+        return Fault(at, emptied_at)
 
     plan = Plan(interval_ms=trial.either(700, 400))
     await disturb(trial, plan, fill_and_empty, within=0.4, keeps_sockets=True)
 
 
 def _fill(ballast: Path) -> None:
-    """Take all the room that there is."""
+    """Use up all the space."""
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:
@@ -81,16 +81,16 @@ async def _run(*command: str) -> None:
         raise CannotRunError(errors.decode().strip())
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "disk-full",
-        "the disk of NATS is full for 2 s",
-        "a clear error from start, 503; when there is room, recovery without a restart of ours",
+        "NATS's disk is full for 2 s",
+        "a start is answered 503; with space again, recovery without a restart of our services",
         full,
         rounds=2,
-        setting=on_a_small_disk,
-        remark="nats-server stores nothing after a write error until it is started again, whether "
-        "there is room or not. In the Compose stack its health check ends it and Docker starts it "
-        "again; here the suite does. Our services are left alone.",
+        setup=on_a_small_disk,
+        remark="nats-server stores nothing after a write error until it is restarted, even with "
+        "space again. In the Compose stack its health check ends it and Docker restarts it; "
+        "here the suite does. Our services are not restarted.",
     )
 ]

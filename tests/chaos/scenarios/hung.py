@@ -1,4 +1,4 @@
-"""Replicas that hang: they keep their connections and their share of requests, and answer none."""
+"""Replicas that hang: they keep their connections and their share of requests, but answer none."""
 
 import asyncio
 import time
@@ -8,20 +8,20 @@ from functools import partial
 
 import aiohttp
 
-from . import truth
-from .countdowns import Harm, Plan, disturb, new_rooms, now, settled
-from .row import Row, Trial
-from .stack import Stack, running
+from .. import history
+from ..countdowns import Fault, Plan, disturb, new_rooms, now, settled
+from ..scenario import Scenario, Trial
+from ..stack import Stack, running
 
 NOTICED_SECONDS = 6.0
-"""By then NATS has ended the connection of who answers no ping: see deploy/nats.conf."""
+"""By then NATS has closed connections that answer no ping: see deploy/nats.conf."""
 ANSWER_SECONDS = 0.8
 PATIENCE = aiohttp.ClientTimeout(total=10)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a frontend answered: its status (0 where it did not), a run, and how long it took."""
+    """A frontend's answer: the status (0 if none came), the run, and how long it took."""
 
     status: int
     run: str
@@ -33,11 +33,11 @@ async def hung(trial: Trial) -> None:
     victims = [trial.random.choice(stack.schedulers), trial.random.choice(stack.coordinators)]
     starts: dict[str, Answer] = {}
 
-    async def freeze_and_thaw() -> Harm:
+    async def freeze_and_thaw() -> Fault:
         at, noticed = now(), time.monotonic() + NOTICED_SECONDS
         for victim in victims:
             victim.process.freeze()
-        # What is asked now lies in front of those who hang, and is there when they wake.
+        # These requests queue at the hung replicas, and are still there when they continue.
         while time.monotonic() < noticed:
             [room] = new_rooms(trial)
             starts[room] = await _start(stack, room)
@@ -47,28 +47,30 @@ async def hung(trial: Trial) -> None:
             page = await _ask(stack, "GET", f"/r/{room}")
             state = await _ask(stack, "GET", f"/api/rooms/{room}")
             starts[room] = await _start(stack, room)
-            for what, answer, status in (
+            for kind, answer, status in (
                 ("page", page, 200),
                 ("room", state, 200),
                 ("start", starts[room], 201),
             ):
-                outcome.demand(answer.status == status, f"a {what} was answered {answer.status}")
-                outcome.worst(f"a {what} is answered within, s", answer.seconds)
+                outcome.require(answer.status == status, f"a {kind} was answered {answer.status}")
+                outcome.worst(f"a {kind} is answered within, s", answer.seconds)
                 is_soon = answer.seconds <= ANSWER_SECONDS
-                outcome.demand(is_soon, f"a {what} took longer than {ANSWER_SECONDS} s")
+                outcome.require(is_soon, f"a {kind} took longer than {ANSWER_SECONDS} s")
         for victim in victims:
             victim.process.thaw()
-        harm = Harm(at, now())
-        outcome.worst("ready again after waking, s", await stack.ready())
-        return harm
+        fault = Fault(at, now())
+        outcome.worst("ready again after thawing, s", await stack.ready())
+        return fault
 
     await disturb(trial, Plan(interval_ms=trial.either(1500, 1000)), freeze_and_thaw, within=0.1)
     names = [answer.run for answer in starts.values() if answer.status == 201]
-    facts = await settled(stack, names)
-    outcome.judge_stream(facts, names)
-    by_run = truth.runs(facts)
+    events = await settled(stack, names)
+    outcome.check_stream(events, names)
+    by_run = history.by_run(events)
     stale = [name for name in by_run if by_run[name][0].room in starts and name not in names]
-    outcome.demand(not stale, f"{len(stale)} starts were carried out that had been given up")
+    outcome.require(
+        not stale, f"{len(stale)} starts were carried out after the client had given up"
+    )
 
 
 async def _start(stack: Stack, room: str) -> Answer:
@@ -77,7 +79,7 @@ async def _start(stack: Stack, room: str) -> Answer:
 
 
 async def _ask(stack: Stack, method: str, path: str, body: object = None) -> Answer:
-    """Ask the frontend, which is well."""
+    """Ask the frontend, which does not hang."""
     begun, url = time.monotonic(), stack.services["frontend-1"].url(path)
     status, run = 0, ""
     with suppress(aiohttp.ClientError, TimeoutError):
@@ -88,18 +90,17 @@ async def _ask(stack: Stack, method: str, path: str, body: object = None) -> Ans
     return Answer(status, run, time.monotonic() - begun)
 
 
-ROWS = [
-    Row(
+SCENARIOS = [
+    Scenario(
         "hung-replica",
-        "a scheduler and a coordinator hang (SIGSTOP) for longer than 6 s, one of two each, and "
-        "go on",
-        "11 once; 6 s on, every page, room and start is answered within 0.8 s; nothing stale from "
-        "those that wake",
+        "a scheduler and a coordinator, one of two each, hang (SIGSTOP) for more than 6 s",
+        "11 ticks once; after 6 s, every page, room and start is answered within 0.8 s; nothing "
+        "stale from those that continue",
         hung,
         rounds=2,
-        setting=partial(running, frontends=1),
+        setup=partial(running, frontends=1),
         late_limit_ms=100,
-        remark="The viewers of the coordinator that hangs see no number meanwhile, and all of them "
+        remark="The viewers of the hung coordinator see no number meanwhile, and all of them "
         "afterwards.",
     )
 ]

@@ -1,4 +1,4 @@
-"""The same in the Compose stack: a container's process is killed, and Docker starts it again."""
+"""A container of the Compose stack is killed, and Docker restarts it."""
 
 import asyncio
 import os
@@ -14,17 +14,17 @@ import pytest
 
 from compose import stack as compose
 
-from .countdowns import Harm, Plan, disturb, now
-from .outcome import CannotRunError
-from .row import Row, Trial
-from .stack import Stack
+from ..countdowns import Fault, Plan, disturb, now
+from ..outcome import CannotRunError
+from ..scenario import Scenario, Trial
+from ..stack import Stack
 
 AGAIN_SECONDS = 60.0
 
 
 @dataclass
 class Containers(Stack):
-    """The Compose stack as viewers and the stream's reader meet it: one edge, one bus."""
+    """The Compose stack as viewers and the history's reader connect to it: one edge, one bus."""
 
     project: compose.Stack | None = None
 
@@ -41,9 +41,9 @@ class Containers(Stack):
 
 @asynccontextmanager
 async def up(folder: Path) -> AsyncIterator[Stack]:
-    """A Compose stack of one's own, gone afterwards with its volume and its images."""
+    """A Compose stack, removed afterwards with its volume and its images."""
     if os.geteuid():
-        raise CannotRunError("killing the process of a container takes root")
+        raise CannotRunError("killing the process of a container requires root")
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as leaving:
         try:
@@ -55,30 +55,30 @@ async def up(folder: Path) -> AsyncIterator[Stack]:
 
 
 async def killed(trial: Trial) -> None:
-    """One kind of container after the other, one a round."""
+    """One kind of container a round."""
     stack, outcome = trial.stack, trial.outcome
     assert isinstance(stack, Containers)
     assert stack.project is not None
     kind = ("scheduler", "coordinator", "nats")[outcome.rounds % 3]
     container = trial.random.choice(await asyncio.to_thread(stack.project.containers, kind))
 
-    async def kill() -> Harm:
+    async def kill() -> Fault:
         pid = await _inspect(container, "{{.State.Pid}}")
         at = now()
         os.kill(int(pid), signal.SIGKILL)
-        return Harm(at)
+        return Fault(at)
 
     plan = Plan(viewers=40, interval_ms=500)
     await disturb(trial, plan, kill, within=0.7, keeps_sockets=kind != "coordinator")
-    outcome.worst(f"right again after a {kind}'s death, s", outcome.last_right_again)
+    outcome.worst(f"recovered after the {kind} was killed, s", outcome.last_recovery_seconds)
     begun = time.monotonic()
     while await _inspect(container, "{{.State.Health.Status}}") != "healthy":
         if time.monotonic() - begun > AGAIN_SECONDS:
-            outcome.broken.append(f"Docker did not bring the {kind} back")
+            outcome.violations.append(f"Docker did not restart the {kind}")
             break
         await asyncio.sleep(0.2)
     restarts = await _inspect(container, "{{.RestartCount}}")
-    outcome.demand(int(restarts) >= 1, f"the {kind}'s container was not started again")
+    outcome.require(int(restarts) >= 1, f"the {kind}'s container was not restarted")
 
 
 async def _inspect(container: str, what: str) -> str:
@@ -86,12 +86,12 @@ async def _inspect(container: str, what: str) -> str:
     return (await asyncio.to_thread(compose.run, command)).strip()
 
 
-ROW = Row(
+SCENARIO = Scenario(
     "containers",
-    "in the Compose stack, through the edge: the process of a scheduler's, a coordinator's and "
-    "NATS's container is killed (-9), in turn",
-    "11 once for every viewer; Docker starts it again",
+    "in the Compose stack, through the edge: the containers of a scheduler, a coordinator and "
+    "NATS are killed (-9) in turn",
+    "11 ticks once at every viewer; Docker restarts it",
     killed,
     rounds=3,
-    setting=up,
+    setup=up,
 )

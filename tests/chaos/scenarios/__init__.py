@@ -1,0 +1,50 @@
+"""All scenarios, in the order of the failure table."""
+
+from ..scenario import Scenario
+from . import (
+    api_fuzzing,
+    clocks,
+    cluster,
+    command_races,
+    coordinators,
+    disk,
+    durability,
+    flood,
+    forgery,
+    garbage,
+    hung,
+    nats_outages,
+    network,
+    poison,
+    schedulers,
+    slow_viewers,
+    store_full,
+)
+from .containers import SCENARIO as CONTAINERS
+from .soak import SCENARIO as SOAK
+
+__all__ = ["ALL", "CONTAINERS", "LOCAL", "SOAK"]
+
+LOCAL: list[Scenario] = [
+    *schedulers.SCENARIOS,
+    *clocks.SCENARIOS,
+    *command_races.SCENARIOS,
+    *coordinators.SCENARIOS,
+    *hung.SCENARIOS,
+    *nats_outages.SCENARIOS,
+    *cluster.SCENARIOS,
+    *durability.SCENARIOS,
+    *network.SCENARIOS,
+    *slow_viewers.SCENARIOS,
+    *flood.SCENARIOS,
+    *garbage.SCENARIOS,
+    *poison.SCENARIOS,
+    *forgery.SCENARIOS,
+    *api_fuzzing.SCENARIOS,
+    *disk.SCENARIOS,
+    *store_full.SCENARIOS,
+    SOAK,
+]
+"""Those that need no Docker engine: the test suite runs each of them briefly."""
+
+ALL: list[Scenario] = [*(one for one in LOCAL if one is not SOAK), CONTAINERS, SOAK]

@@ -1,0 +1,36 @@
+"""The bus as a person uses it: asking a service, reading the stream."""
+
+import json
+from typing import Any
+
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from protocol import subjects
+
+REQUEST_SECONDS = 5
+
+
+async def ask(bus: Client, subject: str, **request: Any) -> tuple[int, Any]:
+    """Ask a service; gives the code (200 if it is no error) and the reply's JSON."""
+    reply = await bus.request(subject, json.dumps(request).encode(), timeout=REQUEST_SECONDS)
+    code = int((reply.headers or {}).get("Nats-Service-Error-Code", "200"))
+    return code, json.loads(reply.data) if reply.data else None
+
+
+async def history(bus: Client, room: str = "main") -> list[dict[str, Any]]:
+    """The room's events in the stream, each with its `seq`; read without our own code."""
+    jetstream = bus.jetstream()
+    events: list[dict[str, Any]] = []
+    info = await jetstream.stream_info(subjects.STREAM)
+    for seq in range(info.state.first_seq, info.state.last_seq + 1):
+        try:
+            entry = await jetstream.get_msg(subjects.STREAM, seq)
+        except NotFoundError:
+            continue
+        if entry.subject == f"countdown.{room}.events":
+            try:
+                events.append(json.loads(entry.data or b"") | {"seq": seq})
+            except ValueError:
+                continue
+    return events

@@ -1,0 +1,33 @@
+"""A service served in the test's own process: starting it, its readiness, its metrics."""
+
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from aiohttp.test_utils import TestServer
+
+from .waiting import until
+
+Serve = Callable[..., Awaitable[TestServer]]
+
+
+async def until_ready(server: TestServer, status: int = 200) -> None:
+    """Wait until `/readyz` answers with the status."""
+    async with aiohttp.ClientSession() as session:
+
+        async def is_ready() -> bool:
+            async with session.get(server.make_url("/readyz")) as response:
+                return response.status == status
+
+        await until(is_ready)
+
+
+async def metric(server: TestServer, name: str) -> float:
+    """A value of `/metrics`; the name includes the labels as they are written there."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(server.make_url("/metrics")) as response,
+    ):
+        for line in (await response.text()).splitlines():
+            if line.startswith(name + " "):
+                return float(line.rpartition(" ")[2])
+    return 0.0
