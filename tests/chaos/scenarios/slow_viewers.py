@@ -69,7 +69,7 @@ def _p99_late(viewers: list[Viewer], run: str) -> float:
 
 
 async def _closed_for_slowness(stack: Stack) -> float:
-    return await stack.metric(stack.coordinators[0], 'tminus_viewers_ended_total{why="slow"}')
+    return await stack.metric(stack.coordinators[0], 'tminus_viewers_ended_total{reason="slow"}')
 
 
 @asynccontextmanager
