@@ -236,16 +236,14 @@ async def test_an_entry_that_can_not_be_taken_in_ends_the_follower(
 
     follower = Follower(
         the_bus,
-        "countdown.*.*",
         open_stream=partial(open_stream, the_bus, wanted(settings)),
-        look_back=10,
         on_entry=fail,
-        on_epoch=lambda epoch, floor: None,
+        on_reset=lambda epoch: None,
     )
     with pytest.RaisesGroup(ZeroDivisionError):
         async with background(the_bus.run(), follower.run()):
             await follower.caught_up()
-            await bus.publish("countdown.main.message", b"hello")
+            await bus.publish("countdown.main.events", b"hello")
             async with asyncio.timeout(5):
                 await asyncio.Event().wait()
 

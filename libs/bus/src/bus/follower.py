@@ -7,7 +7,7 @@ the stream ends before the last sequence delivered, it starts again from the beg
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Never
 
 from nats.aio.client import Client
@@ -37,34 +37,25 @@ _opened = Counter("tminus_follower_opened_total", "Consumers opened.")
 
 
 class Follower:
-    """Delivers the entries of `subject`, a subject of the stream with wildcards.
+    """Delivers the events of all rooms: each room's last one, then whatever is stored.
 
-    It begins `look_back` entries before the stream's end; of every room whose events are all before
-    that it delivers the last one first, since that is the room's whole state. `on_entry` gets each
-    entry once, in rising order, for as long as the stream is the same. Before the first entry, and
-    again whenever the stream was recreated or truncated, `on_epoch` gets the stream's identity and
-    the sequence up to which some entries are left out. `on_caught_up` is called when everything
-    that the stream held has been delivered.
+    A room's last event is its whole state. `on_entry` gets each entry once for as long as the
+    stream is the same. Before the first entry, and again whenever the stream was recreated or
+    truncated, `on_reset` gets the stream's identity.
     """
 
     def __init__(
         self,
         bus: Bus,
-        subject: str,
         *,
         open_stream: Callable[[], Awaitable[StreamInfo]],
-        look_back: int,
         on_entry: Callable[[Entry], None],
-        on_epoch: Callable[[str, int], None],
-        on_caught_up: Callable[[], None] = lambda: None,
+        on_reset: Callable[[str], None],
     ) -> None:
         self._bus = bus
-        self._subject = subject
         self._open_stream = open_stream
-        self._look_back = look_back
         self._on_entry = on_entry
-        self._on_epoch = on_epoch
-        self._on_caught_up = on_caught_up
+        self._on_reset = on_reset
         self._consumer: Consumer | None = None
         self._failure: Exception | None = None
         self._moved = asyncio.Event()
@@ -93,15 +84,6 @@ class Follower:
         while not self.is_caught_up:
             self._moved.clear()
             await self._moved.wait()
-
-    async def reached(self, seq: int, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until the entry `seq` has been delivered."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while self.position < seq or not self.is_caught_up:
-                    self._moved.clear()
-                    await self._moved.wait()
-        return self.position >= seq and self.is_caught_up
 
     async def run(self) -> Never:
         """Follow for ever; raises what `on_entry` raised, since its entry was lost."""
@@ -133,7 +115,7 @@ class Follower:
         async with consuming(
             self._bus,
             client,
-            self._subject,
+            subjects.ALL_EVENTS,
             DeliverPolicy.BY_START_SEQUENCE,
             self._hand_over,
             self._on_current,
@@ -157,16 +139,15 @@ class Follower:
             self.epoch, self.position, self._has_begun = epoch, 0, False
         if self._has_begun:
             return self.position + 1
-        start = max(1, stream.state.first_seq, stream.state.last_seq + 1 - self._look_back)
-        self._on_epoch(epoch, start - 1)
-        if start > 1:
-            await self._hand_over_latest(client, before=start)
+        start = stream.state.last_seq + 1
+        self._on_reset(epoch)
+        await self._deliver_latest(client, before=start)
         self.position, self._has_begun = start - 1, True
-        log.info("following", subject=self._subject, start=start, epoch=epoch)
+        log.info("following", start=start, epoch=epoch)
         return start
 
-    async def _hand_over_latest(self, client: Client, before: int) -> None:
-        """Deliver the last event of every room that has none from `before` on."""
+    async def _deliver_latest(self, client: Client, before: int) -> None:
+        """Deliver each room's last event, if it was stored before the sequence `before`."""
         unclear: list[str] = []
 
         def take_last(entry: Entry) -> None:
@@ -206,7 +187,6 @@ class Follower:
         return True
 
     def _on_current(self) -> None:
-        self._on_caught_up()
         self._moved.set()
 
     def _lose(self) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 STREAM: Final = "COUNTDOWN"
-EVERYTHING: Final = "countdown.*.*"
 ALL_EVENTS: Final = "countdown.*.events"
 ALL_MESSAGES: Final = "countdown.*.message"
 ALL_LIVE_EVENTS: Final = "live.{{wildcard(1)}}.events"

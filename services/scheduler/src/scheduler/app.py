@@ -39,11 +39,9 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     keeper = Keeper(bus, store)
     follower = Follower(
         bus,
-        subjects.ALL_EVENTS,
         open_stream=partial(keep_stream, bus, wanted(app[SETTINGS])),
-        look_back=0,
         on_entry=store.fold,
-        on_epoch=store.reset,
+        on_reset=store.reset,
     )
     commands = Commands(store, instance)
     responder = Responder(

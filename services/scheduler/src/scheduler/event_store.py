@@ -47,7 +47,7 @@ class EventStore:
         """For `/readyz`."""
         return self._appender.check()
 
-    def reset(self, epoch: str, _floor: int) -> None:
+    def reset(self, epoch: str) -> None:
         """The stream was recreated: forget what was in the old one."""
         self._epoch = epoch
         rooms = list(self._countdowns)
