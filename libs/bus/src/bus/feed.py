@@ -388,6 +388,7 @@ class Feed:
             for subscription in room.subscriptions.values():
                 with suppress(BusError), bus_errors("unsubscribing"):
                     await subscription.unsubscribe()
+        room.subscriptions.clear()
 
     async def _subscribe(self, client: Client, room: _Room) -> None:
         events = subjects.live_events(room.name)

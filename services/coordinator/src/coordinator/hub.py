@@ -142,7 +142,7 @@ class Hub:
         idle = [name for name, room in self.rooms.items() if room.is_idle_since(idle_since)]
         for name in idle:
             self._feed.close(name)
-            del self.rooms[name]
+            self.rooms.pop(name).outbox.detach()
 
 
 HUB = web.AppKey("hub", Hub)

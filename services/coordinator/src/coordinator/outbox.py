@@ -52,6 +52,11 @@ class Outbox:
         """Drop the pending frames: they belong to a stream that was recreated."""
         self._pending.clear()
 
+    def detach(self) -> None:
+        """Write nothing any more: what it writes to can be freed at once, not by a collection."""
+        self.clear()
+        self._write = _write_nothing
+
     @property
     def has_deferred(self) -> bool:
         """Whether a frame waits to be piggybacked on another."""
@@ -77,3 +82,7 @@ class Outbox:
 
     def _since_deferred(self) -> float:
         return self._loop.time() - self._deferred_at
+
+
+def _write_nothing(_batch: list[PreparedFrame]) -> None:
+    """The `write` of an outbox that was detached."""
