@@ -20,7 +20,8 @@ from bench.fanout import Crowd
 from bench.load import Incomplete
 from bench.results import Results
 from bench.servers import SERVERS
-from bench.watched import Version, Watched
+from bench.versions import Version, versions
+from bench.watched import Watched
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -146,37 +147,37 @@ async def ways(found: Results, quick: bool) -> None:
 async def watch(found: Results, quick: bool) -> None:
     """Few rooms watched of many, by today's coordinator and by the one before."""
     rounds, seconds, scale = (1, 3, 10) if quick else (3, 10, 1)
-    with watched.versions(found.left_out) as versions:
-        results = found.watched = {version.name: Watched() for version in versions}
+    with versions(found.left_out) as tried:
+        results = found.watched = {version.name: Watched() for version in tried}
         say("a large stream")
         large = partial(watched.large, rooms=100_000 // scale, watched=10, times=500 // scale)
-        for name, started in (await large(versions, rounds=rounds)).items():
+        for name, started in (await large(tried, rounds=rounds)).items():
             results[name].large = watched.medians(started)
         ticking = partial(watched.following, ticks=3000, watched=30, seconds=seconds)
-        for name, following in (await in_turn(found, versions, rounds, ticking)).items():
+        for name, following in (await in_turn(found, tried, rounds, ticking)).items():
             results[name].following = following
         telling = partial(watched.sent, seconds=seconds)
-        for name, sent in (await in_turn(found, versions, rounds, telling)).items():
+        for name, sent in (await in_turn(found, tried, rounds, telling)).items():
             results[name].sent = sent
         dividing = partial(watched.divided, rooms=4000 // scale, seconds=seconds)
-        for name, divided in (await in_turn(found, versions, rounds, dividing)).items():
+        for name, divided in (await in_turn(found, tried, rounds, dividing)).items():
             results[name].divided = divided
         found.watched_on = datetime.now(UTC).strftime("%Y-%m-%d")
         say("rooms whose viewers leave")
-        for name, left in (await watched.left(versions, rooms=2000 // scale)).items():
+        for name, left in (await watched.left(tried, rooms=2000 // scale)).items():
             results[name].left = left
 
 
 async def in_turn(
     found: Results,
-    versions: Sequence[Version],
+    tried: Sequence[Version],
     rounds: int,
     measure: Callable[[Version], Awaitable[S]],
 ) -> dict[str, S]:
     """Measure the versions in turn, several times; gives the medians of each."""
     measured: dict[str, list[S]] = {}
     for turn in range(rounds):
-        for version in versions if turn % 2 == 0 else reversed(versions):
+        for version in tried if turn % 2 == 0 else reversed(tried):
             try:
                 one = await measure(version)
             except (Incomplete, TimeoutError, RuntimeError) as error:

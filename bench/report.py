@@ -9,7 +9,7 @@ from bench.fanout import BURST, BURST_VIEWERS, Crowd
 from bench.goals import goals, watched
 from bench.results import Results
 from bench.servers import SERVERS
-from bench.watched import BEFORE
+from bench.versions import BEFORE
 
 LEARNED = Path(__file__).with_name("learned.md")
 WIDTH = 100

@@ -1,23 +1,14 @@
 """What a coordinator costs that follows the watched rooms alone, beside one that followed them all.
 
-The one before is that of another commit (BEFORE, or the last that followed every room), unpacked
-from the repository and run in today's environment on the same nats-server.
+Both are measured in the same way on a nats-server of their own or, in turn, on the same one.
 """
 
 import asyncio
-import io
 import json
-import os
 import re
-import shutil
-import subprocess
-import tarfile
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from statistics import median
 from typing import TypeVar
 
@@ -28,18 +19,14 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bench.bus import Bus, connected, nats_server
 from bench.load import Incomplete, Load, load
-from bench.machine import CACHE, ROOT, cpu_seconds, resident_bytes
+from bench.machine import cpu_seconds, resident_bytes
 from bench.programs import Program
 from bench.servers import TMINUS, serving
-from protocol import events, subjects
-from protocol.events import Started, Tick
-
-BEFORE = os.environ.get("BEFORE", "54b2005")
-NOW = "now"
-SOURCES = ("libs", "services/coordinator")
+from bench.ticking import Ticking, fill, until
+from bench.versions import Version
+from protocol import subjects
 
 READY_SECONDS = 60.0
-ACK_EVERY = 1000
 JOINS_AT_ONCE = 100
 COORDINATORS = 4
 GONE_SECONDS = 60.0
@@ -109,45 +96,6 @@ class Watched(msgspec.Struct, kw_only=True):
     left: Left | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A commit's coordinator."""
-
-    name: str
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@contextmanager
-def versions(left_out: dict[str, str]) -> Iterator[list[Version]]:
-    """Today's coordinator, and the one before where the repository has it."""
-    run = CACHE / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=run))
-    found = [Version(NOW)]
-    left_out.pop("before", None)
-    try:
-        _unpack(BEFORE, folder)
-    except FileNotFoundError:
-        left_out["before"] = "needs git, which is not installed"
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        left_out["before"] = f"the commit {BEFORE} is not here: {' '.join(reason)[:160]}"
-    else:
-        path = os.pathsep.join(str(source) for source in sorted(folder.glob("*/*/src")))
-        found.append(Version("before", {"PYTHONPATH": path}))
-    try:
-        yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _unpack(ref: str, folder: Path) -> None:
-    command = ["git", "archive", ref, *SOURCES]
-    archive = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-
-
 def medians(rounds: Sequence[S]) -> S:
     """The median of every figure."""
     figures = [msgspec.structs.asdict(measured) for measured in rounds]
@@ -166,7 +114,7 @@ async def large(
         async with _coordinator(tried[0], bus):
             pass  # it makes the stream
         names = [f"room-{index}" for index in range(rooms)]
-        await _fill(client, names, ticks=2)
+        await fill(client, names, ticks=2)
         unused = iter(names[watched:])
         for _ in range(rounds):
             for version in tried:
@@ -223,7 +171,7 @@ async def _asking_ms(client: Client, room: str) -> float:
 
 
 async def following(version: Version, ticks: int, watched: int, *, seconds: int) -> Following:
-    """Tick once a second in each of many rooms; every so-manieth has a viewer."""
+    """Tick once a second in each of many rooms; one in so many has a viewer."""
     every = ticks // watched
     rooms = [
         f"other-{index}" if index % every else f"room-{index // every}" for index in range(ticks)
@@ -234,9 +182,9 @@ async def following(version: Version, ticks: int, watched: int, *, seconds: int)
         connected(bus) as client,
         _crowd(port) as crowd,
     ):
-        await _fill(client, rooms, ticks=1)
+        await fill(client, rooms, ticks=1)
         watchers = await crowd(watched, "room-%d")
-        ticking = _Ticking(client, rooms)
+        ticking = Ticking(client, rooms)
         await ticking.run(2)
         await watchers.reset()
         before, began = cpu_seconds(program.pid), time.monotonic()
@@ -266,12 +214,12 @@ async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: i
             program, port, _ = await stack.enter_async_context(_coordinator(version, bus))
             programs.append(program)
             ports.append(port)
-        await _fill(client, names, ticks=1)
+        await fill(client, names, ticks=1)
         crowds = []
         for part in range(COORDINATORS):
             crowd = await stack.enter_async_context(_crowd(ports[part % coordinators]))
             crowds.append(await crowd(rooms // COORDINATORS, f"room-{part}-%d"))
-        ticking = _Ticking(client, names)
+        ticking = Ticking(client, names)
         await ticking.run(3)
         for viewers in crowds:
             await viewers.reset()
@@ -295,18 +243,18 @@ async def sent(version: Version, *, seconds: int) -> Sent:
         _coordinator(version, bus) as (_, port, _),
         connected(bus) as client,
     ):
-        await _fill(client, ["events", "messages"], ticks=1)
+        await fill(client, ["events", "messages"], ticks=1)
         async with _viewer(port, "events") as heard, _viewer(port, "messages") as heard_messages:
             await asyncio.sleep(1)
             heard.clear()
             heard_messages.clear()
-            ticking = _Ticking(client, ["events"])
+            ticking = Ticking(client, ["events"])
             began = time.monotonic()
             for index in range(SENT_PER_SECOND * seconds):
-                await _until(began + index / SENT_PER_SECOND)
+                await until(began + index / SENT_PER_SECOND)
                 await ticking.tick("events", index)
                 await client.flush()
-                await _until(began + (index + 0.5) / SENT_PER_SECOND)
+                await until(began + (index + 0.5) / SENT_PER_SECOND)
                 await client.publish(subjects.messages("messages"), b"a message of some length")
                 await client.flush()
             await asyncio.sleep(1)
@@ -361,7 +309,7 @@ async def left(tried: Sequence[Version], rooms: int) -> dict[str, Left]:
                 await crowd(JOINS_AT_ONCE, "warming-%d")
         await asyncio.sleep(2)
         empty = [resident_bytes(program.pid) for program, _, _ in running]
-        await _fill(client, [f"room-{index}" for index in range(rooms)], ticks=50)
+        await fill(client, [f"room-{index}" for index in range(rooms)], ticks=50)
         async with AsyncExitStack() as watching:
             for _, port, _ in running:
                 crowd = await watching.enter_async_context(_crowd(port))
@@ -452,80 +400,6 @@ async def _hear(reader: asyncio.StreamReader, heard: dict[int, int]) -> None:
         now = time.time_ns()
         for seq in re.findall(rb'"seq":(\d+)', data):
             heard.setdefault(int(seq), now)
-
-
-# What is in the stream
-
-
-async def _fill(client: Client, rooms: Sequence[str], *, ticks: int) -> None:
-    """Store a run in each room: its start and so many ticks."""
-    stream = client.jetstream()
-    stored = 0
-    for number in range(-1, ticks):
-        for room in rooms:
-            event = _tick(room, ticks, number) if number >= 0 else _started(room, ticks)
-            stored += 1
-            if stored % ACK_EVERY and (number, room) != (ticks - 1, rooms[-1]):
-                await client.publish(subjects.events(room), events.encode(event))
-            else:  # the server drops what it can't store in time, so wait for it now and then
-                await stream.publish(subjects.events(room), events.encode(event), timeout=30)
-
-
-class _Ticking:
-    """Ticks once a second in every room, evenly spread over the second."""
-
-    def __init__(self, client: Client, rooms: Sequence[str]) -> None:
-        self._client = client
-        self._rooms = rooms
-        self._rounds = 0
-
-    async def run(self, seconds: int) -> None:
-        began = time.monotonic()
-        for index in range(len(self._rooms) * seconds):
-            await _until(began + index / len(self._rooms))
-            number, place = divmod(index, len(self._rooms))
-            await self.tick(self._rooms[place], self._rounds + number)
-        self._rounds += seconds
-        await _until(began + seconds)
-        await self._client.flush()
-
-    async def tick(self, room: str, number: int) -> None:
-        event = _tick(room, 80_000, number)
-        await self._client.publish(subjects.events(room), events.encode(event))
-
-
-def _started(room: str, from_: int) -> Started:
-    return Started(
-        room=room,
-        run=f"run-from-{from_}",
-        from_=from_,
-        interval_ms=1000,
-        starts_at=_now_ms() - 1000,
-        by="bench",
-    )
-
-
-def _tick(room: str, from_: int, number: int) -> Tick:
-    return Tick(
-        room=room,
-        run=f"run-from-{from_}",
-        from_=from_,
-        interval_ms=1000,
-        starts_at=_now_ms() - 1000,
-        by="bench",
-        remaining=from_ - number,
-        due_at=_now_ms(),
-        emitted=_now_ms(),
-    )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-async def _until(at: float) -> None:
-    if (seconds := at - time.monotonic()) > 0:
-        await asyncio.sleep(seconds)
 
 
 def _quantile(values: Sequence[float], q: float) -> float:
