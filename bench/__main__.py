@@ -1,6 +1,7 @@
 """Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`.
 
-The environment may say it, too: QUICK=1, and ONLY=part for one part.
+The environment may say it, too: QUICK=1, ONLY=part for one part,
+ROUNDS=n for so many rounds of the part `watched`.
 """
 
 import argparse
@@ -146,7 +147,8 @@ async def ways(found: Results, quick: bool) -> None:
 
 async def watch(found: Results, quick: bool) -> None:
     """Few rooms watched of many, by today's coordinator and by the one before."""
-    rounds, seconds, scale = (1, 3, 10) if quick else (3, 10, 1)
+    seconds, scale = (3, 10) if quick else (5, 1)
+    rounds = found.watched_rounds = 1 if quick else int(os.environ.get("ROUNDS", "3"))
     with versions(found.left_out) as tried:
         results = found.watched = {version.name: Watched() for version in tried}
         say("a large stream")
@@ -156,7 +158,7 @@ async def watch(found: Results, quick: bool) -> None:
         ticking = partial(watched.following, ticks=3000, watched=30, seconds=seconds)
         for name, following in (await in_turn(found, tried, rounds, ticking)).items():
             results[name].following = following
-        telling = partial(watched.sent, seconds=seconds)
+        telling = partial(watched.sent, seconds=2 * seconds)
         for name, sent in (await in_turn(found, tried, rounds, telling)).items():
             results[name].sent = sent
         dividing = partial(watched.divided, rooms=4000 // scale, seconds=seconds)

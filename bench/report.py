@@ -56,7 +56,7 @@ WATCHED_NOTE = """
 Ready counts from the start of the process, Python's own included. Each room here has one viewer,
 over a WebSocket, and every frame is checked. `Stored` is the stream's own time stamp, at 20 events
 and 20 messages a second in two rooms; `sent` is when a viewer on the same machine has read it.
-Figures are medians over three rounds.
+Rounds of each: {rounds}; figures are their medians.
 """
 PLOTS = """
 ![CPU a frame by viewers](performance-cpu.png)
@@ -276,7 +276,14 @@ def _watched(found: Results) -> str:
         return ""
     heading = ("figure", "goal", "before", "now", "reached")
     prose = WATCHED.format(when=found.watched_on, before=BEFORE)
-    return "\n\n".join((WATCHED_TITLE, _prose(prose), _table(heading, rows), _prose(WATCHED_NOTE)))
+    return "\n\n".join(
+        (
+            WATCHED_TITLE,
+            _prose(prose),
+            _table(heading, rows),
+            _prose(WATCHED_NOTE.format(rounds=found.watched_rounds)),
+        )
+    )
 
 
 def _raw(found: Results) -> str:

@@ -38,6 +38,7 @@ class Results(msgspec.Struct, kw_only=True):
     watched: dict[str, Watched] = {}
     """By version: `now` and `before`."""
     watched_on: str = ""
+    watched_rounds: int = 3
 
     def crowd(self, server: str, viewers: int) -> Crowd | None:
         """What was measured of a server with so many viewers."""
