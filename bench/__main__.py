@@ -1,4 +1,8 @@
-"""Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`."""
+"""Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`.
+
+The environment may say it, too: QUICK=1, ONLY=part for one part,
+ROUNDS=n for so many rounds of the part `watched`.
+"""
 
 import argparse
 import asyncio
@@ -10,13 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bench import build, crowds, edges, fanout, lateness, machine, report, results
+import msgspec
+
+from bench import build, crowds, edges, fanout, lateness, machine, report, results, watched
 from bench.fanout import Crowd
 from bench.load import Incomplete
 from bench.results import Results
 from bench.servers import SERVERS
+from bench.versions import Version, versions
+from bench.watched import Watched
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 DISTURBED = 0.3
 """A round in which others had more of the server's core than this is done again."""
@@ -136,6 +145,52 @@ async def ways(found: Results, quick: bool) -> None:
     ]
 
 
+async def watch(found: Results, quick: bool) -> None:
+    """Few rooms watched of many, by today's coordinator and by the one before."""
+    seconds, scale = (3, 10) if quick else (5, 1)
+    rounds = found.watched_rounds = 1 if quick else int(os.environ.get("ROUNDS", "3"))
+    with versions(found.left_out) as tried:
+        results = found.watched = {version.name: Watched() for version in tried}
+        say("a large stream")
+        large = partial(watched.large, rooms=100_000 // scale, watched=10, times=500 // scale)
+        for name, started in (await large(tried, rounds=rounds)).items():
+            results[name].large = watched.medians(started)
+        ticking = partial(watched.following, ticks=3000, watched=30, seconds=seconds)
+        for name, following in (await in_turn(found, tried, rounds, ticking)).items():
+            results[name].following = following
+        telling = partial(watched.sent, seconds=2 * seconds)
+        for name, sent in (await in_turn(found, tried, rounds, telling)).items():
+            results[name].sent = sent
+        dividing = partial(watched.divided, rooms=4000 // scale, seconds=seconds)
+        for name, divided in (await in_turn(found, tried, rounds, dividing)).items():
+            results[name].divided = divided
+        found.watched_on = datetime.now(UTC).strftime("%Y-%m-%d")
+        say("rooms whose viewers leave")
+        for name, left in (await watched.left(tried, rooms=2000 // scale)).items():
+            results[name].left = left
+
+
+async def in_turn(
+    found: Results,
+    tried: Sequence[Version],
+    rounds: int,
+    measure: Callable[[Version], Awaitable[S]],
+) -> dict[str, S]:
+    """Measure the versions in turn, several times; gives the medians of each."""
+    measured: dict[str, list[S]] = {}
+    for turn in range(rounds):
+        for version in tried if turn % 2 == 0 else reversed(tried):
+            try:
+                one = await measure(version)
+            except (Incomplete, TimeoutError, RuntimeError) as error:
+                found.failed[f"the coordinator {version.name}"] = str(error)
+                say(f"  failed: {error}")
+                continue
+            measured.setdefault(version.name, []).append(one)
+            say(f"round {turn + 1}, {version.name}: {one}")
+    return {name: watched.medians(several) for name, several in measured.items()}
+
+
 PARTS: dict[str, Callable[[Results, bool], Awaitable[None]]] = {
     "fanout": fan_out,
     "growth": growth,
@@ -144,7 +199,11 @@ PARTS: dict[str, Callable[[Results, bool], Awaitable[None]]] = {
     "ticks": ticks,
     "late": late,
     "ways": ways,
+    "watched": watch,
 }
+
+
+NEEDS_PEERS = {"fanout", "growth", "ways"}
 
 
 async def measure(parts: Sequence[str], quick: bool) -> Results:
@@ -152,7 +211,10 @@ async def measure(parts: Sequence[str], quick: bool) -> Results:
     found = Results() if set(parts) == set(PARTS) else results.read()
     found.is_quick, found.machine = quick, machine.describe()
     found.is_pieced = set(parts) != set(PARTS)
-    found.left_out = build.build_all()
+    if NEEDS_PEERS.isdisjoint(parts):
+        build.build_load()
+    else:
+        found.left_out = build.build_all()
     for part in parts:
         say(f"{part}:")
         await PARTS[part](found, quick)
@@ -173,6 +235,7 @@ def main() -> None:
         "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}, or just report"
     )
     chosen = arguments.parse_args()
+    chosen.parts = chosen.parts or os.environ.get("ONLY", "").split()
     if unknown := set(chosen.parts) - {*PARTS, "report"}:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
     machine.raise_file_limit()
@@ -182,11 +245,16 @@ def main() -> None:
     python = machine.CACHE / "venv" / "bin" / "python"
     docs: Path = machine.ROOT / "docs"
     docs.mkdir(exist_ok=True)
+    page = docs / "performance.md"
+    if parts == ["watched"] and not found.crowds and page.exists():
+        page.write_text(report.with_watched(page.read_text(), found))
+        say("docs/performance.md has the part's section, and all else as it was")
+        return
     if python.exists():
         subprocess.run(
             [python, machine.ROOT / "bench" / "plots.py", results.FILE, docs], check=True
         )
-    (docs / "performance.md").write_text(report.write(found, has_plots=python.exists()))
+    page.write_text(report.write(found, has_plots=python.exists()))
     say("docs/performance.md is written")
 
 

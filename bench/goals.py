@@ -8,6 +8,7 @@ import msgspec
 from bench.fanout import Crowd
 from bench.lateness import Lateness
 from bench.results import Results
+from bench.watched import Watched
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -27,12 +28,22 @@ CPU_RATIOS = {
     "centrifuge": 0.55,
     "workerd": 0.35,
 }
+NOISE = 1.05
+"""By so much two medians of the same may differ."""
+QUARTER = 0.3
+"""A quarter, and a twentieth for what each does whatever its rooms."""
 BURST_RATIOS = {"bun": 2.0, "nats": 3.0, "node": 40.0}
 
 
 def goals(found: Results) -> list[Goal]:
     """Every goal that the run has the figures for."""
-    return [*_fan_out(found), *_crowds(found), *_latency(found), *_lateness(found)]
+    return [
+        *_fan_out(found),
+        *_crowds(found),
+        *_latency(found),
+        *_lateness(found),
+        *(goal for goal, _ in watched(found)),
+    ]
 
 
 def _fan_out(found: Results) -> Iterator[Goal]:
@@ -126,6 +137,82 @@ def _lateness(found: Results) -> Iterator[Goal]:
                 most,
                 late.all_stored_ms,
             )
+
+
+def watched(found: Results) -> Iterator[tuple[Goal, str]]:
+    """What following only the watched rooms has to bring, each with the figure before."""
+    now, before = found.watched.get("now", Watched()), found.watched.get("before", Watched())
+    if (large := now.large) is not None:
+        at = before.large
+        rooms = f"{large.rooms:,.0f} rooms, {large.watched:.0f} watched"
+        yield (
+            _at_most(f"{rooms}: memory of a coordinator", 60, large.resident_mb, "MB", 1),
+            f"{at.resident_mb:.1f} MB" if at else "-",
+        )
+        yield (
+            _at_most(f"{rooms}: from its start to ready", 1, large.ready_seconds, "s", 2),
+            f"{at.ready_seconds:.2f} s" if at else "-",
+        )
+        yield (
+            _at_most("first viewer of a room, connect to `hello`, p99", 10, large.cold_p99_ms),
+            f"{at.cold_p99_ms:.1f} ms" if at else "-",
+        )
+        yield (
+            _at_most("`coordinator.room`, nobody watches, p99", 5, large.asked_p99_ms),
+            f"{at.asked_p99_ms:.1f} ms" if at else "-",
+        )
+    if (following := now.following) and (was := before.following):
+        ratio = following.core_share / was.core_share
+        yield (
+            Goal(
+                f"{following.ticks_a_second:,.0f} ticks a second, "
+                f"{following.watched / following.ticks_a_second:.0%} of the rooms watched: CPU",
+                "≤ 1/10 of before",
+                f"{following.core_share:.1%} of a core, 1/{1 / ratio:.0f}",
+                ratio <= 0.1,
+            ),
+            f"{was.core_share:.1%} of a core",
+        )
+    if (sent := now.sent) and (then := before.sent):
+        for kind, ms, ms_before in (
+            ("an event, p50", sent.event_p50_ms, then.event_p50_ms),
+            ("an event, p99", sent.event_p99_ms, then.event_p99_ms),
+            ("a message, p50", sent.message_p50_ms, then.message_p50_ms),
+            ("a message, p99", sent.message_p99_ms, then.message_p99_ms),
+        ):
+            reached = ms <= NOISE * ms_before
+            yield (
+                Goal(f"one room, stored to sent, {kind}", "≤ before", f"{ms:.2f} ms", reached),
+                f"{ms_before:.2f} ms",
+            )
+    if divided := now.divided:
+        ratio, other = divided.each_share / divided.alone_share, before.divided
+        yield (
+            Goal(
+                f"{divided.rooms:,.0f} watched rooms divided between four: each, if one's is 1",
+                f"≤ {QUARTER:g}",
+                f"{ratio:.2f}",
+                ratio <= QUARTER,
+            ),
+            f"{other.each_share / other.alone_share:.2f}" if other else "-",
+        )
+    if left := now.left:
+        kept, earlier = left.kept_mb / left.taken_mb, before.left
+        yield (
+            Goal(
+                f"{left.rooms:,.0f} rooms a minute after their viewers left: memory kept",
+                "≤ 10 %",
+                f"{kept:.0%} of {left.taken_mb:.1f} MB",
+                kept <= 0.1 and left.followed == 0,
+            ),
+            f"{earlier.kept_mb / earlier.taken_mb:.0%} of {earlier.taken_mb:.1f} MB"
+            if earlier
+            else "-",
+        )
+
+
+def _at_most(figure: str, most: float, measured: float, unit: str = "ms", digits: int = 1) -> Goal:
+    return Goal(figure, f"≤ {most:g} {unit}", f"{measured:.{digits}f} {unit}", measured <= most)
 
 
 def _late(figure: str, most: float, measured: float) -> Goal:

@@ -6,9 +6,10 @@ from statistics import median
 from textwrap import fill
 
 from bench.fanout import BURST, BURST_VIEWERS, Crowd
-from bench.goals import goals
+from bench.goals import goals, watched
 from bench.results import Results
 from bench.servers import SERVERS
+from bench.versions import BEFORE
 
 LEARNED = Path(__file__).with_name("learned.md")
 WIDTH = 100
@@ -44,6 +45,19 @@ Eleven ticks a room, a second apart; `stored` is the stream's own time stamp. Th
 the median, over the eleven numbers, of the time until all rooms have theirs stored. Schedulers
 and bus share both cores here.
 """
+WATCHED_TITLE = "## Only the watched rooms"
+WATCHED = """
+A coordinator follows the rooms that somebody watches. The one before, that of the commit {before},
+followed them all; both are measured in turn on the same bus, in the same environment. `make bench
+ONLY=watched` measures this part alone, in some eight minutes, and writes this section anew;
+`BEFORE=REF` has it compared with another commit. Measured on {when}.
+"""
+WATCHED_NOTE = """
+Ready counts from the start of the process, Python's own included. Each room here has one viewer,
+over a WebSocket, and every frame is checked. `Stored` is the stream's own time stamp, at 20 events
+and 20 messages a second in two rooms; `sent` is when a viewer on the same machine has read it.
+Rounds of each: {rounds}; figures are their medians.
+"""
 PLOTS = """
 ![CPU a frame by viewers](performance-cpu.png)
 
@@ -68,6 +82,7 @@ def write(found: Results, *, has_plots: bool) -> str:
         _crowds(found),
         _lateness(found),
         _ways(found),
+        _watched(found),
         LEARNED.read_text().strip() if LEARNED.exists() else "",
         _raw(found),
     ]
@@ -240,6 +255,35 @@ def _ways(found: Results) -> str:
         for way in found.ways
     ]
     return "## The way there\n\n" + _table(heading, rows) if rows else ""
+
+
+def with_watched(page: str, found: Results) -> str:
+    """The page with its section about watched rooms written anew, and all else as it was."""
+    before, _, after = page.partition(WATCHED_TITLE)
+    after = after.partition("\n## ")[2] if after else ""
+    if not after:
+        before, _, after = page.partition("\n## What was learned")
+        after = "What was learned" + after
+    return f"{before.rstrip()}\n\n{_watched(found)}\n\n## {after}"
+
+
+def _watched(found: Results) -> str:
+    rows = [
+        (goal.figure, goal.asked, was, goal.measured, "yes" if goal.is_reached else "**no**")
+        for goal, was in watched(found)
+    ]
+    if not rows:
+        return ""
+    heading = ("figure", "goal", "before", "now", "reached")
+    prose = WATCHED.format(when=found.watched_on, before=BEFORE)
+    return "\n\n".join(
+        (
+            WATCHED_TITLE,
+            _prose(prose),
+            _table(heading, rows),
+            _prose(WATCHED_NOTE.format(rounds=found.watched_rounds)),
+        )
+    )
 
 
 def _raw(found: Results) -> str:

@@ -10,6 +10,7 @@ from bench.edges import Way
 from bench.fanout import Crowd
 from bench.lateness import Lateness
 from bench.machine import CACHE
+from bench.watched import Watched
 
 FILE = CACHE / "results.json"
 
@@ -34,6 +35,10 @@ class Results(msgspec.Struct, kw_only=True):
     ticks: list[Ticks] = []
     lateness: list[Lateness] = []
     ways: list[Way] = []
+    watched: dict[str, Watched] = {}
+    """By version: `now` and `before`."""
+    watched_on: str = ""
+    watched_rounds: int = 3
 
     def crowd(self, server: str, viewers: int) -> Crowd | None:
         """What was measured of a server with so many viewers."""
