@@ -281,7 +281,7 @@ async def _stored(client: Client) -> dict[int, int]:
     stream = client.jetstream()
     last = (await stream.stream_info(subjects.STREAM)).state.last_seq
     entries = await stream.subscribe(
-        subjects.EVERYTHING,
+        "countdown.*.*",
         stream=subjects.STREAM,
         ordered_consumer=True,
         config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
