@@ -48,8 +48,9 @@ and bus share both cores here.
 WATCHED_TITLE = "## Only the watched rooms"
 WATCHED = """
 A coordinator follows the rooms that somebody watches. The one before, that of the commit {before},
-followed them all; both are measured in turn on the same bus, in the same environment. `make bench
-ONLY=watched` measures this part alone, in some eight minutes, and writes this section anew;
+followed them all; both are measured in turn, in the same environment. `make bench ONLY=watched`
+measures this part alone and writes this section again (ROUNDS=n sets the rounds). `No later than
+before` allows 5 %. A goal whose rounds failed has no row.
 `BEFORE=REF` has it compared with another commit. Measured on {when}.
 """
 WATCHED_NOTE = """

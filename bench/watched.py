@@ -186,6 +186,7 @@ async def following(version: Version, ticks: int, watched: int, *, seconds: int)
         watchers = await crowd(watched, "room-%d")
         ticking = Ticking(client, rooms)
         await ticking.run(2)
+        await asyncio.sleep(1)  # ticks of the warm-up may still be on their way
         await watchers.reset()
         before, began = cpu_seconds(program.pid), time.monotonic()
         await ticking.run(seconds)
@@ -222,6 +223,7 @@ async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: i
         ticking = Ticking(client, names)
         await ticking.run(3)
         for viewers in crowds:
+            await asyncio.sleep(1)  # as above
             await viewers.reset()
         before = sum(cpu_seconds(program.pid) for program in programs)
         began = time.monotonic()
