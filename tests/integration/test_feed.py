@@ -16,7 +16,7 @@ import pytest
 from nats.aio.client import Client
 
 from bus.connection import Bus
-from bus.direct import Batch, multi_last, next_by_subject
+from bus.direct import Batch, DirectGet
 from bus.feed import Feed
 from bus.stream import Entry, keep_stream, wanted
 from coordinator.settings import Settings
@@ -88,12 +88,16 @@ async def watching(url: str, *rooms: str) -> AsyncIterator[Watching]:
         yield there
 
 
-async def stored(client: Client) -> dict[str, list[int]]:
-    """The sequences that the stream holds of each room, asked of its leader one by one."""
+async def stored(client: Client, last: int = 0) -> dict[str, list[int]]:
+    """The sequences that the stream holds of each room, asked of its leader one by one.
+
+    With `last`, only its last so many are looked at.
+    """
     jetstream = client.jetstream()
-    info = await jetstream.stream_info(subjects.STREAM)
+    state = (await jetstream.stream_info(subjects.STREAM)).state
+    first = max(state.first_seq, state.last_seq + 1 - last if last else 0)
     by_room: dict[str, list[int]] = {}
-    for seq in range(info.state.first_seq, info.state.last_seq + 1):
+    for seq in range(first, state.last_seq + 1):
         with suppress(nats.js.errors.NotFoundError):
             entry = await jetstream.get_msg(subjects.STREAM, seq)
             assert entry.subject
@@ -104,11 +108,13 @@ async def stored(client: Client) -> dict[str, list[int]]:
 async def settled(there: Watching, client: Client) -> dict[str, list[int]]:
     """Wait until every open room has all that is stored, and nothing else; gives what is stored."""
     deadline = time.monotonic() + SETTLE_SECONDS
+    truth: dict[str, list[int]] = {}
     while True:
         await asyncio.sleep(0.1)  # a message may still be on its way into the stream
-        truth = await stored(client)
+        with suppress(nats.errors.Error, nats.js.errors.APIError):  # while a leader is elected
+            truth = await stored(client)
         wrong = [room for room in there.entries if there.seqs(room) != truth.get(room, [])]
-        if not wrong:
+        if truth and not wrong:
             return truth
         assert time.monotonic() < deadline, {
             room: (there.seqs(room), truth.get(room, [])) for room in wrong[:3]
@@ -413,13 +419,50 @@ async def test_a_stalled_client_is_cut_off_and_misses_nothing(tmp_path: Path) ->
         server.kill()
 
 
+@pytest.mark.parametrize("is_mute", [False, True], ids=["signalled", "read"])
+async def test_a_flood_of_messages_delays_no_event_and_is_over_when_it_is_over(
+    nats_server: NatsServer, bus: Client, is_mute: bool
+) -> None:
+    subjects = ["countdown.main.message"] * 99 + ["countdown.main.events"]
+    async with watching(nats_server.url, "main") as there:
+        await append(bus, "countdown.main.events")
+        await mute(bus, is_mute)
+        for _ in range(10):
+            await asyncio.to_thread(publish_fast, nats_server.port, subjects, 400)
+        await mute(bus, False)
+
+        def delivered(kind: str) -> int:
+            return [entry.subject for entry in there.entries["main"]].count(kind)
+
+        async def has_all_events() -> bool:
+            return delivered("countdown.main.events") == 41
+
+        await until(has_all_events)
+        assert delivered("countdown.main.message") < 4000 * 0.99
+
+        async def has_last() -> bool:
+            return there.seqs("main")[-1:] == (await stored(bus, last=1))["main"]
+
+        await append(bus, "countdown.main.message", b"after the flood")
+        await until(has_last)
+        await append(bus, "countdown.main.events", b"after the flood")
+        await until(has_last)
+        assert there.seqs("main") == sorted(there.seqs("main"))
+        assert not there.resets
+
+
 def flood(port: int, rooms: list[str], count: int) -> None:
     """Store events of 4 KB as fast as a socket takes them."""
+    publish_fast(port, [f"countdown.{room}.events" for room in rooms], count)
+
+
+def publish_fast(port: int, subjects: list[str], count: int) -> None:
+    """Publish 4 KB to each of the subjects in turn, as fast as a socket takes them."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b'CONNECT {"verbose":false}\r\n')
         payload = b"x" * 4096
         for number in range(count):
-            subject = f"countdown.{rooms[number % len(rooms)]}.events"
+            subject = subjects[number % len(subjects)]
             connection.sendall(f"PUB {subject} {len(payload)}\r\n".encode() + payload + b"\r\n")
         connection.sendall(b"PING\r\n")
         while b"PONG" not in connection.recv(65536):
@@ -495,8 +538,10 @@ async def test_headers_of_strangers_break_neither_the_server_nor_the_feed(
 async def settled_but_for_subjects(there: Watching, bus: Client) -> list[int]:
     """Like `settled`, where some of the stream's subjects and headers can't be read by nats-py."""
 
+    direct = DirectGet(there.bus)
+
     async def is_all_there() -> bool:
-        batch = await next_by_subject(bus, "countdown.main.*", 1, 1000)
+        batch = await direct.next_by_subject("countdown.main.*", 1, 1000)
         texts = [entry.data for entry in batch.entries]
         return texts.count(b"last") == 2 and there.entries["main"] == batch.entries
 
@@ -508,11 +553,12 @@ async def settled_but_for_subjects(there: Watching, bus: Client) -> list[int]:
 
 
 async def test_what_is_not_there_is_no_error(nats_server: NatsServer, bus: Client) -> None:
-    async with watching(nats_server.url):
+    async with watching(nats_server.url) as there:
+        direct = DirectGet(there.bus)
         await append(bus, "countdown.main.events")
-        assert await multi_last(bus, ["countdown.none.events"]) == Batch([], 0)
-        assert await multi_last(bus, ["countdown.main.events"], start=2) == Batch([], 1)
-        assert await next_by_subject(bus, "countdown.main.events", 2, 64) == Batch([], 0)
+        assert await direct.multi_last(["countdown.none.events"]) == Batch([], 0)
+        assert await direct.multi_last(["countdown.main.events"], start=2) == Batch([], 1)
+        assert await direct.next_by_subject("countdown.main.events", 2, 64) == Batch([], 0)
 
 
 async def test_a_listener_that_fails_ends_the_feed(nats_server: NatsServer, bus: Client) -> None:

@@ -8,6 +8,7 @@ from types import FrameType
 import nats.errors
 import pytest
 import uvloop
+from nats.aio.client import Client as NatsClient
 from structlog.testing import capture_logs
 
 from bus.client import Client
@@ -106,6 +107,24 @@ async def test_who_waits_for_the_end_of_a_client_gives_the_loop_back_whatever_wa
 REFUSED = nats.errors.Error("nats: 'Authorization Violation'")
 CUT = ConnectionResetError(104, "Connection reset by peer")
 DOWN = ConnectionRefusedError(111, "Connection refused")
+
+
+async def test_a_cancellation_in_the_turn_of_the_reply_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reply = asyncio.get_running_loop().create_future()
+
+    async def as_in_nats(_client: NatsClient, *_details: object) -> object:
+        return await asyncio.wait_for(reply, 5)
+
+    monkeypatch.setattr(NatsClient, "request", as_in_nats)
+    requesting = asyncio.create_task(Client().request("anything"))
+    for _ in range(10):  # until it is waited for
+        await asyncio.sleep(0)
+    reply.set_result(None)
+    requesting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await requesting
 
 
 async def told(bus: Bus, *errors: Exception) -> list[str]:

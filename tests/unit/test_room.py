@@ -171,6 +171,19 @@ async def test_a_room_is_let_go_of_some_time_after_its_last_viewer(
     assert not hub.rooms
 
 
+async def test_a_room_that_was_waited_for_is_kept_as_if_it_had_been_watched() -> None:
+    hub = await new_hub()
+    loop = asyncio.get_running_loop()
+    room = room_of(hub)
+    await asyncio.sleep(0.01)
+    before = loop.time()
+    await asyncio.sleep(0.01)
+    assert room.is_idle_since(before)
+    assert await hub.opened("main", timeout=5) is room
+    assert not room.is_idle_since(before)
+    assert room.is_idle_since(loop.time())
+
+
 async def test_a_room_is_kept_for_those_who_wait_to_come_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

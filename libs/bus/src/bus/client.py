@@ -1,5 +1,7 @@
 """The NATS client of our services: strangers can neither end it nor have it write for them."""
 
+import asyncio
+
 from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
@@ -50,6 +52,27 @@ class Client(NatsClient):
             # `$SRV` requests with the headers of the request.
             raise MaxPayloadError
         await super().publish(subject, payload, reply, headers)
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> Msg:
+        """Publish a request, and wait up to `timeout` seconds for the reply.
+
+        Before Python 3.12 `asyncio.wait_for`, which nats-py uses, loses a cancellation that arrives
+        in the same turn as the reply, and a loop that was cancelled once would go on for ever.
+        """
+        requesting = asyncio.ensure_future(
+            super().request(subject, payload, timeout, old_style, headers)
+        )
+        try:
+            return await asyncio.shield(requesting)
+        finally:
+            requesting.cancel()
 
     async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
         """Wait up to `timeout` seconds, twice at most, until the server has all that was sent.

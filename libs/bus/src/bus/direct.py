@@ -9,22 +9,23 @@ need not be the newest.
 The headers of an entry are its publisher's, then the server's. A publisher can write
 `Nats-Sequence: 1` or `Status: 204` as well; the server's lines come after them and nats-py keeps
 the last of a name, so the server's win. The end of a batch is recognised by the missing
-`Nats-Subject`, which the server adds to every entry.
+`Nats-Sequence`, which the server adds to every entry.
 """
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Final
 
 import msgspec
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from protocol import subjects
 
+from .client import Client
+from .connection import Bus
 from .errors import BusError, BusUnavailable, NoResponders, bus_errors
 from .stream import Entry
 
@@ -42,25 +43,6 @@ class Batch(Struct, frozen=True):
 
     entries: list[Entry]
     up_to: int = 0
-
-
-async def multi_last(client: Client, wanted: Sequence[str], start: int = 0) -> Batch:
-    """The last entry of each subject that has one of the sequence `start` or later.
-
-    `up_to` is the stream's last sequence, or 0 if it has none of the subjects. At most
-    MAX_SUBJECTS subjects, without wildcards. Raises BusError.
-    """
-    return await _ask(client, {"multi_last": wanted} | ({"seq": start} if start else {}))
-
-
-async def next_by_subject(client: Client, subject: str, start: int, count: int) -> Batch:
-    """The first `count` entries of `subject` from the sequence `start` on; none are left if empty.
-
-    The server stores nothing while it looks for them, so keep `count` small and the subject without
-    wildcards: for those it has to look at every entry (20 ms instead of 0.5 ms in a stream of
-    120,000). Raises BusError.
-    """
-    return await _ask(client, {"next_by_subj": subject, "seq": start, "batch": count})
 
 
 def entry_of(message: Msg) -> Entry | None:
@@ -82,17 +64,24 @@ class _Answer:
         self._entries: list[Entry] = []
         self._last: int | None = 0
 
-    async def take(self, message: Msg) -> None:
+    def take(self, message: Msg) -> None:
+        """Add a message of the answer."""
         if self.batch.done():
             return
         headers = message.headers or {}
         try:
-            if "Nats-Subject" in headers:
+            if "Nats-Sequence" in headers:
                 self._add(headers, message)
             else:
                 self._end(headers)
         except (BusError, KeyError, ValueError) as error:
-            self.batch.set_exception(BusError(f"direct get: {error!r} {headers}"))
+            self.fail(BusError(f"direct get: {error!r} {headers}"))
+
+    def fail(self, error: BusError) -> None:
+        """Give up on the answer."""
+        if not self.batch.done():
+            self.batch.set_exception(error)
+            self.batch.exception()  # or asyncio complains where the asker has failed already
 
     def _add(self, headers: dict[str, str], message: Msg) -> None:
         self._follow(headers)
@@ -111,7 +100,7 @@ class _Answer:
             case "404":
                 self.batch.set_result(Batch([]))
             case "503":
-                self.batch.set_exception(NoResponders("direct get: nobody answers"))
+                self.fail(NoResponders("direct get: nobody answers"))
             case None:  # an entry whose headers the client could not read: it is skipped
                 self._last = None
             case status:
@@ -123,14 +112,63 @@ class _Answer:
             raise BusUnavailable("part of the answer was lost")
 
 
-async def _ask(client: Client, request: dict[str, object]) -> Batch:
-    inbox, answer = client.new_inbox(), _Answer()
-    with bus_errors("direct get"):
-        subscription = await client.subscribe(inbox, cb=answer.take)
-        try:
-            await client.publish(_DIRECT, msgspec.json.encode(request), reply=inbox)
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await answer.batch
-        finally:
-            with suppress(BusError), bus_errors("unsubscribing"):
-                await subscription.unsubscribe()
+class DirectGet:
+    """The direct gets of one part of a service, all answered to one inbox.
+
+    An answer that is outstanding when the connection is lost fails at once.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._client: Client | None = None
+        self._inbox = ""
+        self._ids = count(1)
+        self._outstanding: dict[str, _Answer] = {}
+        bus.on_disconnect.append(self._on_disconnect)
+
+    async def multi_last(self, wanted: Sequence[str], start: int = 0) -> Batch:
+        """The last entry of each subject that has one of the sequence `start` or later.
+
+        `up_to` is the stream's last sequence, or 0 if it has none of the subjects. At most
+        MAX_SUBJECTS subjects, without wildcards. Raises BusError.
+        """
+        return await self._ask({"multi_last": wanted} | ({"seq": start} if start else {}))
+
+    async def next_by_subject(self, subject: str, start: int, count: int) -> Batch:
+        """The first `count` entries of `subject` from the sequence `start` on; none are left if
+        empty.
+
+        The server stores nothing while it looks for them, so keep `count` small and the subject
+        without wildcards: for those it has to look at every entry (20 ms instead of 0.5 ms in a
+        stream of 120,000). Raises BusError.
+        """
+        return await self._ask({"next_by_subj": subject, "seq": start, "batch": count})
+
+    async def _ask(self, request: dict[str, object]) -> Batch:
+        answer = _Answer()
+        with bus_errors("direct get"):
+            client = await self._subscribed()
+            reply = self._inbox + str(next(self._ids))
+            self._outstanding[reply] = answer
+            try:
+                await client.publish(_DIRECT, msgspec.json.encode(request), reply=reply)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return await answer.batch
+            finally:
+                del self._outstanding[reply]
+
+    async def _subscribed(self) -> Client:
+        """The client, which receives the answers; a client that was replaced is closed already."""
+        client = self._bus.client
+        if client is not self._client:
+            self._client, self._inbox = client, client.new_inbox() + "."
+            await client.subscribe(self._inbox + "*", cb=self._on_message)
+        return client
+
+    async def _on_message(self, message: Msg) -> None:
+        if (answer := self._outstanding.get(message.subject)) is not None:
+            answer.take(message)
+
+    def _on_disconnect(self) -> None:
+        for answer in self._outstanding.values():
+            answer.fail(BusUnavailable("the connection was lost"))

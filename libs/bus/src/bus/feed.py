@@ -1,16 +1,9 @@
 """Following single rooms on demand: a service that follows ten rooms receives those ten only.
 
 Nothing is set up on the server for it but subscriptions, so NATS's own interest routing does the
-work. Two signals announce that a room has something new:
-
-* The stream republishes events as it stores them, each with the sequence of the event before it.
-  An event that directly follows the last one delivered is delivered at once.
-* A message is seen on its way into the stream. It has no sequence yet, and its headers are whatever
-  a stranger chose, so it is only a hint to read.
-
-In all other cases (a gap, a hint, a lost connection) the room is read from the last entry delivered
-on. A signal may be lost, too; so once a second the last entries of all rooms are compared with what
-was delivered.
+work. A room's entries are delivered as they are signalled (`followed_room`), or else read from the
+stream, from the last one delivered on. A signal may be lost, too; so once a second the last entries
+of all rooms are compared with what was delivered.
 
 The stream is identified by its creation time. If that has changed, or the stream ends before the
 last sequence seen, every room is read again from the start.
@@ -20,14 +13,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Never, ParamSpec, Protocol
 
 import nats.js.errors
 from aiohttp import web
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js.api import StreamInfo
 from prometheus_client import Counter, Gauge
 
@@ -35,8 +25,9 @@ from protocol import subjects
 from runtime.logs import logger
 
 from .connection import Bus
-from .direct import MAX_SUBJECTS, entry_of, multi_last, next_by_subject
+from .direct import MAX_SUBJECTS, Batch, DirectGet
 from .errors import BusError, bus_errors
+from .followed_room import FLOOD_SECONDS, FollowedRoom
 from .stream import Entry, epoch_of
 
 P = ParamSpec("P")
@@ -53,18 +44,8 @@ RETRY_SECONDS = 0.25
 PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Delays before reading again for what was signalled but is not there yet: a message is seen before
 it is stored, and a replica that answers may lag behind its leader."""
-HINTS = 64
-"""After so many messages of a room the server sends no more of them: a flood is read from the
-stream, as far as it is stored."""
-FLOOD_SECONDS = 0.05
-"""The pause before a flooded room is read and subscribed to again."""
-FLOODED_SECONDS = 1.0
-"""A room that has HINTS messages in less than this is flooded, for as long again."""
 FLOODED_BYTES = 256 * 1024
 """As much of a flood is read at once; the rest is skipped, since a tick behind it would wait."""
-CAREFUL_SECONDS = 0.5
-"""For so long after a message was seen, or may have been published unseen, events are read with
-whatever else was stored: no message takes longer than that from being published to being stored."""
 
 _rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
 _reads = Counter("tminus_feed_reads_total", "Reads of a room from the stream.")
@@ -88,81 +69,16 @@ class Listener(Protocol):
         """Everything that the stream held of the room has been delivered."""
 
 
-class _Room:
-    """A room that is followed: how far it was delivered, and what is known to be missing."""
-
-    __slots__ = (
-        "attempts",
-        "awaited",
-        "careful_until",
-        "client",
-        "flooded_until",
-        "hints",
-        "is_new",
-        "is_open",
-        "is_reading",
-        "is_stale",
-        "last",
-        "listens_again_at",
-        "listens_since",
-        "moved",
-        "name",
-        "signalled",
-        "subscriptions",
-        "timer",
-    )
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.client: Client | None = None
-        self.subscriptions: dict[str, Subscription] = {}
-        self.moved = asyncio.Event()
-        self.is_open = False
-        """Whether its past has been delivered."""
-        self.is_new = True
-        """Whether it has to be read from the start."""
-        self.is_stale = True
-        """Whether the stream may hold more of it."""
-        self.awaited = 0
-        """How many messages were seen that have not been read from the stream yet."""
-        self.hints = 0
-        """How many messages the current subscription has received."""
-        self.careful_until = 0.0
-        """By the loop's clock; until then a message may be stored that has not been read."""
-        self.listens_since = 0.0
-        """By the loop's clock: when the subscription to messages was made."""
-        self.listens_again_at = 0.0
-        """By the loop's clock: when to have messages seen again, after so many."""
-        self.flooded_until = 0.0
-        """By the loop's clock; until then more messages come than are worth reading."""
-        self.attempts = 0
-        """How many reads have not found what was signalled."""
-        self.timer: asyncio.TimerHandle | None = None
-        self.signalled = 0
-        """The highest sequence of an event that was seen; it may not have been delivered yet."""
-        self.is_reading = False
-        self.last = {subjects.events(name): 0, subjects.messages(name): 0}
-        """By subject, the sequence of the last entry delivered."""
-
-    @property
-    def position(self) -> int:
-        return max(self.last.values())
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether something was signalled that has not been delivered."""
-        return self.awaited > 0 or self.signalled > self.last[subjects.events(self.name)]
-
-
 class Feed:
     """Follows the rooms that are open, and delivers their entries to a listener."""
 
     def __init__(self, bus: Bus, open_stream: Callable[[], Awaitable[StreamInfo]]) -> None:
         self._bus = bus
+        self._direct = DirectGet(bus)
         self._open_stream = open_stream
         self._listener: Listener
-        self._rooms: dict[str, _Room] = {}
-        self._queue: asyncio.Queue[_Room] = asyncio.Queue()
+        self._rooms: dict[str, FollowedRoom] = {}
+        self._queue: asyncio.Queue[FollowedRoom] = asyncio.Queue()
         self._is_lost = asyncio.Event()
         self._is_ready = asyncio.Event()
         self._failure: Exception | None = None
@@ -190,12 +106,13 @@ class Feed:
     def open(self, name: str) -> None:
         """Follow the room: its past is delivered, then live entries."""
         if name not in self._rooms:
-            self._rooms[name] = _Room(name)
+            self._rooms[name] = FollowedRoom(name, self._deliver, self._attend_to)
             self._attend_to(self._rooms[name])
 
     def close(self, name: str) -> None:
         """Stop following the room; nothing of it is delivered after this."""
         if (room := self._rooms.pop(name, None)) is not None:
+            room.is_closed = True
             room.moved.set()
             self._attend_to(room)  # to unsubscribe
 
@@ -223,23 +140,16 @@ class Feed:
                     room.moved.clear()
         return self._has_reached(room, seq)
 
-    def _has_reached(self, room: _Room, seq: int) -> bool:
-        if not room.is_open or not self._is_followed(room):
+    def _has_reached(self, room: FollowedRoom, seq: int) -> bool:
+        if not room.is_open or room.is_closed:
             return False
-        is_current = not room.is_stale and not room.is_waiting
+        is_current = not room.is_stale and not room.waits_for
         return room.position >= seq or (is_current and self.end >= seq)
-
-    @staticmethod
-    def _time() -> float:
-        return asyncio.get_running_loop().time()
-
-    def _is_followed(self, room: _Room) -> bool:
-        return self._rooms.get(room.name) is room
 
     async def newest(self, name: str) -> list[Entry]:
         """The last event and the last message of any room, open or not; raises BusError."""
         wanted = [subjects.events(name), subjects.messages(name)]
-        return (await multi_last(self._bus.client, wanted)).entries
+        return (await self._direct.multi_last(wanted)).entries
 
     async def run(self, listener: Listener) -> Never:
         """Follow for ever; raises what the listener raised, since its entry was lost."""
@@ -252,7 +162,7 @@ class Feed:
                     await self._look_at_stream(self._open_stream)
                 for room in self._rooms.values():
                     room.is_stale = True
-                    room.careful_until = self._time() + CAREFUL_SECONDS
+                    room.be_careful()
                     self._attend_to(room)
                 await self._follow(client)
             except BusError as error:
@@ -275,62 +185,9 @@ class Feed:
             for loop in loops:
                 loop.cancel()
 
-    # Signals
-
-    async def _on_event(self, room: _Room, message: Msg) -> None:
-        """The stream has stored an event of the room."""
-        if not self._is_followed(room):
-            return
-        subject = subjects.events(room.name)
-        try:
-            previous = int((message.headers or {})["Nats-Last-Sequence"])
-        except (KeyError, ValueError):
-            previous = -1
-        entry = entry_of(message)
-        if entry is None:
-            room.is_stale = True
-        elif entry.seq <= room.last[subject]:
-            return
-        elif (
-            room.is_open
-            and previous == room.last[subject]
-            and entry.seq > room.position
-            and self._is_in_turn(room)
-        ):
-            self._hand_over(room, entry)
-            if self._is_flooded(room):
-                room.last = dict.fromkeys(room.last, entry.seq)  # messages before it are skipped
-            return
-        else:
-            room.signalled = max(room.signalled, entry.seq)
-        self._attend_to(room)
-
-    def _is_in_turn(self, room: _Room) -> bool:
-        """Whether no message can have been stored before an event that has just come.
-
-        In a flooded room it can, and is skipped: a tick does not wait for it.
-        """
-        if self._is_flooded(room):
-            return True
-        return not room.is_reading and self._time() > room.careful_until
-
-    def _is_flooded(self, room: _Room) -> bool:
-        return self._time() < room.flooded_until
-
-    async def _on_message(self, room: _Room, _message: Msg) -> None:
-        """Somebody has published a message: it will be in the stream in a moment."""
-        if self._is_followed(room):
-            room.awaited += 1
-            room.hints += 1
-            room.careful_until = self._time() + CAREFUL_SECONDS
-            room.listens_again_at = self._time() + FLOOD_SECONDS
-            if room.hints == HINTS and self._time() - room.listens_since < FLOODED_SECONDS:
-                room.flooded_until = self._time() + FLOODED_SECONDS
-            self._attend_to(room)
-
     # Reading rooms
 
-    def _attend_to(self, room: _Room) -> None:
+    def _attend_to(self, room: FollowedRoom) -> None:
         if not room.is_reading:
             room.is_reading = True
             self._queue.put_nowait(room)
@@ -348,25 +205,22 @@ class Feed:
             finally:
                 if room.is_reading:  # it was interrupted
                     self._queue.put_nowait(room)
-                elif room.is_stale and self._is_followed(room):
+                elif room.is_stale and not room.is_closed:
                     self._attend_to(room)
 
-    async def _attend(self, client: Client, room: _Room) -> None:
+    async def _attend(self, client: Client, room: FollowedRoom) -> None:
         """Read the room once; if not all that was signalled is there yet, again after a pause."""
-        if not self._is_followed(room):
-            await self._unsubscribe(client, room)
+        if room.is_closed:
+            await room.unsubscribe(client)
             return
-        if room.client is not client:
-            await self._subscribe(client, room)
-        elif room.hints >= HINTS and self._time() >= room.listens_again_at:
-            await self._subscribe_to_messages(client, room)
+        await room.subscribe(client)
         room.is_stale = False
-        if await self._read_on(client, room):
+        if await self._read_on(room):
             room.attempts = 0
         room.moved.set()
-        if room.hints >= HINTS:
+        if not room.has_hints_left:
             self._attend_later(room, FLOOD_SECONDS)
-        elif not room.is_waiting:
+        elif not room.waits_for:
             room.attempts = 0
         elif room.attempts < len(PAUSES_SECONDS):
             self._attend_later(room, PAUSES_SECONDS[room.attempts])
@@ -374,54 +228,31 @@ class Feed:
         else:  # it was not stored, or has gone again
             room.awaited = room.signalled = room.attempts = 0
 
-    def _attend_later(self, room: _Room, seconds: float) -> None:
+    def _attend_later(self, room: FollowedRoom, seconds: float) -> None:
         if room.timer is not None:
             room.timer.cancel()
         loop = asyncio.get_running_loop()
         room.timer = loop.call_later(seconds, self._attend_to, room)
 
-    async def _unsubscribe(self, client: Client, room: _Room) -> None:
-        if room.timer is not None:
-            room.timer.cancel()
-        if room.client is client:
-            room.client = None
-            for subscription in room.subscriptions.values():
-                with suppress(BusError), bus_errors("unsubscribing"):
-                    await subscription.unsubscribe()
-        room.subscriptions.clear()
-
-    async def _subscribe(self, client: Client, room: _Room) -> None:
-        events = subjects.live_events(room.name)
-        room.subscriptions[events] = await client.subscribe(
-            events, cb=partial(self._on_event, room)
-        )
-        await self._subscribe_to_messages(client, room)
-        room.client = client
-
-    async def _subscribe_to_messages(self, client: Client, room: _Room) -> None:
-        """Subscribe for the next HINTS messages; an earlier subscription has reached its limit."""
-        messages = subjects.messages(room.name)
-        room.hints = 0
-        room.listens_since = self._time()
-        room.careful_until = self._time() + CAREFUL_SECONDS
-        subscription = await client.subscribe(messages, cb=partial(self._on_message, room))
-        await subscription.unsubscribe(limit=HINTS)
-        room.subscriptions[messages] = subscription
-
-    async def _read_on(self, client: Client, room: _Room) -> bool:
+    async def _read_on(self, room: FollowedRoom) -> bool:
         """Deliver what the stream holds after the room's position; returns whether it found any
         message."""
         _reads.inc()
+        wanted = list(room.last) if room.is_new else room.waits_for
         if room.is_new:
             room.is_new = room.is_open = False
             room.last = dict.fromkeys(room.last, 0)
             self._call(self._listener.on_reset, room.name)
-        is_flooded = self._is_flooded(room)
-        newest = await multi_last(client, list(room.last), min(room.last.values()) + 1)
+        is_flooded = room.is_flooded
+        newest, *first = await asyncio.gather(
+            self._direct.multi_last(list(room.last), min(room.last.values()) + 1),
+            *(self._next(room, subject) for subject in wanted),
+        )
+        read = dict(zip(wanted, first, strict=True))
         entries: list[Entry] = []
         for last in newest.entries:
-            entries += await self._read_subject(client, last.subject, room, last.seq)
-        if not self._is_followed(room) or room.is_new:
+            entries += await self._read_subject(room, last, read.get(last.subject), is_flooded)
+        if room.is_closed or room.is_new:
             return True
         is_late = any(room.last[entry.subject] < entry.seq < room.position for entry in entries)
         if is_late and room.is_open and not is_flooded:
@@ -430,11 +261,13 @@ class Feed:
             return True
         messages = 0
         for entry in sorted(entries, key=lambda entry: entry.seq):
-            if not self._is_followed(room):
+            if room.is_closed:
                 return True
             messages += entry.subject == subjects.messages(room.name)
             if entry.seq > room.position:
-                self._hand_over(room, entry)
+                self._deliver(room, entry)
+        if is_flooded:
+            room.skip_messages()
         room.awaited = max(0, room.awaited - messages)
         if not room.is_open:
             room.is_open = True
@@ -442,28 +275,34 @@ class Feed:
         return messages > 0
 
     async def _read_subject(
-        self, client: Client, subject: str, room: _Room, end: int
+        self, room: FollowedRoom, last: Entry, first: Batch | None, is_flooded: bool
     ) -> list[Entry]:
-        """What the stream holds of a subject after the entries delivered, up to `end`.
+        """What the stream holds of a subject after the entries delivered, up to its `last` one.
 
-        Of a flood of messages it is the first part, and the rest is skipped.
+        `first` is what was read already. Of a flood of messages the first part is read, and the
+        rest is skipped.
         """
+        is_flood = is_flooded and last.subject == subjects.messages(room.name)
         entries: list[Entry] = []
-        size, start = 0, room.last[subject] + 1
-        while start <= end:
-            batch = await next_by_subject(client, subject, start, BATCH_ENTRIES)
-            entries += [entry for entry in batch.entries if entry.seq <= end]
+        size, start = 0, room.last[last.subject] + 1
+        batch = first if first and first.up_to else None
+        while start <= last.seq:
+            batch = batch or await self._next(room, last.subject, start)
+            entries += [entry for entry in batch.entries if entry.seq <= last.seq]
             size += sum(len(entry.data) for entry in batch.entries)
             if not batch.up_to:
                 break
-            start = batch.up_to + 1
-            is_message = subject == subjects.messages(room.name)
-            if is_message and size > FLOODED_BYTES and self._is_flooded(room):
+            start, batch = batch.up_to + 1, None
+            if is_flood and size > FLOODED_BYTES:
                 _floods.inc()
                 break
         return entries
 
-    def _hand_over(self, room: _Room, entry: Entry) -> None:
+    async def _next(self, room: FollowedRoom, subject: str, start: int = 0) -> Batch:
+        start = start or room.last[subject] + 1
+        return await self._direct.next_by_subject(subject, start, BATCH_ENTRIES)
+
+    def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
         self._call(self._listener.on_entry, room.name, entry)
         room.last[entry.subject] = entry.seq
         self._highest = max(self._highest, entry.seq)
@@ -516,7 +355,7 @@ class Feed:
     async def _look_at_rooms(self, since: int) -> None:
         """Find the rooms of which the stream holds more than was delivered."""
         for asked in self._batches():
-            found = await multi_last(self._bus.client, list(asked), max(1, since))
+            found = await self._direct.multi_last(list(asked), max(1, since))
             for entry in found.entries:
                 room = asked[entry.subject]
                 if entry.seq > room.last[entry.subject] and not room.is_reading:
@@ -524,8 +363,8 @@ class Feed:
                     room.is_stale = True
                     self._attend_to(room)
 
-    def _batches(self) -> Iterator[dict[str, _Room]]:
-        asked: dict[str, _Room] = {}
+    def _batches(self) -> Iterator[dict[str, FollowedRoom]]:
+        asked: dict[str, FollowedRoom] = {}
         for room in list(self._rooms.values()):
             asked |= dict.fromkeys(room.last, room)
             if len(asked) + 2 > MAX_SUBJECTS:

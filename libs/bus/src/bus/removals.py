@@ -10,31 +10,37 @@ from itertools import islice
 from protocol import subjects
 
 from .connection import Bus
-from .direct import MAX_SUBJECTS, multi_last
+from .direct import MAX_SUBJECTS, DirectGet
 from .errors import bus_errors
 
 LOOK_SECONDS = 0.5
 """How often to check whether something was removed."""
 
 
-async def state(bus: Bus) -> tuple[str, int, int]:
-    """What changes whenever entries are removed: creation time, first sequence, number of gaps.
+class Removals:
+    """Looks for what was removed from the stream."""
 
-    Raises BusError if the stream can't be reached.
-    """
-    with bus_errors("the stream"):
-        info = await bus.jetstream.stream_info(subjects.STREAM)
-    return str(info.created), info.state.first_seq, info.state.num_deleted or 0
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._direct = DirectGet(bus)
 
+    async def state(self) -> tuple[str, int, int]:
+        """What changes whenever entries are removed: creation time, first sequence, number of gaps.
 
-async def missing(bus: Bus, rooms: Mapping[str, int]) -> list[str]:
-    """Those of `rooms`, each with its last event's sequence, of which the stream holds less.
+        Raises BusError if the stream can't be reached.
+        """
+        with bus_errors("the stream"):
+            info = await self._bus.jetstream.stream_info(subjects.STREAM)
+        return str(info.created), info.state.first_seq, info.state.num_deleted or 0
 
-    A replica of the stream may lag a little. Raises BusError.
-    """
-    found: dict[str, int] = {}
-    for start in range(0, len(rooms), MAX_SUBJECTS):
-        names = islice(rooms, start, start + MAX_SUBJECTS)
-        last = await multi_last(bus.client, [subjects.events(name) for name in names])
-        found |= {entry.subject: entry.seq for entry in last.entries}
-    return [name for name, seq in rooms.items() if found.get(subjects.events(name), 0) < seq]
+    async def missing(self, rooms: Mapping[str, int]) -> list[str]:
+        """Those of `rooms`, each with its last event's sequence, of which the stream holds less.
+
+        A replica of the stream may lag a little. Raises BusError.
+        """
+        found: dict[str, int] = {}
+        for start in range(0, len(rooms), MAX_SUBJECTS):
+            names = islice(rooms, start, start + MAX_SUBJECTS)
+            last = await self._direct.multi_last([subjects.events(name) for name in names])
+            found |= {entry.subject: entry.seq for entry in last.entries}
+        return [name for name, seq in rooms.items() if found.get(subjects.events(name), 0) < seq]

@@ -59,6 +59,7 @@ class Hub:
             return room if room.opened.is_set() else None
         finally:
             room.is_awaited -= 1
+            room.touch()
 
     # Called by the feed
 

@@ -8,10 +8,10 @@ import asyncio
 from contextlib import suppress
 from typing import Never
 
-from bus import removals
 from bus.connection import Bus
 from bus.errors import BusError
 from bus.feed import Feed
+from bus.removals import LOOK_SECONDS, Removals
 from runtime.logs import logger
 
 from .hub import Hub
@@ -26,7 +26,7 @@ class Reconciler:
     """Compares what was sent of the watched rooms with what the stream holds."""
 
     def __init__(self, bus: Bus, hub: Hub, feed: Feed) -> None:
-        self._bus = bus
+        self._removals = Removals(bus)
         self._hub = hub
         self._feed = feed
         self._seen: object = None
@@ -36,12 +36,12 @@ class Reconciler:
     async def run(self) -> Never:
         """Check whether entries have been removed, for ever."""
         while True:
-            await asyncio.sleep(removals.LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             with suppress(BusError):
                 await self._look()
 
     async def _look(self) -> None:
-        state = await removals.state(self._bus)
+        state = await self._removals.state()
         if state != self._seen:
             self._suspects |= dict.fromkeys(self._hub.rooms, 0)
             self._seen = state
@@ -50,7 +50,7 @@ class Reconciler:
             for name in self._suspects
             if (room := self._hub.rooms.get(name)) is not None and room.opened.is_set()
         }
-        missing = set(await removals.missing(self._bus, rooms))
+        missing = set(await self._removals.missing(rooms))
         self._suspects = {
             name: looks + 1 for name, looks in self._suspects.items() if name in missing
         }

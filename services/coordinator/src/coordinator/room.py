@@ -66,8 +66,12 @@ class Room:
         """The room's viewers, other coordinators' included."""
         return len(self) + self.remote_count
 
+    def touch(self) -> None:
+        """Somebody has just needed it, and may again in a moment."""
+        self._idle_since = self._connections.loop.time()
+
     def is_idle_since(self, time: float) -> bool:
-        """Whether it has had no viewers, joined or waiting, since `time` by the loop's clock."""
+        """Whether nobody has watched it, or waited for it, since `time` by the loop's clock."""
         return not self.groups and not self.is_awaited and self._idle_since <= time
 
     # To all viewers
@@ -113,7 +117,7 @@ class Room:
             group.remove(viewer)
             if not group:
                 del self.groups[type(viewer)]
-        self._idle_since = self._connections.loop.time()
+        self.touch()
         self._connections.remove(viewer)
 
     def on_backpressure(self, viewer: Viewer) -> None:

@@ -9,9 +9,9 @@ import asyncio
 from contextlib import suppress
 from typing import Never
 
-from bus import removals
 from bus.connection import Bus
 from bus.errors import BusError
+from bus.removals import LOOK_SECONDS, Removals
 from protocol import rules
 from runtime.clock import now_ms
 from runtime.logs import logger
@@ -29,16 +29,16 @@ class Keeper:
     """Stores the removed last events of runs under way again."""
 
     def __init__(self, bus: Bus, store: EventStore) -> None:
-        self._bus = bus
+        self._removals = Removals(bus)
         self._store = store
         self._seen: object = None
 
     async def run(self) -> Never:
         """Check whether entries have been removed, for ever."""
         while True:
-            await asyncio.sleep(removals.LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             with suppress(BusError):
-                state = await removals.state(self._bus)
+                state = await self._removals.state()
                 if state != self._seen:
                     await self._look()
                     self._seen = state
@@ -50,7 +50,7 @@ class Keeper:
             for name in self._store
             if (rules.next_due(self._store[name]) or 0) > soon
         }
-        for name in await removals.missing(self._bus, rooms):
+        for name in await self._removals.missing(rooms):
             await self._store_again(name)
 
     async def _store_again(self, name: str) -> None:

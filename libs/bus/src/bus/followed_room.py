@@ -1,0 +1,218 @@
+"""One room that is followed: how far it was delivered, and the signals that there is more of it.
+
+* The stream republishes events as it stores them, each with the sequence of the event before it.
+  An event that directly follows the last one delivered is delivered at once.
+* A message is seen on its way into the stream. It has no sequence yet, and its headers are whatever
+  a stranger chose, so it is only a hint to read.
+
+In all other cases (a gap, a hint, a lost connection) the room has to be read from the stream.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from protocol import subjects
+
+from .direct import entry_of
+from .errors import BusError, bus_errors
+from .stream import Entry
+
+HINTS = 64
+"""After so many messages of a room the server sends no more of them: a flood is read from the
+stream, as far as it is stored."""
+FLOOD_SECONDS = 0.05
+"""The pause before a flooded room is read and subscribed to again."""
+FLOODED_SECONDS = 1.0
+"""A room that has HINTS messages in less than this is flooded, for as long again."""
+CAREFUL_SECONDS = 0.5
+"""For so long after a message was seen, or may have been published unseen, events are read with
+whatever else was stored: no message takes longer than that from being published to being stored."""
+
+
+class FollowedRoom:
+    """A room that is followed.
+
+    It calls `deliver` with an event that is next, and `attend` when it has to be read.
+    """
+
+    __slots__ = (
+        "_attend",
+        "_careful_until",
+        "_client",
+        "_deliver",
+        "_flooded_until",
+        "_hints",
+        "_listens_again_at",
+        "_listens_since",
+        "_subscriptions",
+        "attempts",
+        "awaited",
+        "is_closed",
+        "is_new",
+        "is_open",
+        "is_reading",
+        "is_stale",
+        "last",
+        "moved",
+        "name",
+        "signalled",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        deliver: Callable[["FollowedRoom", Entry], None],
+        attend: Callable[["FollowedRoom"], None],
+    ) -> None:
+        self.name = name
+        self._deliver = deliver
+        self._attend = attend
+        self._client: Client | None = None
+        self._subscriptions: dict[str, Subscription] = {}
+        self.last = {subjects.events(name): 0, subjects.messages(name): 0}
+        """By subject, the sequence of the last entry delivered."""
+        self.moved = asyncio.Event()
+        """Set when `last` has moved on, or the room was read or closed: waiters check again."""
+        self.is_open = False
+        """Whether its past has been delivered."""
+        self.is_closed = False
+        """Whether it is not followed any more."""
+        self.is_new = True
+        """Whether it has to be read from the start."""
+        self.is_stale = True
+        """Whether the stream may hold more of it."""
+        self.is_reading = False
+        """Whether it waits to be read, or is being read."""
+        self.signalled = 0
+        """The highest sequence of an event that was seen; it may not have been delivered yet."""
+        self.awaited = 0
+        """How many messages were seen that have not been read from the stream yet."""
+        self.attempts = 0
+        """How many reads have not found what was signalled."""
+        self.timer: asyncio.TimerHandle | None = None
+        """When it is read again."""
+        self._hints = 0
+        """How many messages the current subscription has received."""
+        self._careful_until = 0.0
+        """By the loop's clock; until then a message may be stored that has not been read."""
+        self._listens_since = 0.0
+        """By the loop's clock: when the subscription to messages was made."""
+        self._listens_again_at = 0.0
+        """By the loop's clock: when to have messages seen again, after so many."""
+        self._flooded_until = 0.0
+        """By the loop's clock; until then more messages come than are worth reading."""
+
+    @property
+    def position(self) -> int:
+        """The sequence of the last entry delivered."""
+        return max(self.last.values())
+
+    @property
+    def waits_for(self) -> list[str]:
+        """The subjects of which something was signalled that has not been delivered."""
+        events, messages = self.last
+        return [events] * (self.signalled > self.last[events]) + [messages] * (self.awaited > 0)
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether more messages come than are worth reading: a tick does not wait for them."""
+        return _time() < self._flooded_until
+
+    @property
+    def has_hints_left(self) -> bool:
+        """Whether its next message will be seen."""
+        return self._hints < HINTS
+
+    def skip_messages(self) -> None:
+        """Messages before the last entry delivered will not be delivered any more."""
+        self.last[subjects.messages(self.name)] = self.position
+
+    def be_careful(self) -> None:
+        """Messages may be on their way unseen: read events with them, for CAREFUL_SECONDS."""
+        self._careful_until = _time() + CAREFUL_SECONDS
+
+    async def subscribe(self, client: Client) -> None:
+        """Receive the room's signals; does nothing if they are received. Raises BusError."""
+        if self._client is not client:
+            events = subjects.live_events(self.name)
+            self._subscriptions[events] = await client.subscribe(events, cb=self._on_event)
+            await self._subscribe_to_messages(client)
+            self._client = client
+        elif not self.has_hints_left and _time() >= self._listens_again_at:
+            await self._subscribe_to_messages(client)
+
+    async def _subscribe_to_messages(self, client: Client) -> None:
+        """Subscribe for the next HINTS messages; an earlier subscription has reached its limit."""
+        messages = subjects.messages(self.name)
+        self._hints = 0
+        self._listens_since = _time()
+        self.be_careful()
+        subscription = await client.subscribe(messages, cb=self._on_message)
+        await subscription.unsubscribe(limit=HINTS)
+        self._subscriptions[messages] = subscription
+
+    async def unsubscribe(self, client: Client) -> None:
+        """Receive no more signals over `client`, the one that is connected."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self._client is client:
+            for subscription in self._subscriptions.values():
+                with suppress(BusError), bus_errors("unsubscribing"):
+                    await subscription.unsubscribe()
+        self._client = None
+        self._subscriptions.clear()
+
+    async def _on_event(self, message: Msg) -> None:
+        """The stream has stored an event of the room."""
+        if self.is_closed:
+            return
+        last = self.last[subjects.events(self.name)]
+        try:
+            previous = int((message.headers or {})["Nats-Last-Sequence"])
+        except (KeyError, ValueError):
+            previous = -1
+        entry = entry_of(message)
+        if entry is None:
+            self.is_stale = True
+        elif entry.seq <= last:
+            return
+        elif self._is_in_turn and previous == last and entry.seq > self.position:
+            self._deliver(self, entry)
+            if self.is_flooded:
+                self.skip_messages()
+            return
+        else:
+            self.signalled = max(self.signalled, entry.seq)
+        self._attend(self)
+
+    @property
+    def _is_in_turn(self) -> bool:
+        """Whether no message can have been stored before an event that has just come.
+
+        In a flooded room it can, and is skipped.
+        """
+        if not self.is_open:
+            return False
+        return self.is_flooded or (not self.is_reading and _time() > self._careful_until)
+
+    async def _on_message(self, _message: Msg) -> None:
+        """Somebody has published a message: it will be in the stream in a moment."""
+        if self.is_closed:
+            return
+        self.awaited += 1
+        self._hints += 1
+        self.be_careful()
+        self._listens_again_at = _time() + FLOOD_SECONDS
+        if self._hints == HINTS and _time() - self._listens_since < FLOODED_SECONDS:
+            self._flooded_until = _time() + FLOODED_SECONDS
+        self._attend(self)
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
