@@ -8,11 +8,11 @@ import argparse
 import asyncio
 import os
 import subprocess
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -174,7 +174,7 @@ async def in_turn(
     found: Results,
     tried: Sequence[Version],
     rounds: int,
-    measure: Callable[[Version], Awaitable[S]],
+    measure: partial[Coroutine[Any, Any, S]],
 ) -> dict[str, S]:
     """Measure the versions in turn, several times; gives the medians of each."""
     measured: dict[str, list[S]] = {}
@@ -183,7 +183,8 @@ async def in_turn(
             try:
                 one = await measure(version)
             except (Incomplete, TimeoutError, RuntimeError) as error:
-                found.failed[f"the coordinator {version.name}"] = str(error)
+                what = f"{measure.func.__name__}, {version.name}, round {turn + 1}"
+                found.failed[what] = str(error)
                 say(f"  failed: {error}")
                 continue
             measured.setdefault(version.name, []).append(one)

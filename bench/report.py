@@ -17,18 +17,18 @@ DISTURBED = 0.15
 """The share of its core that others may take from a server before the page warns of it."""
 
 INTRODUCTION = """
-What it costs to tell every viewer, and how late a viewer learns it: the coordinator beside a
-loop of `send()` in C and beside other servers. `make bench` measures all of it anew and writes
-this page; `make bench QUICK=1` does so in two minutes, with less of everything.
+What it costs to send to every viewer, and how late frames arrive: the coordinator beside a loop
+of `send()` in C and beside other servers. `make bench` measures all of it again and writes this
+page; `make bench QUICK=1` does so in two minutes, with less of everything.
 """
 METHOD = """
-The server under test is alone on one core; the load (`bench/load.c`, one thread), the bus and
+The server under test has one core to itself; the load (`bench/load.c`, one thread), the bus and
 the publisher share the other. All servers deliver the same 122-byte frames to the same viewers
-over loopback, in turn; figures are medians over the rounds. Processor time is what
-the kernel charged to the server's process, its share of the loopback's own work included. The
-load checks that every viewer gets every frame, once and in rising order: a round in which one
-does not is no result. A round in which other programs took more than 30 % of the server's core
-is done again, once. Absolute figures hold for this machine; ratios travel better.
+over loopback, in turn; figures are medians over the rounds. CPU time is what the kernel charged
+to the server's process, including its share of the loopback's own work. The load generator
+checks that every viewer gets every frame, once and in rising order; otherwise the round is
+discarded. A round in which other programs took more than 30 % of the server's core is repeated,
+once. Absolute figures hold for this machine; ratios transfer better.
 """
 FAN_OUT = """
 The coordinator's joins include `hello` and the replay of the room's history; its memory
@@ -37,12 +37,12 @@ sockets. In a burst, {burst} messages are published at once to {viewers:,} viewe
 runs from the first frame received to the last.
 """
 RAW = """
-A load that was busy all the time may have been the limit itself: the server then does at least
-this.
+A load generator that was busy all the time may have been the limit itself: the server then does at
+least this.
 """
 LATE = """
 Eleven ticks a room, a second apart; `stored` is the stream's own time stamp. The last column is
-the median, over the eleven numbers, of the time until all rooms have theirs stored. Schedulers
+the median, over the eleven numbers, of the time until it is stored for all rooms. Schedulers
 and bus share both cores here.
 """
 WATCHED_TITLE = "## Only the watched rooms"
@@ -66,7 +66,7 @@ PLOTS = """
 
 ![Memory by viewers](performance-memory.png)
 """
-WAYS = {
+PATHS = {
     "straight": "straight to the coordinator",
     "tls": "straight, TLS in the coordinator",
     "caddy": "through Caddy, the stack's edge",
@@ -77,15 +77,15 @@ def write(found: Results, *, has_plots: bool) -> str:
     """The whole page."""
     sections = [
         _head(found),
-        _goals(found),
         _fan_out(found),
         PLOTS.strip() if has_plots else "",
         _crowds(found),
         _lateness(found),
-        _ways(found),
+        _paths(found),
         _watched(found),
         LEARNED.read_text().strip() if LEARNED.exists() else "",
         _raw(found),
+        _goals(found),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -109,9 +109,12 @@ def _head(found: Results) -> str:
             " So this was a disturbed run: measure again on a quiet machine before you rely on it."
         )
     left_out = [f"Left out: `{name}`, {why}." for name, why in sorted(found.left_out.items())]
-    failed = [f"Not got through: {what}, {why}." for what, why in sorted(found.failed.items())]
-    paragraphs = [INTRODUCTION, METHOD, when, *left_out, *failed]
-    return "# Performance\n\n" + "\n\n".join(map(_prose, paragraphs))
+    paragraphs = [INTRODUCTION, METHOD, when, *left_out]
+    return "\n\n".join(("# Performance", *map(_prose, paragraphs), *_failures(found)))
+
+
+def _failures(found: Results) -> list[str]:
+    return [_prose(f"Failed: {what}: {why}.") for what, why in sorted(found.failed.items())]
 
 
 def _goals(found: Results) -> str:
@@ -160,14 +163,14 @@ def _crowds(found: Results) -> str:
     lines = [
         *(
             f"{joins.viewers:,} viewers join at once: all have `hello` and their replay after"
-            f" {joins.seconds:.2f} s. Meanwhile {joins.stayed} who were there before get"
+            f" {joins.seconds:.2f} s. Meanwhile {joins.stayed} connected viewers get"
             f" {joins.stayed_frames:,} frames, p99 after {joins.stayed_p99_ms:.1f} ms, the last"
             f" after {joins.stayed_worst_ms:.1f} ms."
             for joins in found.joins
         ),
         *(
-            f"{idle.viewers:,} viewers to whom nothing happens for {idle.seconds:.0f} s, heartbeats"
-            f" on: {idle.core_share:.2%} of a core, {idle.bytes_a_viewer:,.0f} bytes a viewer."
+            f"{idle.viewers:,} idle viewers for {idle.seconds:.0f} s, with heartbeats:"
+            f" {idle.core_share:.2%} of a core, {idle.bytes_a_viewer:,.0f} bytes a viewer."
             for idle in found.idle
         ),
         *(
@@ -233,7 +236,7 @@ def _lateness(found: Results) -> str:
     return "\n\n".join((title, _table(heading, rows), _prose(LATE)))
 
 
-def _ways(found: Results) -> str:
+def _paths(found: Results) -> str:
     heading = (
         "1,000 viewers",
         "coordinator µs a frame",
@@ -245,7 +248,7 @@ def _ways(found: Results) -> str:
     )
     rows = [
         (
-            WAYS[way.name],
+            PATHS[way.name],
             f"{way.coordinator_us_a_frame:.1f}",
             f"{way.edge_us_a_frame:.1f}" if way.edge_us_a_frame else "-",
             f"{way.coordinator_bytes_a_viewer / 1000:.1f} KB",
@@ -255,7 +258,7 @@ def _ways(found: Results) -> str:
         )
         for way in found.ways
     ]
-    return "## The way there\n\n" + _table(heading, rows) if rows else ""
+    return "## Network paths\n\n" + _table(heading, rows) if rows else ""
 
 
 def with_watched(page: str, found: Results) -> str:
@@ -265,10 +268,10 @@ def with_watched(page: str, found: Results) -> str:
     if not after:
         before, _, after = page.partition("\n## What was learned")
         after = "What was learned" + after
-    return f"{before.rstrip()}\n\n{_watched(found)}\n\n## {after}"
+    return f"{before.rstrip()}\n\n{_watched(found, only=True)}\n\n## {after}"
 
 
-def _watched(found: Results) -> str:
+def _watched(found: Results, *, only: bool = False) -> str:
     rows = [
         (goal.figure, goal.asked, was, goal.measured, "yes" if goal.is_reached else "**no**")
         for goal, was in watched(found)
@@ -283,6 +286,7 @@ def _watched(found: Results) -> str:
             _prose(prose),
             _table(heading, rows),
             _prose(WATCHED_NOTE.format(rounds=found.watched_rounds)),
+            *(_failures(found) if only else ()),
         )
     )
 

@@ -62,7 +62,7 @@ TMINUS = Server(
 
 LIMIT = Server(
     name="limit",
-    label="C loop of `send()`: the limit",
+    label="C loop of `send()`, the baseline",
     command=lambda port, bus: [PROGRAMS / "limit", str(port), bus.url.rpartition(":")[2], FOLLOWED],
 )
 
