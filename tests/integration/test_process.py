@@ -202,3 +202,38 @@ async def test_a_renewed_certificate_is_used_without_a_restart(
         assert not await shows(third)
         assert await process.stop() == 0
     assert "Traceback" not in process.log()
+
+
+MACOS = """
+import resource, socket, sys
+sys.platform = "darwin"
+if hasattr(socket, "TCP_USER_TIMEOUT"):
+    del socket.TCP_USER_TIMEOUT
+limits = [(256, resource.RLIM_INFINITY)]
+def setrlimit(_, wanted):
+    if not 0 <= wanted[0] <= 10_240:
+        raise ValueError("current limit exceeds maximum limit")
+    limits.append(wanted)
+resource.getrlimit, resource.setrlimit = lambda _: limits[-1], setrlimit
+"""
+WINDOWS = """
+import asyncio, sys
+sys.platform = "win32"
+sys.modules["resource"] = sys.modules["uvloop"] = None
+def add_signal_handler(*_):
+    raise NotImplementedError
+asyncio.SelectorEventLoop.add_signal_handler = add_signal_handler
+"""
+
+
+@pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macos", "windows"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+async def test_a_service_runs_on_what_other_systems_have(
+    system: str, service: str, serving: Serving
+) -> None:
+    port = free_port()
+    # Libraries look at the system when they are imported, and here it is Linux all the same.
+    program = f"import {service}.__main__\n{system}\n{service}.__main__.main()"
+    async with serving(service, program, port=port) as process:
+        await until_alive(port)
+        assert "Traceback" not in process.log()
