@@ -17,7 +17,7 @@ RUN python -m pip --python /app/bin/python wheel --no-deps --no-build-isolation 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home tminus
 COPY --from=dependencies /app /app
-COPY deploy/ready.py /app/ready.py
+COPY --chmod=644 deploy/ready.py /app/ready.py
 ARG SERVICE
 ARG PORT
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \

@@ -27,7 +27,7 @@ local: $(INSTALLED) ## The whole stack as local processes, without Docker
 compose: ## The whole stack in Docker, in the background
 	@docker compose up --build --detach --wait
 	@echo "Follow it with make logs, stop it with make down."
-	@echo "http://localhost:$$(docker compose port edge 8080 | sed 's/.*://')"
+	@$(PYTHON) deploy/addresses.py "$$(docker compose port edge 8080)"
 
 down: ## Stop the Compose stack; its stream stays on its volume
 	@docker compose down

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
+import addresses
 from honcho.manager import Manager  # type: ignore[import-untyped]  # honcho has no types
 from processes import ROOT, Process, environment, nats, on_the_bus, ports, service
 
@@ -50,6 +51,8 @@ def stack(env: Mapping[str, str]) -> list[Process]:
         for replica, port in enumerate(ports(env, setting), start=1):
             # The processes here can't share one port for metrics, so METRICS_PORT is ignored.
             own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}", "METRICS_PORT": ""}
+            if name == "scheduler":
+                own |= {"HOST": "127.0.0.1"}  # only operators have business there
             if name == "frontend":
                 own |= _to_the_coordinators(env)
             processes.append(service(name, {**env, **own}, port, setting))
@@ -57,26 +60,29 @@ def stack(env: Mapping[str, str]) -> list[Process]:
 
 
 def _to_the_coordinators(env: Mapping[str, str]) -> dict[str, str]:
-    # There is no edge in front of them here, so the page needs all their addresses.
-    hosts = ",".join(f"localhost:{port}" for port in ports(env, "COORDINATOR_PORTS"))
+    # There is no edge in front of them here, so the page needs all their ports; the host is the one
+    # by which the page itself was reached.
+    hosts = ",".join(f":{port}" for port in ports(env, "COORDINATOR_PORTS"))
     return {"WS_HOST": env.get("WS_HOST", hosts), "WS_PATH": env.get("WS_PATH", "/ws/connect")}
 
 
 def _announce(processes: list[Process]) -> None:
-    """Print the page's address as soon as every service is ready."""
+    """Print the page's addresses as soon as every service is ready."""
     deadline = time.monotonic() + READY_SECONDS
     for process in processes[1:]:
-        while (reason := _why_not_ready(process.port)) is not None:
+        while (reason := _why_not_ready(process)) is not None:
             if time.monotonic() > deadline:
                 print(f"tminus: {process.name} is not ready: {reason}", flush=True)
                 return
             time.sleep(0.1)
-    print(f"\nCtrl-C stops everything.\nhttp://localhost:{processes[-1].port}", flush=True)
+    page = processes[-1]
+    print(f"\nCtrl-C stops everything.\n{addresses.announce(page.host, page.port)}", flush=True)
 
 
-def _why_not_ready(port: int) -> str | None:
+def _why_not_ready(process: Process) -> str | None:
+    host = addresses.bracketed(addresses.reached_at(process.host))
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+        with urllib.request.urlopen(f"http://{host}:{process.port}/readyz", timeout=2):
             return None
     except urllib.error.HTTPError as error:
         return error.read().decode(errors="replace").strip()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from honcho.environ import parse  # type: ignore[import-untyped]  # honcho has no types
+import env_file
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -22,6 +22,7 @@ DEFAULTS = {
     "SCHEDULER_PORTS": "8081,8082",
     "COORDINATOR_PORTS": "8787,8788",
     "PAGE_PORT": "8080",
+    "HOST": "127.0.0.1",
     "SCHEDULER_PASSWORD": "scheduler",
     "COORDINATOR_PASSWORD": "coordinator",
     "FRONTEND_PASSWORD": "frontend",
@@ -36,18 +37,21 @@ class Process:
     name: str
     command: list[str]
     env: dict[str, str]
+    host: str
     port: int
     setting: str
     code: list[Path]
 
     def check_port(self) -> None:
-        """End the program with one line if another process listens on the port already."""
-        with socket.socket() as probe:
+        """End the program with one line if it can't listen there, as if another process does."""
+        with socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET) as probe:
             # As servers do: a port whose connections have only just ended is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", self.port))
+                probe.bind((self.host, self.port))
             except OSError as error:
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    sys.exit(f"tminus: HOST={self.host}: {error.strerror}")
                 if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                     raise
                 sys.exit(
@@ -59,7 +63,10 @@ class Process:
 def environment() -> dict[str, str]:
     """All settings, in rising precedence: our defaults, `.env`, the environment."""
     file = ROOT / ".env"
-    from_file: dict[str, str] = parse(file.read_text()) if file.is_file() else {}
+    try:
+        from_file = env_file.read(file.read_text("utf-8"), os.environ) if file.is_file() else {}
+    except ValueError as error:
+        sys.exit(f"tminus: .env: {error}")
     given = {name: value for name, value in {**from_file, **os.environ}.items() if value}
     return DEFAULTS | given
 
@@ -78,6 +85,7 @@ def nats(env: Mapping[str, str]) -> Process:
             *("--store_dir", str(ROOT / env["STREAM_DIR"])),
         ],
         env={**env, **passwords},
+        host="127.0.0.1",
         port=port,
         setting="BUS_PORT",
         code=[config],
@@ -90,6 +98,7 @@ def service(name: str, env: Mapping[str, str], port: int, setting: str) -> Proce
         name=env.get("INSTANCE", name),
         command=[sys.executable, "-m", name],
         env={**env, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        host=env["HOST"],
         port=port,
         setting=setting,
         code=[ROOT / "libs", ROOT / "services" / name],

@@ -70,9 +70,9 @@ class Stack:
         return f"http://localhost:{self.frontend.port}"
 
     @contextmanager
-    def another_frontend(self, hosts: str) -> Iterator[str]:
+    def another_frontend(self, hosts: str, **settings: str) -> Iterator[str]:
         """The address of a frontend whose pages find their coordinators at `hosts`."""
-        frontend = self._service("frontend", free_port(), WS_HOST=hosts)
+        frontend = self._service("frontend", free_port(), WS_HOST=hosts, **settings)
         frontend.start()
         try:
             frontend.wait_ready()

@@ -95,8 +95,7 @@ class Stack:
 @contextmanager
 def running(*files: str, **settings: str) -> Iterator[Stack]:
     """Build and start a stack; take it down with its volumes and images."""
-    if (reason := _why_no_engine()) is not None:
-        skip(reason)
+    require_engine()
     page_port, bus_port = free_ports(2)
     stack = Stack(("docker-compose.yml", *files), settings, page_port, bus_port)
     try:
@@ -104,6 +103,12 @@ def running(*files: str, **settings: str) -> Iterator[Stack]:
         yield stack
     finally:
         stack.compose("down", "--volumes", "--rmi", "local", "--remove-orphans")
+
+
+def require_engine() -> None:
+    """Skip the test if there is no Docker engine."""
+    if (reason := _why_no_engine()) is not None:
+        skip(reason)
 
 
 def run(command: list[str], timeout: float = 60.0, env: dict[str, str] | None = None) -> str:

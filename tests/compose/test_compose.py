@@ -47,6 +47,22 @@ async def test_the_edge_serves_the_page_and_keeps_the_metrics_to_itself(
         assert metrics.status == 404
 
 
+async def test_an_event_source_is_told_to_come_back_while_there_is_no_coordinator(
+    stack: Stack, http: aiohttp.ClientSession, room: str
+) -> None:
+    """After any status but 200 it never would."""
+    address = f"{stack.origin}/api/sse/connect?room={room}"
+    stack.compose("stop", "coordinator")
+    try:
+        async with http.get(address, headers={"Accept": "text/event-stream"}) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/event-stream")
+            assert (await answer.text()).startswith("retry: 3000\n")
+        async with http.get(address) as answer:
+            assert answer.status in (502, 503)
+    finally:
+        stack.heal()
+
+
 async def test_the_edge_passes_an_event_stream_on_as_it_comes(
     stack: Stack, http: aiohttp.ClientSession, room: str
 ) -> None:

@@ -1,6 +1,7 @@
 """The stack as it runs without Docker: processes of this machine on free ports."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -12,14 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import addresses
 import aiohttp
 import nats
 import pytest
 
-from protocol.frames import MessageFrame, TickFrame
+from protocol.frames import Hello, MessageFrame, TickFrame
 from support import ROOT
 from support.ports import free_ports
 from support.process import Process
+from support.skip import skip
 
 from .stack import next_frame
 
@@ -59,8 +62,8 @@ def ports() -> Ports:
 class Stack(Process):
     """`deploy/local.py` as a process."""
 
-    def __init__(self, ports: Ports, folder: Path) -> None:
-        environ = {"PATH": os.environ["PATH"], **ports.settings(folder / "stream")}
+    def __init__(self, ports: Ports, folder: Path, **settings: str) -> None:
+        environ = {"PATH": os.environ["PATH"], **ports.settings(folder / "stream"), **settings}
         super().__init__("local", [sys.executable, "deploy/local.py"], environ, folder, cwd=ROOT)
         self._read = 0
 
@@ -173,3 +176,52 @@ def test_a_port_that_is_taken_is_reported_in_one_line(ports: Ports, tmp_path: Pa
     [line] = stack.log().splitlines()
     assert str(ports.coordinators[1]) in line
     assert "COORDINATOR_PORTS" in line
+
+
+def test_a_host_that_this_machine_does_not_have_is_reported_in_one_line(
+    ports: Ports, tmp_path: Path
+) -> None:
+    stack = Stack(ports, tmp_path, HOST="198.51.100.1")
+    stack.start()
+    assert stack.ended() == 1
+    [line] = stack.log().splitlines()
+    assert "HOST=198.51.100.1" in line
+
+
+def lan_address() -> str:
+    found = addresses.announce("0.0.0.0", 1).splitlines()
+    if len(found) == 1:
+        skip("this machine is in no network")
+    return found[0].removeprefix("http://").removesuffix(":1")
+
+
+async def test_a_phone_in_the_same_network_opens_the_page_and_its_socket(
+    ports: Ports, tmp_path: Path
+) -> None:
+    host = lan_address()
+    stack = Stack(ports, tmp_path, HOST="0.0.0.0")
+    stack.start()
+    try:
+        page = f"http://{host}:{ports.page}"
+        stack.read_until(page)
+        stack.read_until(f"http://localhost:{ports.page}")
+        async with aiohttp.ClientSession() as http:
+            async with http.get(page) as response:
+                [data] = re.findall(r'id="data">(.*?)</script>', await response.text())
+                policy = response.headers["Content-Security-Policy"]
+            told = json.loads(data)
+            assert told["hosts"] == [f"{host}:{port}" for port in ports.coordinators]
+            for socket_host in told["hosts"]:
+                assert f"ws://{socket_host}" in policy
+                address = f"ws://{socket_host}{told['path']}?room=main"
+                async with http.ws_connect(address, origin=page) as viewer:
+                    assert (await next_frame(viewer, Hello)).room == "main"
+            async with http.post(
+                f"{page}/api/rooms/main/countdown", headers={"Origin": page}
+            ) as started:
+                assert started.status == 201
+        for port in (ports.bus, *ports.schedulers):
+            with socket.socket() as probe:
+                assert probe.connect_ex((host, port)) != 0
+    finally:
+        stack.stop()

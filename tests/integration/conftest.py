@@ -14,6 +14,8 @@ from nats.aio.client import Client
 
 import coordinator.app
 import coordinator.settings
+import frontend.app
+import frontend.settings
 import scheduler.app
 import scheduler.settings
 from support.nats_server import NatsServer
@@ -68,6 +70,23 @@ async def serve_scheduler(
     async def serve(is_ready: bool = True, **settings: Any) -> TestServer:
         settings = {"nats_url": nats_server.url, "instance": "scheduler-1"} | settings
         app = scheduler.app.create_app(scheduler.settings.Settings(**settings))
+        server = await aiohttp_server(app)
+        if is_ready:
+            await until_ready(server)
+        return server
+
+    return serve
+
+
+@pytest.fixture
+async def serve_frontend(
+    nats_server: NatsServer, aiohttp_server: Callable[[web.Application], Awaitable[TestServer]]
+) -> Serve:
+    """Start a frontend; gives its server once it is ready."""
+
+    async def serve(is_ready: bool = True, **settings: Any) -> TestServer:
+        settings = {"nats_url": nats_server.url, "instance": "frontend-1"} | settings
+        app = frontend.app.create_app(frontend.settings.Settings(**settings))
         server = await aiohttp_server(app)
         if is_ready:
             await until_ready(server)

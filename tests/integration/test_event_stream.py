@@ -98,6 +98,20 @@ async def test_a_page_of_a_site_that_may_connect_may_also_read(serve_coordinator
         assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:8080"
 
 
+async def test_an_event_source_that_is_refused_for_now_is_told_to_come_back(
+    serve_coordinator: Serve,
+) -> None:
+    # Any status but 200 would end it for good.
+    server = await serve_coordinator(max_viewers=1)
+    async with viewing(server) as viewer:
+        await viewer.frame()
+        async with listening(server, Accept="text/event-stream") as stream:
+            [bye] = [event async for event in stream]
+    assert 5000 <= int(bye["retry"]) <= 10_000
+    assert bye["event"] == "bye"
+    assert json.loads(bye["data"]) == {"type": "bye", "reason": "full", "reconnect_ms": 5000}
+
+
 async def test_a_stream_ends_with_bye_when_its_coordinator_stops(serve_coordinator: Serve) -> None:
     server = await serve_coordinator()
     async with listening(server) as stream:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import ssl
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +17,11 @@ from support.ports import free_port
 from support.process import AsyncProcess
 from support.waiting import WAIT_SECONDS, until
 
+RENEWING = (
+    "import runtime.tls; runtime.tls.CHECK_SECONDS = 0.02; "
+    "import coordinator.__main__; coordinator.__main__.main()"
+)
+"""A coordinator that looks for a new certificate more often."""
 HURRIED = (
     "import runtime.process; runtime.process.KEEPALIVE_SECONDS = 0.5; "
     "import coordinator.__main__; coordinator.__main__.main()"
@@ -112,3 +119,121 @@ async def test_a_connection_that_asks_for_nothing_more_is_closed(
         answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
         assert (b"alive" in answer) == sent.endswith(b"\r\n\r\n")
         writer.close()
+
+
+@pytest.mark.parametrize("service", ["coordinator", "frontend"])
+@pytest.mark.parametrize(("size", "status"), [(9_000, 200), (30_000, 200), (40_000, 400)])
+async def test_cookies_of_other_services_may_be_many(
+    service: str, size: int, status: int, serving: Serving
+) -> None:
+    port = free_port()
+    async with serving(service, port=port):
+        await until_alive(port)
+        address = f"http://127.0.0.1:{port}/healthz"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(address, headers={"Cookie": "a=" + "x" * size}) as response:
+                assert response.status == status
+            if status == 200:  # a Referer may be as long, and so may the address itself
+                async with session.get(f"{address}?{'x' * size}") as response:
+                    assert response.status == status
+
+
+def new_certificate(folder: Path) -> None:
+    """Write a self-signed certificate and its key, `cert.pem` and `key.pem`, as new files."""
+    for name in ("cert.pem", "key.pem"):
+        (folder / name).unlink(missing_ok=True)
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"),
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+
+
+async def test_a_renewed_certificate_is_used_without_a_restart(
+    serving: Serving, tmp_path: Path
+) -> None:
+    port, certificate, key = free_port(), tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    async def shows(expected: str) -> bool:
+        try:
+            address = ("127.0.0.1", port)
+            shown = await asyncio.to_thread(ssl.get_server_certificate, address, timeout=5)
+        except OSError:
+            return False
+        return shown.split() == expected.split()
+
+    new_certificate(tmp_path)
+    first = certificate.read_text()
+    async with serving("coordinator", RENEWING, port=port, tls_cert=certificate, tls_key=key) as (
+        process
+    ):
+        await until(lambda: shows(first))
+
+        certificate.write_text("half a certifica")  # as while it is copied
+
+        async def is_noticed() -> bool:
+            return "keeping the old certificate" in process.log()
+
+        await until(is_noticed)
+        assert await shows(first)
+        certificate.unlink()
+        assert await shows(first)
+
+        new_certificate(tmp_path)
+        second = certificate.read_text()
+        assert second != first
+        await until(lambda: shows(second))
+
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        new_certificate(elsewhere)
+        third = (elsewhere / "cert.pem").read_text()
+        certificate.write_text(third)  # with the second's key
+
+        async def is_kept() -> bool:
+            return "mismatch" in process.log().lower()
+
+        await until(is_kept)
+        assert await shows(second)
+        assert not await shows(third)
+        assert await process.stop() == 0
+    assert "Traceback" not in process.log()
+
+
+MACOS = """
+import resource, socket, sys
+sys.platform = "darwin"
+if hasattr(socket, "TCP_USER_TIMEOUT"):
+    del socket.TCP_USER_TIMEOUT
+limits = [(256, resource.RLIM_INFINITY)]
+def setrlimit(_, wanted):
+    if not 0 <= wanted[0] <= 10_240:
+        raise ValueError("current limit exceeds maximum limit")
+    limits.append(wanted)
+resource.getrlimit, resource.setrlimit = lambda _: limits[-1], setrlimit
+"""
+WINDOWS = """
+import asyncio, sys
+sys.platform = "win32"
+sys.modules["resource"] = sys.modules["uvloop"] = None
+def add_signal_handler(*_):
+    raise NotImplementedError
+asyncio.SelectorEventLoop.add_signal_handler = add_signal_handler
+"""
+
+
+@pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macos", "windows"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+async def test_a_service_runs_on_what_other_systems_have(
+    system: str, service: str, serving: Serving
+) -> None:
+    port = free_port()
+    # Libraries look at the system when they are imported, and here it is Linux all the same.
+    program = f"import {service}.__main__\n{system}\n{service}.__main__.main()"
+    async with serving(service, program, port=port) as process:
+        await until_alive(port)
+        assert "Traceback" not in process.log()

@@ -78,4 +78,49 @@ def test_a_password_is_not_shown() -> None:
 def test_hosts_of_coordinators_are_checked(value: str) -> None:
     with pytest.raises(SettingsError, match="WS_HOST"):
         load(frontend.settings.Settings, {"WS_HOST": value})
-    assert load(frontend.settings.Settings, {"WS_HOST": "host:65535, a.b"}).socket_hosts
+    settings = load(frontend.settings.Settings, {"WS_HOST": "host:65535, a.b"})
+    assert settings.socket_hosts("page") == ["host:65535", "a.b"]
+
+
+@pytest.mark.parametrize(
+    ("ws_host", "page_host", "hosts"),
+    [
+        ("", "192.168.0.7:8080", ["192.168.0.7:8787"]),
+        ("", "[fd00::2]:8080", ["[fd00::2]:8787"]),
+        ("", "laptop.local", ["laptop.local:8787"]),
+        ("", 'evil"host', ["localhost:8787"]),
+        (":1, :2", "192.168.0.7:8080", ["192.168.0.7:1", "192.168.0.7:2"]),
+        ("[::1]:8787,[fd00::2]", "192.168.0.7:8080", ["[::1]:8787", "[fd00::2]"]),
+    ],
+)
+def test_a_coordinator_s_host_may_be_the_page_s_or_an_address(
+    ws_host: str, page_host: str, hosts: list[str]
+) -> None:
+    settings = load(frontend.settings.Settings, {"WS_HOST": ws_host})
+    assert settings.socket_hosts(page_host) == hosts
+
+
+def test_in_production_the_sockets_are_the_page_s_own() -> None:
+    settings = load(frontend.settings.Settings, {"APP_ENV": "production", "BASE_PATH": "/a/b"})
+    assert settings.socket_hosts("page") == []
+    assert settings.socket_path == "/a/b/api/ws/connect"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BASE_PATH", "tminus"),
+        ("BASE_PATH", "/tminus/"),
+        ("BASE_PATH", "/a b"),
+        ("BASE_PATH", "//evil.example"),
+        ("ALLOWED_FRAMES", "site.example"),
+        ("ALLOWED_FRAMES", "https://a; script-src *"),
+        ("ALLOWED_FRAMES", "https://[::1]"),
+        ("WS_HOST", ":"),
+        ("WS_HOST", "[::1"),
+        ("WS_HOST", "::1"),
+    ],
+)
+def test_the_page_s_surroundings_are_checked(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load(frontend.settings.Settings, {name: value})

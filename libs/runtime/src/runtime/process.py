@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from prometheus_client import Info
 from . import logs, metrics
 from .access_log import ErrorCounter
 from .settings import PublicSettings, Settings, SettingsError, load
+from .tls import Certificate
 
 S = TypeVar("S", bound=Settings)
 
@@ -24,6 +24,9 @@ SHUTDOWN_SECONDS = 3.0
 KEEPALIVE_SECONDS = 20.0
 """How long a connection may stay open without a whole request, the first included. The edge and
 aiohttp's clients close idle ones earlier, so no request meets a connection that is being closed."""
+HEADER_BYTES = 32 * 1024
+"""The most bytes of a header field, or of a request's first line. aiohttp's own 8,190 are too few
+for the cookies of other services of the same host, which browsers send us, too."""
 BACKLOG = 4096
 """Connections that may wait at a listening socket, the most that Linux allows by default."""
 LISTENERS = 4
@@ -42,7 +45,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     """Run `service` until SIGTERM or SIGINT (exit 0), or until it fails (traceback, exit 1)."""
     try:
         settings = load(kind, os.environ)
-        tls = _tls(settings)
+        certificate = _certificate(settings)
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     logs.configure(settings, service)
@@ -51,6 +54,8 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
     can_share = sys.platform == "linux" and settings.port != 0
     app = create_app(settings)
+    if certificate is not None:
+        app.cleanup_ctx.append(certificate.renewing)
     if settings.metrics_port:
         with _told_where(f"{service}: HOST={settings.host} METRICS_PORT={settings.metrics_port}"):
             _claim(settings.host, settings.metrics_port)
@@ -63,9 +68,11 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             port=settings.port,
             backlog=BACKLOG,
             reuse_port=can_share or None,
-            ssl_context=tls,
+            ssl_context=certificate.context if certificate else None,
             shutdown_timeout=SHUTDOWN_SECONDS,
             keepalive_timeout=KEEPALIVE_SECONDS,
+            max_field_size=HEADER_BYTES,
+            max_line_size=HEADER_BYTES,
             access_log_class=ErrorCounter,
             print=None,
             loop=_new_event_loop(),
@@ -122,16 +129,10 @@ def _claim(host: str, port: int) -> None:
             probe.bind(address)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def _certificate(settings: Settings) -> Certificate | None:
     if not isinstance(settings, PublicSettings) or not settings.tls_cert:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        # An empty password, so that an encrypted key fails instead of prompting.
-        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"TLS_CERT and TLS_KEY can't be used: {error}") from None
-    return context
+    return Certificate(settings.tls_cert, settings.tls_key)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

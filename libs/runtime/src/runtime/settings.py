@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from . import origin
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
@@ -55,7 +57,6 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
 S = TypeVar("S", bound=Settings)
 
 _NATS_SCHEMES = {"nats", "tls", "ws", "wss"}
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[^\s/?#@:*]+)(:\d{1,5})?/?", re.IGNORECASE)
 
 
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
@@ -128,12 +129,13 @@ def _nats_scheme(url: str) -> str | None:
 
 
 def _check_origins(origins: str) -> None:
-    for origin in origins.split(","):
-        text = origin.strip()
-        if text and text != "*" and _ORIGIN.fullmatch(text) is None:
-            raise SettingsError(
-                f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host[:port], or *"
-            )
+    try:
+        origin.parse_all(origins)
+    except ValueError as error:
+        raise SettingsError(
+            f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host[:port], null, "
+            f"file:// or *: {error}"
+        ) from None
 
 
 def _check_tls(certificate: str, key: str) -> None:

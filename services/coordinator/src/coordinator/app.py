@@ -11,9 +11,10 @@ from bus.feed import FEED, Feed
 from bus.responder import Responder
 from bus.stream import keep_stream, wanted
 from protocol import subjects
-from runtime import health
+from runtime import cors, health
 from runtime.background import background
 from runtime.logs import logger
+from runtime.origins import ORIGINS, Origins
 from runtime.process import raise_file_limit
 
 from . import handshake
@@ -35,14 +36,18 @@ def create_app(settings: Settings) -> web.Application:
     """The map of the service."""
     app = web.Application()
     app[SETTINGS] = settings
+    app[ORIGINS] = Origins(settings)
     app[handshake.MAX_VIEWERS] = _max_viewers(settings.max_viewers)
     app.add_routes(health.routes(app))
     app.add_routes(
         [
             web.get("/ws/connect", handshake.web_socket, allow_head=False),
-            web.get("/sse/connect", handshake.event_stream, allow_head=False),
+            *cors.with_preflights(
+                [web.get("/sse/connect", handshake.event_stream, allow_head=False)]
+            ),
         ]
     )
+    cors.share(app, "/sse/")
     app.cleanup_ctx.extend([connection(settings, "coordinator"), sending, coordinating])
     app.on_shutdown.append(closing)
     return app

@@ -6,15 +6,15 @@ from typing import Final
 from aiohttp import web
 
 from bus.feed import FEED
-from protocol import subjects
-from runtime.origins import is_allowed
+from protocol import frames, subjects
+from protocol.frames import Bye
+from runtime.origins import ORIGINS
 
 from .connections import CONNECTIONS
 from .event_stream import EventStreamViewer
 from .handover import early_bytes, take_over
 from .hub import HUB
 from .room import Room
-from .settings import SETTINGS
 from .websocket import WebSocketViewer
 
 OPEN_SECONDS = 2.0
@@ -24,6 +24,13 @@ REACH_SECONDS = 2.0
 RETRY_MS: Final = (1000, 4000)
 """The range of the delay before an event stream's viewer reconnects; each gets a random one, since
 browsers have no other way to spread them."""
+
+EVENT_STREAM: Final = "text/event-stream"
+_EVENT_STREAM_HEADERS: Final = {
+    "Content-Type": EVENT_STREAM,
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}
 
 MAX_VIEWERS = web.AppKey("max_viewers", int)
 
@@ -46,21 +53,17 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
 async def event_stream(request: web.Request) -> web.StreamResponse:
     """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
     _refuse_old_http(request)
-    room, epoch, after = await _admit(request)
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream",
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",
-        }
-    )
-    if origin := request.headers.get("Origin"):
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Vary"] = "Origin"
+    try:
+        room, epoch, after = await _admit(request)
+    except web.HTTPServiceUnavailable as refusal:
+        if EVENT_STREAM not in request.headers.get("Accept", ""):
+            raise
+        return _come_back(refusal)
+    response = web.StreamResponse(headers=_EVENT_STREAM_HEADERS)
     response.enable_chunked_encoding()
     response.force_close()
     await response.prepare(request)
-    await response.write(b"retry: %d\n" % randint(*RETRY_MS))
+    await response.write(_retry())
     _hand_over(request, EventStreamViewer(room), room, epoch, after)
     return web.Response()  # never written, as above
 
@@ -71,7 +74,7 @@ async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
     if not subjects.is_room(name):
         raise web.HTTPBadRequest(text=f"room: {name[:80]!r} is not a room's name\n")
     epoch, after = _resume(request)
-    if not is_allowed(request, request.app[SETTINGS]):
+    if not request.app[ORIGINS].admit(request):
         raise web.HTTPForbidden(text="this origin may not connect\n")
     _refuse_if_full(request)
     room = await request.app[HUB].opened(name, OPEN_SECONDS)
@@ -83,6 +86,19 @@ async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
         await request.app[FEED].reached(name, after, REACH_SECONDS)
     _refuse_if_full(request)  # others may have joined meanwhile
     return request.app[HUB].room(name), epoch, after
+
+
+def _retry(least_ms: int = 0) -> bytes:
+    return b"retry: %d\n" % (least_ms + randint(*RETRY_MS))
+
+
+def _come_back(refusal: web.HTTPServiceUnavailable) -> web.Response:
+    """What an EventSource gets instead of 503, after which it would never come back: by the
+    standard it reconnects only if a response of status 200 ends (WHATWG HTML, 9.2.2)."""
+    seconds = int(refusal.headers["Retry-After"])
+    bye = Bye(reason=(refusal.text or "").strip(), reconnect_ms=seconds * 1000)
+    body = b"%sevent: bye\ndata: %s\n\n" % (_retry(seconds * 1000), frames.encode(bye))
+    return web.Response(body=body, headers=_EVENT_STREAM_HEADERS)
 
 
 def _hand_over(

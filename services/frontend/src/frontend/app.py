@@ -5,7 +5,8 @@ import jinja2
 from aiohttp import web
 
 from bus.connection import connection
-from runtime import health
+from runtime import cors, health
+from runtime.origins import ORIGINS, Origins
 
 from . import api, assets, auth, errors, forms, openapi, pages, qr, rate_limits, security_headers
 from .settings import SETTINGS, Settings
@@ -19,6 +20,7 @@ def create_app(settings: Settings) -> web.Application:
         client_max_size=64 * 1024,
     )
     app[SETTINGS] = settings
+    app[ORIGINS] = Origins(settings)
     app[assets.ASSETS] = assets.load()
     app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
@@ -32,12 +34,19 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/start", forms.start),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
-            web.get("/api/openapi.json", openapi.serve),
-            web.get("/api/rooms/{room}", api.read),
-            web.post("/api/rooms/{room}/countdown", api.start),
-            web.delete("/api/rooms/{room}/countdown", api.cancel),
-            web.post("/api/rooms/{room}/messages", api.send),
             web.get("/static/{version}/{name}", assets.serve),
         ]
     )
+    app.add_routes(
+        cors.with_preflights(
+            [
+                web.get("/api/openapi.json", openapi.serve),
+                web.get("/api/rooms/{room}", api.read),
+                web.post("/api/rooms/{room}/countdown", api.start),
+                web.delete("/api/rooms/{room}/countdown", api.cancel),
+                web.post("/api/rooms/{room}/messages", api.send),
+            ]
+        )
+    )
+    cors.share(app, "/api/")
     return app

@@ -5,7 +5,7 @@ import hmac
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from runtime import origins
+from runtime.origins import ORIGINS
 
 from .problem import Problem
 from .settings import SETTINGS
@@ -39,4 +39,4 @@ def _is_welcome(request: web.Request) -> bool:
     if "Origin" not in request.headers:
         # Every current browser sends Origin with a POST; older ones may send only this header.
         return request.headers.get("Sec-Fetch-Site") != "cross-site"
-    return origins.is_allowed(request, request.app[SETTINGS])
+    return request.app[ORIGINS].admit(request)

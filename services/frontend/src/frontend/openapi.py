@@ -11,6 +11,7 @@ from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
 from .api import StartBody, Stored, Text
+from .settings import SETTINGS
 
 Json = dict[str, object]
 
@@ -31,14 +32,15 @@ class Problem(Struct, kw_only=True):
     event: Known | msgspec.UnsetType = msgspec.UNSET
 
 
-async def serve(_: web.Request) -> web.Response:
+async def serve(request: web.Request) -> web.Response:
     """`GET /api/openapi.json`."""
-    return web.Response(body=document(), content_type="application/json")
+    body = document(request.app[SETTINGS].base_path)
+    return web.Response(body=body, content_type="application/json")
 
 
 @cache
-def document() -> bytes:
-    """The description as JSON."""
+def document(base_path: str = "") -> bytes:
+    """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
         [RoomReply, Started, Cancelled, StartBody, Text, Stored, Problem],
         ref_template=_SCHEMAS + "{name}",
@@ -47,6 +49,7 @@ def document() -> bytes:
         {
             "openapi": "3.1.0",
             "info": {"title": "tminus", "version": "1", "description": "One countdown a room."},
+            "servers": [{"url": base_path or "/"}],
             "paths": {
                 "/api/rooms/{room}": {
                     "parameters": [_room()],

@@ -15,7 +15,7 @@ from . import backend, first_paint, inputs
 from .assets import ASSETS
 from .problem import Problem
 from .security_headers import NONCE
-from .settings import SETTINGS, Settings
+from .settings import SETTINGS
 from .view import view_of
 
 
@@ -69,7 +69,7 @@ async def render(
             "control": control,
             "given": given or {},
             "needs_token": bool(settings.control_token),
-            "data": _data(settings, room, reply),
+            "data": _data(request, room, reply),
             **_frame(request),
         },
         status=status,
@@ -85,7 +85,8 @@ async def render(
 def address(request: web.Request, room: str) -> URL:
     """The address of a room's page, in the current view."""
     query = {name: value for name, value in request.query.items() if name != "room"}
-    return request.app.router["room"].url_for(room=room).with_query(query)
+    path = request.app.router["room"].url_for(room=room)
+    return URL(f"{request.app[SETTINGS].base_path}{path}", encoded=True).with_query(query)
 
 
 def explain(request: web.Request, problem: Problem) -> web.Response:
@@ -103,17 +104,19 @@ def explain(request: web.Request, problem: Problem) -> web.Response:
 
 
 def _frame(request: web.Request) -> dict[str, object]:
-    assets = request.app[ASSETS]
+    assets, base = request.app[ASSETS], request.app[SETTINGS].base_path
     return {
-        "static": f"/static/{assets.version}",
+        "base": base,
+        "static": f"{base}/static/{assets.version}",
         "modules": assets.modules,
         "nonce": request[NONCE],
     }
 
 
-def _data(settings: Settings, room: str, reply: RoomReply | None) -> dict[str, object]:
+def _data(request: web.Request, room: str, reply: RoomReply | None) -> dict[str, object]:
+    settings = request.app[SETTINGS]
     return {
-        "hosts": settings.socket_hosts,
+        "hosts": settings.socket_hosts(request.host),
         "path": settings.socket_path,
         "room": room,
         "reply": msgspec.to_builtins(reply),

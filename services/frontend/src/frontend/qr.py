@@ -7,7 +7,7 @@ from aiohttp import web
 
 from . import inputs
 from .problem import Problem
-from .security_headers import PLAIN_HOST
+from .settings import PLAIN_HOST, SETTINGS
 
 
 async def code(request: web.Request) -> web.Response:
@@ -29,4 +29,5 @@ def link(request: web.Request, room: str) -> str:
         raise Problem(400, "The Host header names no host.")
     scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
     path = request.app.router["room"].url_for(room=room)
-    return f"{'https' if scheme == 'https' else 'http'}://{request.host}{path}"
+    address = f"{request.host}{request.app[SETTINGS].base_path}{path}"
+    return f"{'https' if scheme == 'https' else 'http'}://{address}"

@@ -1,16 +1,13 @@
 """The security headers of every response."""
 
-import re
 import secrets
 from collections.abc import MutableMapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from .settings import SETTINGS
+from .settings import PLAIN_HOST, SETTINGS, Settings
 
-PLAIN_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:]{1,39}\])(:\d{1,5})?")
-"""A valid Host header."""
 NONCE = web.RequestKey("nonce", str)
 """The request's nonce, for its page's one inline style."""
 
@@ -36,23 +33,28 @@ def _add(request: web.Request, headers: MutableMapping[str, str]) -> None:
 
 
 def _policy(request: web.Request) -> str:
-    # In older browsers 'self' does not include the page's own sockets, so its host is listed.
-    hosts = request.app[SETTINGS].socket_hosts or [request.host]
-    sockets = [
-        f"{scheme}://{host}"
-        for host in hosts
-        if PLAIN_HOST.fullmatch(host)
-        for scheme in ("ws", "wss", "http", "https")
-    ]
+    settings = request.app[SETTINGS]
     return "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
             f"style-src 'self' 'nonce-{request[NONCE]}'",
             "img-src 'self'",
-            " ".join(["connect-src 'self'", *sockets]),
+            " ".join(["connect-src 'self'", *_sockets(settings, request.host)]),
             "form-action 'self'",
             "base-uri 'none'",
-            "frame-ancestors 'self'",
+            " ".join(["frame-ancestors 'self'", *settings.frame_sources]),
         ]
     )
+
+
+def _sockets(settings: Settings, page_host: str) -> list[str]:
+    """Where the page may connect to besides its own origin."""
+    # In older browsers 'self' does not include the page's own sockets, so its host is listed.
+    hosts = settings.socket_hosts(page_host) or [page_host]
+    schemes = ("ws:", "wss:", "http:", "https:")
+    if any(host.startswith("[") for host in hosts):
+        return list(schemes)  # a policy can't name an IPv6 address (CSP 3, 2.3.1)
+    return [
+        f"{scheme}//{host}" for host in hosts if PLAIN_HOST.fullmatch(host) for scheme in schemes
+    ]

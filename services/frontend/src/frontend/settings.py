@@ -1,5 +1,6 @@
 """The frontend's settings, besides those of every service."""
 
+import re
 from typing import Annotated
 
 from aiohttp import web
@@ -8,9 +9,16 @@ from msgspec import Meta
 from runtime.settings import Port, PublicSettings
 
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
-_HOST = rf"[A-Za-z0-9._-]+(:{_PORT})?"
+_NAME = r"[A-Za-z0-9._-]+"
+_HOST = rf"((({_NAME}|\[[0-9A-Fa-f:.]+\])(:{_PORT})?)|:{_PORT})"
 Hosts = Annotated[str, Meta(pattern=rf"^({_HOST}(\s*,\s*{_HOST})*)?$")]
 Path = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")]
+BasePath = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
+_FRAME = rf"(\*|https?://(\*\.)?{_NAME}(:{_PORT})?)"
+Frames = Annotated[str, Meta(pattern=rf"^({_FRAME}(\s*,\s*{_FRAME})*)?$")]
+
+PLAIN_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:]{1,39}\])(:\d{1,5})?")
+"""A valid Host header."""
 
 
 class Settings(PublicSettings, frozen=True, kw_only=True):
@@ -18,24 +26,40 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
 
     port: Port = 8080
     ws_host: Hosts = ""
-    """Hosts of the coordinators, separated by commas: the page tries them in turn."""
+    """Hosts of the coordinators, separated by commas: the page tries them in turn. Of one that is
+    only a port, the host is the page's own."""
     ws_path: Path = ""
+    base_path: BasePath = ""
+    """The path below which the frontend is served, if a proxy removes one before it asks here."""
+    allowed_frames: Frames = ""
+    """Sites whose pages may show this one in a frame, separated by commas; `*` is any."""
     control_token: str = ""
     """Required to start, cancel or send; empty allows anyone."""
 
+    def socket_hosts(self, page_host: str) -> list[str]:
+        """The hosts that the page's socket tries in turn; none means the page's own.
+
+        `page_host` is the Host header of the request for the page.
+        """
+        default = ":8787" if self.app_env == "development" else ""
+        given = [host.strip() for host in (self.ws_host or default).split(",") if host]
+        plain = PLAIN_HOST.fullmatch(page_host)
+        own = plain[1] if plain else "localhost"
+        return [own + host if host.startswith(":") else host for host in given]
+
     @property
-    def socket_hosts(self) -> list[str]:
-        """The hosts that the page's socket tries in turn; none means the page's own."""
-        if self.ws_host:
-            return [host.strip() for host in self.ws_host.split(",")]
-        return ["localhost:8787"] if self.app_env == "development" else []
+    def frame_sources(self) -> list[str]:
+        """The sites of ALLOWED_FRAMES, as in a Content-Security-Policy."""
+        return [site.strip() for site in self.allowed_frames.split(",") if site]
 
     @property
     def socket_path(self) -> str:
         """The path of the coordinators' WebSocket as browsers reach it."""
         if self.ws_path:
             return self.ws_path
-        return "/ws/connect" if self.app_env == "development" else "/api/ws/connect"
+        if self.app_env == "development":
+            return "/ws/connect"
+        return f"{self.base_path}/api/ws/connect"
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -15,7 +15,7 @@ const DAY_MS = 24 * 60 * 60_000;
  * @param {() => void} toggleFull
  */
 export function controls(room, time, isCounting, toggleFull) {
-  const base = `/api/rooms/${room}`;
+  const base = `${document.documentElement.dataset.base}/api/rooms/${room}`;
 
   onSubmit("start", "start-words", (form) => {
     const body = startBody(form, time());

@@ -9,7 +9,7 @@
     if (root.hasAttribute("data-live")) return;
     root.setAttribute("data-fallback", "");
     var request = new XMLHttpRequest();
-    request.open("GET", "/api/rooms/" + JSON.parse(document.getElementById("data").textContent).room);
+    request.open("GET", root.getAttribute("data-base") + "/api/rooms/" + JSON.parse(document.getElementById("data").textContent).room);
     request.onload = function () {
       if (request.status !== 200 || root.hasAttribute("data-live")) return;
       var state = JSON.parse(request.responseText).state;

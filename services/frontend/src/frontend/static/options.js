@@ -12,7 +12,7 @@ export function options(room, finale, draw) {
   const root = document.documentElement;
 
   byId("copy")?.addEventListener("click", async () => {
-    const link = `${location.origin}/r/${room}`;
+    const link = `${location.origin}${root.dataset.base}/r/${room}`;
     const isCopied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
     setText("copy", isCopied ? "Copied" : link);
   });
@@ -40,7 +40,7 @@ export function options(room, finale, draw) {
   const refresh = async () => {
     if (!(details instanceof HTMLDetailsElement) || !details.open) return;
     try {
-      const response = await fetch(`/api/rooms/${room}`);
+      const response = await fetch(`${root.dataset.base}/api/rooms/${room}`);
       if (response.ok) setText("screens", agreement(await response.json()));
     } catch {
       setText("screens", "not known at the moment");
