@@ -88,29 +88,3 @@ def test_a_cancel_that_comes_too_late_does_not_cancel_the_next_run(
     wait_for(page, "48")
     page.get_by_role("button", name="Press again to cancel").click()
     expect(page.locator("#caption")).to_have_text("cancelled")
-
-
-def test_without_a_script_a_cancel_that_comes_too_late_says_so(
-    stack: Stack, room: str, open_page: Opening
-) -> None:
-    stack.start(room, **{"from": 100})
-    page = open_page(stack.page(room), java_script_enabled=False)
-    form = page.locator("#cancel").inner_html()
-    stack.ask("DELETE", f"/api/rooms/{room}/countdown")
-    run = stack.start(room, **{"from": 50})["run"]
-    assert run not in form
-    # The page refreshes itself once a second, so the late press is sent as it was.
-    with page.expect_response(f"**/r/{room}/cancel") as response:
-        page.evaluate(
-            """([room, html]) => {
-                const form = document.createElement("form");
-                form.method = "post";
-                form.action = `/r/${room}/cancel`;
-                form.innerHTML = html;
-                document.body.append(form);
-                form.submit();
-            }""",
-            [room, form],
-        )
-    assert response.value.status == 409
-    expect(page.locator("#cancel-words")).to_contain_text("Another countdown is under way")
