@@ -143,6 +143,7 @@ async def test_an_existing_stream_is_brought_to_what_the_settings_want(
     assert config.max_bytes == 5_000_000
     assert config.max_msgs_per_subject == 1000
     assert config.max_age == 7 * 24 * 60 * 60
+    assert config.duplicate_window == 120
     assert sorted(config.subjects or []) == ["countdown.*.events", "countdown.*.message"]
     assert config.allow_direct
 

@@ -1,11 +1,12 @@
 """The rules of one room, by example."""
 
+import msgspec
 import pytest
 
 from protocol import rules
 from protocol.events import Cancelled, Event, Started, Tick, Unknown
-from protocol.requests import MAX_LEAD_MS, RequestError, Start
-from protocol.rules import Countdown, NothingToCancel, NotUnderstood, RunUnderWay
+from protocol.requests import MAX_LEAD_MS, Cancel, RequestError, Start
+from protocol.rules import Countdown, NothingToCancel, NotUnderstood, OtherTerms, RunUnderWay
 
 NOW = 1_795_420_800_000
 
@@ -59,7 +60,7 @@ def test_a_second_start_is_refused_with_the_run_under_way() -> None:
 def test_a_room_starts_again_once_its_run_has_ended(end: str) -> None:
     room, _ = count_down(started(), NOW + (10_000 if end == "zero" else 4_000))
     if end == "cancel":
-        room = rules.apply(room, room.seq + 1, rules.cancel(room, "scheduler-2"))
+        room = rules.apply(room, room.seq + 1, rules.cancel(room, Cancel(), "scheduler-2"))
     assert not room.is_counting
     assert rules.next_due(room) is None
     again = rules.start(room, Start(from_=3), NOW + 20_000, "run-2", "scheduler-1")
@@ -68,18 +69,18 @@ def test_a_room_starts_again_once_its_run_has_ended(end: str) -> None:
 
 def test_a_cancel_tells_the_last_tick_or_null_before_the_first() -> None:
     room = started()
-    assert rules.cancel(room, "scheduler-2").remaining is None
+    assert rules.cancel(room, Cancel(), "scheduler-2").remaining is None
     room, _ = count_down(room, NOW + 3000)
-    cancelled = rules.cancel(room, "scheduler-2")
+    cancelled = rules.cancel(room, Cancel(), "scheduler-2")
     assert (cancelled.remaining, cancelled.run, cancelled.by) == (7, "run-1", "scheduler-2")
 
 
 def test_there_is_nothing_to_cancel_where_nothing_counts() -> None:
     with pytest.raises(NothingToCancel):
-        rules.cancel(Countdown(), "scheduler-1")
+        rules.cancel(Countdown(), Cancel(), "scheduler-1")
     finished, _ = count_down(started(), NOW + 10_000)
     with pytest.raises(NothingToCancel):
-        rules.cancel(finished, "scheduler-1")
+        rules.cancel(finished, Cancel(), "scheduler-1")
 
 
 def test_a_start_may_lie_a_day_ahead_and_no_further() -> None:
@@ -119,7 +120,7 @@ def test_nothing_is_decided_behind_an_event_of_a_newer_version() -> None:
     with pytest.raises(NotUnderstood, match="held"):
         rules.start(held, Start(), NOW, "run-2", "scheduler-1")
     with pytest.raises(NotUnderstood):
-        rules.cancel(held, "scheduler-1")
+        rules.cancel(held, Cancel(), "scheduler-1")
 
 
 def test_a_run_goes_on_behind_what_was_removed_from_the_stream() -> None:
@@ -136,3 +137,60 @@ def test_nothing_is_known_of_a_room_without_a_run_of_which_nothing_is_left() -> 
     room, _ = count_down(started(), NOW + 60_000)
     assert rules.removed(room, 0) == Countdown()
     assert rules.removed(room, 3) == Countdown(3, room.last)
+
+
+def ended(how: str) -> Countdown:
+    room, _ = count_down(started(from_=3), NOW + (60_000 if how == "finished" else 1_000))
+    if how == "scheduled":
+        return started(from_=3)
+    if how == "cancelled":
+        return rules.apply(room, room.seq + 1, rules.cancel(room, Cancel(), "scheduler-2"))
+    return room
+
+
+@pytest.mark.parametrize("state", ["scheduled", "running", "finished", "cancelled"])
+def test_a_start_that_is_repeated_is_answered_as_it_was(state: str) -> None:
+    first, room = started(from_=3).last, ended(state)
+    again = rules.start(room, Start(run="run-1", from_=3), NOW + 90_000, "run-2", "scheduler-2")
+    assert isinstance(first, Started)
+    assert msgspec.structs.replace(again, by=first.by) == first
+    assert rules.has_happened(room, again)
+
+
+@pytest.mark.parametrize("terms", [{"from_": 4}, {"interval_ms": 500}, {"starts_at": NOW + 1}])
+def test_the_same_run_with_other_terms_is_refused_with_its_last_event(
+    terms: dict[str, int],
+) -> None:
+    room = ended("running")
+    with pytest.raises(OtherTerms, match=r"^run: 'run-1' was started before") as refusal:
+        rules.start(room, Start(**{"run": "run-1", "from_": 3} | terms), NOW, "run-2", "s")  # type: ignore[arg-type]
+    assert refusal.value.last == room.last
+
+
+def test_a_start_that_names_another_run_is_a_start_like_any_other() -> None:
+    with pytest.raises(RunUnderWay):
+        rules.start(ended("running"), Start(run="run-2"), NOW, "run-3", "s")
+    room = ended("finished")
+    event = rules.start(room, Start(run="run-2"), NOW, "run-3", "s")
+    assert event.run == "run-2"
+    assert not rules.has_happened(room, event)
+
+
+def test_a_cancel_that_names_a_run_cancels_no_other() -> None:
+    room = ended("running")
+    with pytest.raises(RunUnderWay) as refusal:
+        rules.cancel(room, Cancel(run="run-0"), "s")
+    assert refusal.value.last.run == "run-1"
+    event = rules.cancel(room, Cancel(run="run-1"), "s")
+    assert event.run == "run-1"
+    assert not rules.has_happened(room, event)
+
+
+def test_a_cancel_that_is_repeated_is_answered_as_it_was() -> None:
+    room = ended("cancelled")
+    again = rules.cancel(room, Cancel(run="run-1"), "another")
+    assert again == room.last
+    assert rules.has_happened(room, again)
+    for run in (None, "run-0"):
+        with pytest.raises(NothingToCancel):
+            rules.cancel(room, Cancel(run=run), "s")

@@ -5,13 +5,15 @@ the right last sequence, and replicas that fold it late, forget everything, keep
 append whatever the rules tell them. Some appends are stored without the replica hearing of it.
 """
 
+from itertools import pairwise
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from protocol import rules
 from protocol.events import Cancelled, Event, Started, Tick
-from protocol.requests import Start
+from protocol.requests import Cancel, Start
 from protocol.rules import Countdown, NothingToCancel, RunUnderWay
 
 REPLICAS = st.integers(0, 2)
@@ -30,6 +32,7 @@ class Countdowns(RuleBasedStateMachine):
         self.now = 1_000_000
         self.stream: list[Event | None] = []
         self.runs = 0
+        self.asked: dict[str, Start] = {}
         self.replicas = [Replica(f"scheduler-{n}", skew) for n, skew in enumerate(skews)]
 
     def append(self, replica: Replica, event: Event, is_heard: bool) -> None:
@@ -47,19 +50,35 @@ class Countdowns(RuleBasedStateMachine):
     def somebody_starts(self, which: int, is_heard: bool, count: int) -> None:
         replica = self.replicas[which]
         self.runs += 1
-        request = Start(from_=count, interval_ms=1000)
+        request = Start(run=f"run-{self.runs}", from_=count, interval_ms=1000)
+        self.asked[f"run-{self.runs}"] = request
+        self.start(replica, request, is_heard)
+
+    @rule(which=REPLICAS, is_heard=st.booleans(), back=st.integers(0, 2))
+    def somebody_starts_again(self, which: int, is_heard: bool, back: int) -> None:
+        """The same request, perhaps to another replica, perhaps after it was carried out."""
+        if request := self.asked.get(f"run-{self.runs - back}"):
+            self.start(self.replicas[which], request, is_heard)
+
+    def start(self, replica: Replica, request: Start, is_heard: bool) -> None:
         now = self.now + replica.skew
         try:
-            event = rules.start(replica.room, request, now, f"run-{self.runs}", replica.name)
+            event = rules.start(replica.room, request, now, "unnamed", replica.name)
         except RunUnderWay:
             return
-        self.append(replica, event, is_heard)
+        if rules.has_happened(replica.room, event):
+            assert event.starts_at in self.starts_of(event.run)
+        else:
+            self.append(replica, event, is_heard)
+
+    def starts_of(self, run: str) -> list[int]:
+        return [it.starts_at for it in self.stream if isinstance(it, Started) and it.run == run]
 
     @rule(which=REPLICAS, is_heard=st.booleans())
     def somebody_cancels(self, which: int, is_heard: bool) -> None:
         replica = self.replicas[which]
         try:
-            event = rules.cancel(replica.room, replica.name)
+            event = rules.cancel(replica.room, Cancel(), replica.name)
         except NothingToCancel:
             return
         self.append(replica, event, is_heard)
@@ -114,6 +133,11 @@ class Countdowns(RuleBasedStateMachine):
                     assert under_way is not None, "a cancel of nothing"
                     assert event.run == under_way.run
                     under_way = None
+
+    @invariant()
+    def no_run_is_started_twice_in_a_row(self) -> None:
+        runs = [event.run for event in self.stream if isinstance(event, Started)]
+        assert all(one != next_one for one, next_one in pairwise(runs))
 
     @invariant()
     def whoever_knows_everything_finishes_the_run(self) -> None:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { leadMs, nextTime } from "../src/frontend/static/controls.js";
+import { leadMs, newId, nextTime, repeatable } from "../src/frontend/static/controls.js";
 
 test("a time of day is the next one, today or tomorrow", () => {
   const noon = new Date(2026, 10, 23, 12, 0, 0).getTime();
@@ -14,4 +14,32 @@ test("minutes are written as people do, and what is not valid is not a number", 
   for (const text of ["5 min", "-5", "1441", "soon", "Infinity"]) {
     assert.ok(Number.isNaN(leadMs(text)), text);
   }
+});
+
+test("a form is asked again as the same request while its outcome is unknown, and then as a new one", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  globalThis.FormData = Map; // a form is its fields here
+  const ask = repeatable(() => ({ method: "POST", address: "/", body: { id: newId() } }));
+  const form = new Map([["text", "hello"]]);
+
+  const lost = ask(form);
+  assert.equal(ask(form), lost, "without an answer");
+  lost.onAnswer(503);
+  context.mock.timers.tick(9_000);
+  assert.equal(ask(form), lost, "with an answer that leaves it open");
+  assert.notEqual(ask(new Map([["text", "goodbye"]])).body.id, lost.body.id, "with other fields");
+
+  const done = ask(form);
+  done.onAnswer(201);
+  context.mock.timers.tick(499);
+  assert.equal(ask(form), done, "by a double click");
+  context.mock.timers.tick(1);
+  const refused = ask(form);
+  assert.notEqual(refused.body.id, done.body.id, "once it is done");
+  refused.onAnswer(409);
+  context.mock.timers.tick(0);
+  const late = ask(form);
+  assert.notEqual(late.body.id, refused.body.id, "once it is refused");
+  context.mock.timers.tick(10_000);
+  assert.notEqual(ask(form).body.id, late.body.id, "long after");
 });

@@ -21,6 +21,8 @@ KEPT_ENTRIES = 1000
 """How many entries of each subject the stream keeps."""
 KEPT_SECONDS = 7 * 24 * 60 * 60
 """For how long it keeps them, at most."""
+DUPLICATES_SECONDS = 2 * 60
+"""For how long it recognises a message that is sent again, by its `Nats-Msg-Id`."""
 LEAST_BYTES = 1 << 20
 TOO_MUCH_STORE = {10002, 10047, 10122}
 """The server's error codes for a stream whose byte limit exceeds the store."""
@@ -55,6 +57,7 @@ def wanted(settings: Settings) -> StreamConfig:
         max_msgs_per_subject=KEPT_ENTRIES,
         max_age=KEPT_SECONDS,
         max_bytes=settings.stream_max_bytes,
+        duplicate_window=DUPLICATES_SECONDS,
         allow_direct=True,
         republish=RePublish(src=subjects.ALL_EVENTS, dest=subjects.ALL_LIVE_EVENTS),
         num_replicas=settings.stream_replicas or None,
@@ -108,6 +111,7 @@ _KEPT = (
     "max_msgs_per_subject",
     "max_age",
     "max_bytes",
+    "duplicate_window",
     "allow_direct",
     "num_replicas",
 )

@@ -1,12 +1,23 @@
 """Free text sent to a room, as it comes from the bus: JSON with a `text`, or plain text."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 MAX_BYTES: Final = 4096
 """The largest payload of a message, in bytes."""
+ID_HEADER: Final = "Nats-Msg-Id"
+"""The header by which the stream recognises a message that is sent again."""
+
+# Python's `$` also matches before a trailing newline; the look-ahead prevents that everywhere.
+MessageId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-~]{1,36}$(?!\n)",
+        description="Opaque id of a message, 1 to 36 visible ASCII characters.",
+    ),
+]
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -17,6 +28,11 @@ class Message(Struct, frozen=True, kw_only=True):
 
 class MessageError(ValueError):
     """A payload that is not a message; its text says why."""
+
+
+def id_header(room: str, id: str) -> dict[str, str]:
+    """The header of the message `id` of `room`: the stream compares the ids of all rooms."""
+    return {ID_HEADER: f"{room}:{id}"}
 
 
 def encode(text: str) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
-from .events import EpochMs, From, IntervalMs
+from .events import EpochMs, From, IntervalMs, RunId
 from .subjects import DEFAULT_ROOM, RoomName
 
 MAX_LEAD_MS = 24 * 60 * 60 * 1000
@@ -15,7 +15,10 @@ MAX_LAG_MS = 1000
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """Start a run; without `starts_at` it starts now."""
+    """Start a run; without `starts_at` it starts now.
+
+    A request that names its `run` may be repeated: it starts that run once.
+    """
 
     room: RoomName = DEFAULT_ROOM
     from_: From = field(name="from", default=10)
@@ -24,12 +27,17 @@ class Start(Struct, frozen=True, kw_only=True):
         Annotated[EpochMs, Meta(description="First tick, up to 24 hours ahead; null is now.")]
         | None
     ) = None
+    run: (
+        Annotated[RunId, Meta(description="The id of the run; null has the scheduler choose one.")]
+        | None
+    ) = None
 
 
 class Cancel(Struct, frozen=True, kw_only=True):
-    """Cancel the run that is under way."""
+    """Cancel the run that is under way; if it names a `run`, no other."""
 
     room: RoomName = DEFAULT_ROOM
+    run: Annotated[RunId, Meta(description="The run to cancel; null is any.")] | None = None
 
 
 class ReadRoom(Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ stores an event only if `seq` is still the last of the room's subject.
 
 from msgspec import Struct
 
-from .events import Cancelled, Event, Started, Tick, Unknown
-from .requests import MAX_LAG_MS, MAX_LEAD_MS, RequestError, Start
+from .events import Cancelled, Event, Known, Started, Tick, Unknown
+from .requests import MAX_LAG_MS, MAX_LEAD_MS, Cancel, RequestError, Start
 
 
 class Countdown(Struct, frozen=True):
@@ -30,10 +30,19 @@ class Countdown(Struct, frozen=True):
 
 
 class RunUnderWay(Exception):
-    """A start was refused: the room has a run already; `last` is the room's last event."""
+    """A command was refused: another run is under way; `last` is the room's last event."""
 
     def __init__(self, last: Event) -> None:
-        super().__init__(f"a run is under way in room {last.room!r}")
+        super().__init__(f"run {last.run!r} is under way in room {last.room!r}")
+        self.last = last
+
+
+class OtherTerms(Exception):
+    """A start was refused: its run was started before, with other terms; `last` is the room's last
+    event."""
+
+    def __init__(self, last: Event) -> None:
+        super().__init__(f"run: {last.run!r} was started before, with other terms")
         self.last = last
 
 
@@ -108,16 +117,21 @@ def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
     )
 
 
-def start(countdown: Countdown, request: Start, now: int, run: str, by: str) -> Started:
-    """The event that starts `run` as asked.
+def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str) -> Started:
+    """The event that starts the run: `new_run`, if the request names none.
 
-    Raises RunUnderWay if the room has a run already, NotUnderstood if that can't be known,
-    RequestError if `starts_at` is out of range.
+    If the request names the room's current or last run, it is repeated: the event has happened.
+
+    Raises RunUnderWay if another run is under way, NotUnderstood if that can't be known, OtherTerms
+    if the same run has other terms, RequestError if `starts_at` is out of range.
     """
-    if isinstance(countdown.last, Unknown):
-        raise NotUnderstood(countdown.last)
-    if countdown.last is not None and countdown.is_counting:
-        raise RunUnderWay(countdown.last)
+    last, run = countdown.last, request.run or new_run
+    if isinstance(last, Unknown):
+        raise NotUnderstood(last)
+    if last is not None and last.run == run:
+        return _started_before(last, request)
+    if last is not None and countdown.is_counting:
+        raise RunUnderWay(last)
     starts_at = now if request.starts_at is None else request.starts_at
     if starts_at > now + MAX_LEAD_MS:
         raise RequestError(f"starts_at: {starts_at} is more than 24 hours ahead")
@@ -133,16 +147,40 @@ def start(countdown: Countdown, request: Start, now: int, run: str, by: str) -> 
     )
 
 
-def cancel(countdown: Countdown, by: str) -> Cancelled:
+def _started_before(last: Known, request: Start) -> Started:
+    """The `started` event of the run that `last` is of; a request without `starts_at` agrees with
+    any."""
+    starts_at = last.starts_at if request.starts_at is None else request.starts_at
+    terms = (last.from_, last.interval_ms, last.starts_at)
+    if (request.from_, request.interval_ms, starts_at) != terms:
+        raise OtherTerms(last)
+    return Started(
+        room=last.room,
+        run=last.run,
+        from_=last.from_,
+        interval_ms=last.interval_ms,
+        starts_at=last.starts_at,
+        by=last.by,
+    )
+
+
+def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
     """The event that ends the run under way.
 
-    Raises NothingToCancel if there is none, NotUnderstood if that can't be known.
+    If the request names a run that is cancelled already, it is repeated: the event has happened.
+
+    Raises NothingToCancel if no run is under way, RunUnderWay if it is not the one that the request
+    names, NotUnderstood if that can't be known.
     """
     last = countdown.last
     if isinstance(last, Unknown):
         raise NotUnderstood(last)
+    if isinstance(last, Cancelled) and last.run == request.run:
+        return last
     if last is None or not countdown.is_counting:
         raise NothingToCancel
+    if request.run not in (None, last.run):
+        raise RunUnderWay(last)
     return Cancelled(
         room=last.room,
         run=last.run,
@@ -152,3 +190,11 @@ def cancel(countdown: Countdown, by: str) -> Cancelled:
         by=by,
         remaining=last.remaining if isinstance(last, Tick) else None,
     )
+
+
+def has_happened(countdown: Countdown, event: Started | Cancelled) -> bool:
+    """Whether the event of a command is in the room's history: then it is the answer as it is."""
+    last = countdown.last
+    if last is None or last.run != event.run:
+        return False
+    return isinstance(event, Started) or isinstance(last, Cancelled)

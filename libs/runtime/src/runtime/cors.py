@@ -11,7 +11,7 @@ from aiohttp import web
 
 from .origins import ORIGINS
 
-ALLOWED_HEADERS: Final = "Authorization, Content-Type, Last-Event-ID"
+ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 EXPOSED_HEADERS: Final = "Retry-After"
 MAX_AGE_SECONDS: Final = 600
 """How long a browser may reuse the answer to a preflight."""

@@ -1,13 +1,14 @@
 """The JSON API: everything that the page can do, for programs."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from protocol import requests
-from protocol.events import EpochMs, From, IntervalMs
+from protocol.events import EpochMs, From, IntervalMs, RunId
+from protocol.messages import MessageId
 
 from . import auth, backend, inputs
 from .problem import Problem, not_valid
@@ -19,6 +20,12 @@ class Text(Struct):
     """A message to send into a room."""
 
     text: str
+    id: (
+        Annotated[
+            MessageId, Meta(description="Sent again with the same id, a message is stored once.")
+        ]
+        | None
+    ) = None
 
 
 class Stored(Struct):
@@ -33,6 +40,10 @@ class StartBody(Struct, rename={"from_": "from"}):
     from_: From = 10
     interval_ms: IntervalMs = 1000
     starts_at: EpochMs | None = None
+    run: (
+        Annotated[RunId, Meta(description="Asked again with the same run, it is started once.")]
+        | None
+    ) = None
 
 
 async def read(request: web.Request) -> web.Response:
@@ -46,15 +57,16 @@ async def start(request: web.Request) -> web.Response:
     room = inputs.room_name(request)
     auth.check_token(request, auth.bearer(request))
     terms = _decode(await inputs.read(request) or b"{}", StartBody)
+    terms.run = inputs.idempotency_key(request, terms.run, "run")
     asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
     return _json(await backend.start(request.app, asked), status=201)
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """`DELETE /api/rooms/<room>/countdown`: 200 with the `cancelled` event."""
+    """`DELETE /api/rooms/<room>/countdown?run=<run>`: 200 with the `cancelled` event."""
     room = inputs.room_name(request)
     auth.check_token(request, auth.bearer(request))
-    return _json(await backend.cancel(request.app, room))
+    return _json(await backend.cancel(request.app, room, inputs.run(request.query)))
 
 
 async def send(request: web.Request) -> web.Response:
@@ -62,7 +74,8 @@ async def send(request: web.Request) -> web.Response:
     room = inputs.room_name(request)
     auth.check_token(request, auth.bearer(request))
     message = _decode(await inputs.read(request), Text)
-    await backend.send(request.app, room, message.text)
+    id = inputs.idempotency_key(request, message.id, "id")
+    await backend.send(request.app, room, message.text, id)
     return _json(msgspec.json.encode(Stored()), status=202)
 
 

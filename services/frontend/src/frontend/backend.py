@@ -2,20 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Annotated, TypeVar
 
 import msgspec
+import nats.js.errors
 from aiohttp import web
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from bus.connection import BUS
-from bus.errors import BusError, BusTimeout, NoResponders, ServiceError
+from bus.errors import BusError, BusTimeout, NoResponders, ServiceError, bus_errors
 from protocol import messages, requests, subjects
 from protocol.frames import RoomReply, State
 
 from .problem import Problem, not_valid
 from .rate_limits import RATE_LIMITS
+
+T = TypeVar("T")
 
 TIME_LIMIT_SECONDS = 0.9
 """The timeout of one attempt; with the second one it stays under two seconds."""
@@ -31,10 +36,10 @@ class _Run(Struct):
 
 
 class _Ack(Struct):
-    """JetStream's acknowledgement of a message."""
+    """JetStream's acknowledgement of a message: of a refused one the sequence is 0."""
 
-    stream: str
-    seq: int
+    seq: Annotated[int, Meta(ge=1)]
+    duplicate: bool = False
 
 
 async def state(app: web.Application, room: str) -> RoomReply:
@@ -45,22 +50,27 @@ async def state(app: web.Application, room: str) -> RoomReply:
 
 async def start(app: web.Application, request: requests.Start) -> Raw:
     """Start a run; returns its `started` event as JSON, once a coordinator has it."""
+    request = msgspec.structs.replace(request, run=request.run or new_id())
     event = await _ask(app, subjects.START, request, "scheduler")
     run = msgspec.json.decode(event, type=_Run).run
     await _wait_until(app, request.room, lambda state: state.run == run)
     return Raw(event)
 
 
-async def cancel(app: web.Application, room: str) -> Raw:
-    """Cancel the run; returns its `cancelled` event as JSON, once a coordinator has it."""
-    event = await _ask(app, subjects.CANCEL, requests.Cancel(room=room), "scheduler")
+async def cancel(app: web.Application, room: str, run: str | None = None) -> Raw:
+    """Cancel `run`, or else the run under way; returns its `cancelled` event as JSON, once a
+    coordinator has it."""
+    run = run or await _run_under_way(app, room)
+    request = requests.Cancel(room=room, run=run)
+    # Without a run, the second attempt could mean another run than the first.
+    event = await _ask(app, subjects.CANCEL, request, "scheduler", is_repeatable=run is not None)
     run = msgspec.json.decode(event, type=_Run).run
     await _wait_until(app, room, lambda state: state.run != run or state.status == "cancelled")
     return Raw(event)
 
 
-async def send(app: web.Application, room: str, text: str) -> None:
-    """Send a message to the room; it is stored when this returns."""
+async def send(app: web.Application, room: str, text: str, id: str | None = None) -> None:
+    """Send a message to the room; it is stored when this returns, once for each `id`."""
     if not text.strip():
         raise Problem(422, "A message needs some text.", field="text")
     try:
@@ -70,12 +80,40 @@ async def send(app: web.Application, room: str, text: str) -> None:
             413, f"A message has {messages.MAX_BYTES} bytes at most.", field="text"
         ) from None
     app[RATE_LIMITS].take(room, len(payload), time.monotonic() * 1000)
+    subject, header = subjects.messages(room), messages.id_header(room, id or new_id())
     try:
-        # No retry: a message that timed out may be stored, and twice is worse than an error.
-        reply = await app[BUS].request(subjects.messages(room), payload, TIME_LIMIT_SECONDS)
-        msgspec.json.decode(reply.data, type=_Ack)
+        reply = await _twice(lambda: app[BUS].request(subject, payload, TIME_LIMIT_SECONDS, header))
+        ack = msgspec.json.decode(reply.data, type=_Ack)
+        is_this = not ack.duplicate or await _holds(app, ack.seq, subject, payload)
     except (BusError, msgspec.MsgspecError):
         raise Problem(503, "The message could not be stored: try again in a moment.") from None
+    if not is_this:
+        raise Problem(422, "id: has been used for another message.", field="id")
+
+
+def new_id() -> str:
+    """An id that nobody else has, for a run or a message."""
+    return uuid.uuid4().hex
+
+
+async def _holds(app: web.Application, seq: int, subject: str, payload: bytes) -> bool:
+    """Whether the stream's entry `seq` is this message; true if the entry is gone."""
+    with bus_errors("the stream"):
+        try:
+            entry = await app[BUS].jetstream.get_msg(subjects.STREAM, seq, direct=True)
+        except nats.js.errors.NotFoundError:
+            return True
+    return (entry.subject, entry.data) == (subject, payload)
+
+
+async def _run_under_way(app: web.Application, room: str) -> str | None:
+    """The run that a cancel without one means, so that it means the same when it is asked again;
+    None if no coordinator tells of one at once."""
+    with suppress(TimeoutError, Problem):
+        async with asyncio.timeout(SHOWN_SECONDS):
+            now = (await state(app, room)).state
+            return now.run if now.status in ("scheduled", "running") else None
+    return None
 
 
 async def _wait_until(app: web.Application, room: str, is_shown: Callable[[State], bool]) -> None:
@@ -88,15 +126,23 @@ async def _wait_until(app: web.Application, room: str, is_shown: Callable[[State
                 await asyncio.sleep(0.002)
 
 
-async def _ask(app: web.Application, subject: str, request: Struct, service: str) -> bytes:
+async def _ask(
+    app: web.Application,
+    subject: str,
+    request: Struct,
+    service: str,
+    *,
+    is_repeatable: bool = True,
+) -> bytes:
     payload = msgspec.json.encode(request)
+
+    def attempt() -> Awaitable[bytes]:
+        return app[BUS].ask(subject, payload, TIME_LIMIT_SECONDS)
+
     try:
-        try:
-            return await app[BUS].ask(subject, payload, TIME_LIMIT_SECONDS)
-        except BusTimeout:
-            return await app[BUS].ask(subject, payload, TIME_LIMIT_SECONDS)
+        return await (_twice(attempt) if is_repeatable else attempt())
     except ServiceError as error:
-        raise _problem(error) from None
+        raise _problem(error, subject) from None
     except NoResponders:
         raise Problem(503, f"No {service} is running at the moment.") from None
     except BusTimeout:
@@ -105,15 +151,38 @@ async def _ask(app: web.Application, subject: str, request: Struct, service: str
         raise Problem(503, "The message bus can't be reached at the moment.") from None
 
 
-def _problem(error: ServiceError) -> Problem:
+async def _twice(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` returns, or its second one if the outcome of the first is unknown."""
+    try:
+        return await attempt()
+    except BusTimeout:
+        return await attempt()
+    except ServiceError as error:
+        if error.code != 503:
+            raise
+        return await attempt()
+
+
+def _problem(error: ServiceError, subject: str) -> Problem:
     match error.code:
         case 400:
             return not_valid(error.description)
         case 404:
             return Problem(404, "There is nothing to cancel: no countdown is under way.")
+        case 409 if subject == subjects.CANCEL:
+            return Problem(
+                409, "Another countdown is under way in this room.", event=_event(error.body)
+            )
         case 409:
             return Problem(
                 409, "A countdown is already under way in this room.", event=_event(error.body)
+            )
+        case 422:
+            return Problem(
+                422,
+                "run: has been started before, with other terms.",
+                field="run",
+                event=_event(error.body),
             )
         case _:
             return Problem(503, error.description or "The service could not do it.")

@@ -8,6 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from protocol import requests
+from protocol.events import Terms
+from protocol.messages import MessageId
 from runtime.clock import whole_now_ms
 
 from . import auth, backend, inputs, pages
@@ -41,25 +43,51 @@ def rerendered(control: str) -> Callable[[Act], Handler]:
 
 @rerendered("start")
 async def start(request: web.Request, room: str, form: Form) -> None:
-    """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now."""
-    await backend.start(request.app, _start(room, form, whole_now_ms()))
+    """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`."""
+    asked = _start(room, form, whole_now_ms())
+    try:
+        await backend.start(request.app, asked)
+    except Problem as problem:
+        # A form that is sent twice is one start, and its minutes count from the first time.
+        if not (form.get("minutes") and problem.field == "run" and _is_start_of(problem, asked)):
+            raise
 
 
 @rerendered("cancel")
-async def cancel(request: web.Request, room: str, _form: Form) -> None:
-    """`POST /r/<room>/cancel`."""
-    await backend.cancel(request.app, room)
+async def cancel(request: web.Request, room: str, form: Form) -> None:
+    """`POST /r/<room>/cancel`: `run`."""
+    await backend.cancel(request.app, room, inputs.run(_filled(form)))
 
 
 @rerendered("message")
 async def send(request: web.Request, room: str, form: Form) -> None:
-    """`POST /r/<room>/messages`: `text`."""
-    await backend.send(request.app, room, form.get("text", ""))
+    """`POST /r/<room>/messages`: `text`, `id`."""
+    await backend.send(request.app, room, form.get("text", ""), _message_id(form))
+
+
+def _filled(form: Form) -> Form:
+    """The fields that are not empty: an empty one means the default."""
+    return {name: value for name, value in form.items() if value.strip()}
+
+
+def _message_id(form: Form) -> str | None:
+    try:
+        return msgspec.convert(_filled(form).get("id"), MessageId | None)
+    except msgspec.ValidationError as error:
+        raise not_valid(f"id: {error}") from None
+
+
+def _is_start_of(problem: Problem, asked: requests.Start) -> bool:
+    """Whether the conflicting run counts from the same number at the same interval."""
+    if problem.event is None:
+        return False
+    started = msgspec.json.decode(problem.event, type=Terms)
+    return (started.from_, started.interval_ms) == (asked.from_, asked.interval_ms)
 
 
 def _start(room: str, form: Form, now: int) -> requests.Start:
-    """The start request of a form; an empty field means the default."""
-    fields: dict[str, object] = {key: value for key, value in form.items() if value.strip()}
+    """The start request of a form."""
+    fields: dict[str, object] = dict(_filled(form))
     minutes = fields.pop("minutes", None)
     if minutes is not None:
         try:

@@ -1,16 +1,24 @@
 """Reading a request: a room's name, a body, a form; or a Problem if it can't be read."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
+import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from protocol import subjects
+from protocol.events import RunId
 
-from .problem import Problem
+from .problem import Problem, not_valid
 
 Form = dict[str, str]
+
+KEY_PATTERN: Final = r'^("[!#-\[\]-~]{1,36}"|[!#-\[\]-~]{1,36})$'
+"""The values of `Idempotency-Key` that are accepted."""
+_KEY = re.compile(KEY_PATTERN)
 
 
 def room_name(request: web.Request) -> str:
@@ -23,6 +31,33 @@ def room_name(request: web.Request) -> str:
             field="room",
         )
     return name
+
+
+def idempotency_key(request: web.Request, given: str | None, field: str) -> str | None:
+    """The id of a write: `given` in the `field` of its body, or by the header `Idempotency-Key`.
+
+    The header is a quoted string (draft-ietf-httpapi-idempotency-key-header, 2.1), and many
+    programs leave the quotes out. Raises Problem if it is invalid, or not what is `given`.
+    """
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return given
+    if not _KEY.fullmatch(header):
+        raise Problem(
+            422, "Idempotency-Key: should be 1 to 36 visible ASCII characters.", "Idempotency-Key"
+        )
+    key = header.strip('"')
+    if given not in (None, key):
+        raise Problem(422, f"{field}: should be the Idempotency-Key, or be left out.", field)
+    return key
+
+
+def run(fields: Mapping[str, str]) -> str | None:
+    """The run that a query or a form names; None if it has none. Raises Problem."""
+    try:
+        return msgspec.convert(fields.get("run"), RunId | None)
+    except msgspec.ValidationError as error:
+        raise not_valid(f"run: {error}") from None
 
 
 async def read(request: web.Request) -> bytes:

@@ -1,15 +1,17 @@
 """The JSON API's description (OpenAPI 3.1), generated from the types that it reads and writes."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from protocol.events import Cancelled, Known, Started
+from protocol.events import Cancelled, Known, RunId, Started
 from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
+from . import inputs
 from .api import StartBody, Stored, Text
 from .settings import SETTINGS
 
@@ -64,11 +66,13 @@ def document(base_path: str = "") -> bytes:
                         body="StartBody",
                         is_body_required=False,
                         refusals=[400, 401, 403, 409, 413, 422, 503],
+                        parameters=[_key("run")],
                     ),
                     "delete": _operation(
-                        "Cancel the run under way",
+                        "Cancel a run, or else the one under way",
                         "Cancelled",
-                        refusals=[401, 403, 404, 422, 503],
+                        refusals=[401, 403, 404, 409, 422, 503],
+                        parameters=[_run()],
                     ),
                 },
                 "/api/rooms/{room}/messages": {
@@ -79,6 +83,7 @@ def document(base_path: str = "") -> bytes:
                         status=202,
                         body="Text",
                         refusals=[400, 401, 403, 413, 422, 429, 503],
+                        parameters=[_key("id")],
                     ),
                 },
             },
@@ -101,6 +106,21 @@ def _room() -> Json:
     return {"name": "room", "in": "path", "required": True, "schema": schema}
 
 
+def _run() -> Json:
+    words = "The run to cancel: if another one is under way, 409"
+    schema = msgspec.json.schema(RunId)
+    return {"name": "run", "in": "query", "description": words, "schema": schema}
+
+
+def _key(field: str) -> Json:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": f"The same as `{field}` in the body; it may be in double quotes",
+        "schema": {"type": "string", "pattern": inputs.KEY_PATTERN},
+    }
+
+
 def _operation(
     summary: str,
     answer: str,
@@ -109,10 +129,13 @@ def _operation(
     body: str = "",
     is_body_required: bool = True,
     refusals: list[int],
+    parameters: Sequence[Json] = (),
 ) -> Json:
     responses: Json = {str(code): _refusal(code) for code in refusals}
     responses[str(status)] = _content(summary, answer)
     operation: Json = {"summary": summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = parameters
     if 401 in refusals:
         operation["security"] = [{}, {"token": []}]
     if body:

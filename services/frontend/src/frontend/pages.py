@@ -68,6 +68,8 @@ async def render(
             "problem": problem,
             "control": control,
             "given": given or {},
+            "run": _id(problem, control == "start", given, "run"),
+            "message_id": _id(problem, control == "message", given, "id"),
             "needs_token": bool(settings.control_token),
             "data": _data(request, room, reply),
             **_frame(request),
@@ -80,6 +82,14 @@ async def render(
     response.headers["Cache-Control"] = "no-cache"
     response.enable_compression()
     return response
+
+
+def _id(problem: Problem | None, is_its: bool, given: dict[str, str] | None, field: str) -> str:
+    """The id that a form will send: a new one, or the one that was `given` if its outcome is
+    unknown, so that sending the form again is the same request."""
+    if problem is not None and problem.status == 503 and is_its and given:
+        return given.get(field, "")
+    return backend.new_id()
 
 
 def address(request: web.Request, room: str) -> URL:

@@ -12,6 +12,8 @@ _WANTED = {
     "starts_at": "a time from now to 24 hours ahead, in milliseconds since 1970",
     "minutes": "minutes from now, 1,440 at most",
     "text": "some text",
+    "run": "1 to 36 characters",
+    "id": "1 to 36 visible ASCII characters",
 }
 
 

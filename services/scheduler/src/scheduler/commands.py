@@ -6,11 +6,13 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from typing import TypeVar
 
+import msgspec
+
 from bus.errors import BusError, BusTimeout, ServiceError
 from protocol import events, requests, rules
-from protocol.events import Cancelled, Event, Started
+from protocol.events import Cancelled, Started
 from protocol.requests import Cancel, RequestError, Start
-from protocol.rules import Countdown, NothingToCancel, NotUnderstood, RunUnderWay
+from protocol.rules import Countdown, NothingToCancel, NotUnderstood, OtherTerms, RunUnderWay
 from runtime.clock import whole_now_ms
 from runtime.logs import logger
 
@@ -39,24 +41,28 @@ class Commands:
     async def start(self, payload: bytes) -> bytes:
         """Start a run; the reply is its `started` event.
 
-        Raises ServiceError 400, 409 (the body is the last event of the run under way) or 503.
+        Raises ServiceError 400, 409 (the body is the last event of the run under way), 422 (the
+        body is the last event of the run that has other terms) or 503.
         """
-        run = uuid.uuid4().hex
+        new_run = uuid.uuid4().hex
         return await self._carry_out(
             payload,
             Start,
             lambda countdown, request: rules.start(
-                countdown, request, whole_now_ms(), run, self._instance
+                countdown, request, whole_now_ms(), new_run, self._instance
             ),
         )
 
     async def cancel(self, payload: bytes) -> bytes:
         """Cancel the run under way; the reply is its `cancelled` event.
 
-        Raises ServiceError 400, 404 or 503.
+        Raises ServiceError 400, 404, 409 (another run is under way; the body is its last event) or
+        503.
         """
         return await self._carry_out(
-            payload, Cancel, lambda countdown, _: rules.cancel(countdown, self._instance)
+            payload,
+            Cancel,
+            lambda countdown, request: rules.cancel(countdown, request, self._instance),
         )
 
     async def _carry_out(
@@ -66,15 +72,15 @@ class Commands:
         try:
             request = requests.decode(payload, kind)
             async with asyncio.timeout(ANSWER_SECONDS):
-                event = await self._store_decision(
-                    request.room, lambda countdown: decide(countdown, request)
-                )
+                event = await self._store_decision(request, decide)
         except RequestError as error:
             raise ServiceError(400, str(error)) from None
         except NothingToCancel:
             raise ServiceError(404, f"nothing to cancel in room {request.room!r}") from None
         except RunUnderWay as error:
             raise ServiceError(409, str(error), events.encode(error.last)) from None
+        except OtherTerms as error:
+            raise ServiceError(422, str(error), events.encode(error.last)) from None
         except NotUnderstood as error:
             raise ServiceError(503, str(error)) from None
         except BusError as error:
@@ -84,34 +90,36 @@ class Commands:
         log.info(kind.__name__.lower(), room=event.room, run=event.run)
         return events.encode(event)
 
-    async def _store_decision(self, room: str, decide: Callable[[Countdown], E]) -> E:
+    async def _store_decision(self, request: R, decide: Callable[[Countdown, R], E]) -> E:
         """Append the event that `decide` returns for the room's countdown.
 
-        1. Decide on what is known. A refusal counts only if the room has just been read: what was
-           folded may lag behind the stream.
+        1. Decide on what is known. An event that has happened already is the answer. That and a
+           refusal count only if the room has just been read: what was folded may lag behind.
         2. Append, expecting that nothing else has happened in the room.
         3. If something has, or no answer came, read the room and go to 1. An append without an
-           answer may have been stored: then the room says so, and that is the answer.
+           answer may have been stored: then the event has happened.
         """
-        is_fresh = False
-        unacknowledged: E | None = None
+        room, is_fresh, was_appended = request.room, False, False
         pauses = chain(NEWS_SECONDS, repeat(NEWS_SECONDS[-1]))
         while True:
             countdown = self._store[room]
-            if unacknowledged and (stored := _as_stored(unacknowledged, countdown.last)):
-                return stored
             try:
-                event = decide(countdown)
-                unacknowledged = event
-                await self._store.append(event, countdown)
-                return event
-            except (RunUnderWay, NothingToCancel, NotUnderstood):
+                event = decide(countdown, request)
+                # From now on this run is meant, whatever happens in the room.
+                request = msgspec.structs.replace(request, run=event.run)
+                if not rules.has_happened(countdown, event):
+                    was_appended = True
+                    await self._store.append(event, countdown)
+                    return event
+                if is_fresh:
+                    return event
+            except (RunUnderWay, NothingToCancel, NotUnderstood, OtherTerms):
                 if is_fresh:
                     raise
             except (Conflict, BusTimeout):
                 pass
             is_fresh = await self._read(room)
-            if unacknowledged and self._store[room] is countdown:
+            if was_appended and self._store[room] is countdown:
                 await asyncio.sleep(next(pauses))
 
     async def _read(self, room: str) -> bool:
@@ -122,12 +130,3 @@ class Commands:
             await asyncio.sleep(NEWS_SECONDS[-1])
             return False
         return True
-
-
-def _as_stored(event: E, last: Event | None) -> E | None:
-    """The stored event if the history that ends with `last` shows that `event` took effect."""
-    if last is None or last.run != event.run:
-        return None
-    if isinstance(event, Started):
-        return event
-    return last if isinstance(last, Cancelled) else None

@@ -6,32 +6,41 @@ import { byId, setText } from "./dom.js";
 const ARMED_MS = 3000;
 /** A double click is one press. */
 const DOUBLE_CLICK_MS = 500;
+/** So long after a press whose outcome is unknown, another one still means the same. */
+const AGAIN_MS = 10_000;
 const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * @param {string} room
  * @param {() => number} time the server's time
  * @param {() => boolean} isCounting
+ * @param {() => string | null} run the run that is shown
  * @param {() => void} toggleFull
  */
-export function controls(room, time, isCounting, toggleFull) {
+export function controls(room, time, isCounting, run, toggleFull) {
   const base = `${document.documentElement.dataset.base}/api/rooms/${room}`;
 
-  onSubmit("start", "start-words", (form) => {
+  const starts = repeatable((form) => {
     const body = startBody(form, time());
-    return typeof body === "string" ? body : { method: "POST", address: `${base}/countdown`, body };
+    if (typeof body === "string") return body;
+    return { method: "POST", address: `${base}/countdown`, body: { ...body, run: newId() } };
   });
-  onSubmit("send", "message-words", (form) => ({
+  onSubmit("start", "start-words", starts);
+  const messages = repeatable((form) => ({
     method: "POST",
     address: `${base}/messages`,
-    body: { text: field(form, "text") },
+    body: { text: field(form, "text"), id: newId() },
     onSuccess: () => form.reset(),
   }));
+  onSubmit("send", "message-words", messages);
 
   const isConfirmed = confirmation();
-  onSubmit("cancel", "cancel-words", () =>
-    isConfirmed() ? { method: "DELETE", address: `${base}/countdown`, body: null } : null,
-  );
+  onSubmit("cancel", "cancel-words", () => {
+    const shown = run();
+    if (!isConfirmed(shown)) return null;
+    const query = shown ? `?run=${encodeURIComponent(shown)}` : "";
+    return { method: "DELETE", address: `${base}/countdown${query}`, body: null };
+  });
 
   addEventListener("keydown", (event) => {
     const isTyping = event.target instanceof Element && event.target.closest("input, button, summary, a");
@@ -51,7 +60,47 @@ function press(id) {
   if (form instanceof HTMLFormElement) form.requestSubmit();
 }
 
-/** @typedef {{method: string, address: string, body: object | null, onSuccess?: () => void}} ApiRequest */
+/**
+ * @typedef {{
+ *   method: string,
+ *   address: string,
+ *   body: object | null,
+ *   onSuccess?: () => void,
+ *   onAnswer?: (status: number) => void,
+ * }} ApiRequest
+ */
+/**
+ * The same request, with the same id, for a form that is submitted again before its outcome is known, or
+ * by a double click; a new one otherwise.
+ * @param {(form: HTMLFormElement) => ApiRequest | string} toRequest
+ * @returns {(form: HTMLFormElement) => ApiRequest | string}
+ */
+export function repeatable(toRequest) {
+  /** @type {{fields: string, request: ApiRequest} | null} */
+  let asked = null;
+  return (form) => {
+    const fields = JSON.stringify([...new FormData(form)]);
+    if (asked?.fields === fields) return asked.request;
+    const request = toRequest(form);
+    if (typeof request === "string") return request;
+    const made = (asked = { fields, request });
+    const forget = () => {
+      if (asked === made) asked = null;
+    };
+    setTimeout(forget, AGAIN_MS);
+    request.onAnswer = (status) => {
+      if (status < 500) setTimeout(forget, status < 400 ? DOUBLE_CLICK_MS : 0);
+    };
+    return request;
+  };
+}
+
+/** An id for a run or a message. `crypto.randomUUID` exists on pages over HTTPS only. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /**
  * Submit a form to the API, and show beside it what went wrong.
  * @param {string} id
@@ -73,12 +122,13 @@ function onSubmit(id, words, toRequest) {
 
 /** What went wrong, in words; empty if nothing did.
  * @param {ApiRequest} request @param {string} token */
-async function send({ method, address, body, onSuccess }, token) {
+async function send({ method, address, body, onSuccess, onAnswer }, token) {
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   try {
     const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
+    onAnswer?.(response.status);
     if (response.ok) {
       onSuccess?.();
       return "";
@@ -130,24 +180,28 @@ function number(text) {
   return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
-/** A function that Cancel calls on each press; true on the second within a few seconds. */
+/** A function that Cancel calls on each press, with the run that is shown; true on the second within a
+ * few seconds, if the run is still the same. */
 function confirmation() {
   const button = byId("cancel")?.querySelector("button");
   const label = button?.textContent ?? "";
   let armedAt = -Infinity;
   let timer = 0;
+  /** @type {string | null} */
+  let armedFor = null;
   const disarm = () => {
     armedAt = -Infinity;
     clearTimeout(timer);
     button?.removeAttribute("data-armed");
     if (button) button.textContent = label;
   };
-  return () => {
+  return (/** @type {string | null} */ run) => {
     const since = performance.now() - armedAt;
     if (since < DOUBLE_CLICK_MS) return false;
     disarm();
-    if (since < ARMED_MS) return true;
+    if (since < ARMED_MS && run === armedFor) return true;
     armedAt = performance.now();
+    armedFor = run;
     button?.setAttribute("data-armed", "");
     if (button) button.textContent = "Press again to cancel";
     timer = setTimeout(disarm, ARMED_MS);

@@ -16,6 +16,8 @@
       setText("number", state.remaining === null ? "" : String(state.remaining));
       number.setAttribute("data-size", Math.max(2, number.textContent.length));
       root.setAttribute("data-status", state.status);
+      var shownRun = document.getElementById("shown-run");
+      if (shownRun) shownRun.value = state.run || "";
       setText("caption", { idle: "ready", scheduled: "starting soon", cancelled: "cancelled" }[state.status] || "");
       setText("status-words", "simple page, as of " + new Date().toLocaleTimeString());
     };

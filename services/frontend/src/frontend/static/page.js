@@ -169,7 +169,7 @@ function wake() {
   updateStatus();
 }
 
-controls(data.room, () => clock.time(), isCounting, () => screen.toggleFull());
+controls(data.room, () => clock.time(), isCounting, () => room.state.run, () => screen.toggleFull());
 options(data.room, finale, draw);
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
