@@ -61,6 +61,7 @@ class Reconciler:
             name: looks + 1 for name, looks in self._suspects.items() if name in missing
         }
         for name in [name for name, looks in self._suspects.items() if looks >= LOOKS]:
-            log.warning("a room's history was removed, reading it again", room=name)
-            self._feed.reopen(name)
+            if await removals.is_missing(self._bus, name, rooms[name]):
+                log.warning("a room's history was removed, reading it again", room=name)
+                self._feed.reopen(name)
             del self._suspects[name]
