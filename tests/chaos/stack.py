@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer, cluster
 from support.ports import free_port
 from support.process import AsyncProcess
+from support.routes import Routes
 
 READY_SECONDS = 30.0
 
@@ -42,6 +43,8 @@ class Stack:
     env: Mapping[str, str] = field(default_factory=dict)
     """Additional environment of every service."""
     services: dict[str, Service] = field(default_factory=dict)
+    network: Routes = field(default_factory=lambda: Routes([]))
+    """Between the servers of a cluster, if it can be cut."""
 
     @property
     def nats(self) -> AsyncNatsServer:
@@ -185,17 +188,22 @@ async def running(
     store: Path | None = None,
     config: Path = CONFIG,
     env: Mapping[str, str] | None = None,
+    network: Routes | None = None,
 ) -> AsyncIterator[Stack]:
     """A stack that is ready, and removed without a trace afterwards.
 
-    `bus` is the number of NATS servers, `env` an additional environment of every service.
+    `bus` is the number of NATS servers, which reach one another over `network` if it is given;
+    `env` is an additional environment of every service.
     """
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as leaving:
         http = await leaving.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
-        stack = Stack(folder, http, _servers(folder, bus, store, config), env or {})
+        stack = Stack(folder, http, _servers(folder, bus, store, config, network), env or {})
+        if network is not None:
+            stack.network = network
+            await leaving.enter_async_context(network.relaying())
         leaving.push_async_callback(discard, stack)
         await stack.start_nats()
         counts = {"scheduler": schedulers, "coordinator": coordinators, "frontend": frontends}
@@ -215,10 +223,18 @@ async def discard(stack: Stack) -> None:
 
 
 def _servers(
-    folder: Path, count: int, store: Path | None, config: Path
+    folder: Path, count: int, store: Path | None, config: Path, network: Routes | None
 ) -> Sequence[AsyncNatsServer]:
     """One server alone, or several as in deploy/cluster.yml."""
     env = _environment()
     if count == 1:
         return [AsyncNatsServer(folder, store=store, config=config, env=env)]
-    return cluster(AsyncNatsServer, folder, count=count, store=store, config=config, env=env)
+    return cluster(
+        AsyncNatsServer,
+        folder,
+        count=count,
+        store=store,
+        config=config,
+        env=env,
+        network=network,
+    )

@@ -103,6 +103,8 @@ class Viewer:
             self.hellos.append(frame)
             if frame["epoch"] != self.epoch:
                 self.epoch, self.seq = str(frame["epoch"]), 0
+            if not frame["complete"]:  # the stream may have been restored, and end earlier
+                self.seq = min(self.seq, _integer(frame["seq"]))
             # If not all could be replayed, some of it may have been seen before.
             self.floor = self.seq if frame["complete"] else 0
             if not frame["replayed"]:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import StreamConfig
 
 from bus.connection import ANSWER_BY, Bus
 from bus.errors import ServiceError
@@ -21,12 +23,17 @@ from support.waiting import until
 
 
 @pytest.fixture
-async def deaf(nats_server: NatsServer) -> AsyncIterator[Commands]:
-    """Commands of a scheduler that hears nothing of what the others store."""
+async def connection(nats_server: NatsServer) -> AsyncIterator[Bus]:
     bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
     async with background(bus.run()):
         await bus.connected()
-        yield Commands(EventStore(bus), "deaf")
+        yield bus
+
+
+@pytest.fixture
+def deaf(connection: Bus) -> Commands:
+    """Commands of a scheduler that hears nothing of what the others store."""
+    return Commands(EventStore(connection), "deaf")
 
 
 async def test_a_start_is_not_refused_for_a_run_that_has_ended(
@@ -70,6 +77,35 @@ async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: C
             await deaf.start(b"")
     assert refusal.value.code == 503
     assert "the stream" in refusal.value.description
+
+
+async def test_what_a_server_without_a_quorum_knows_is_no_reason_to_refuse(
+    deaf: Commands, connection: Bus, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    await ask(bus, "scheduler.start")
+    connection.no_quorum = "the stream has no leader with a quorum"
+    with pytest.raises(ServiceError) as refusal:
+        await deaf.start(b"")
+    assert refusal.value.code == 503
+
+
+async def test_a_start_that_only_the_other_servers_could_store_is_no_failure(
+    deaf: Commands, bus: Client
+) -> None:
+    """The leader of a replicated stream reports an error of its own store while it shuts down."""
+    await bus.jetstream().add_stream(
+        StreamConfig(name="COUNTDOWN", subjects=["countdown.*.events"], no_ack=True)
+    )
+
+    async def report_an_error(append: Msg) -> None:
+        error = {"code": 503, "err_code": 10077, "description": "store is closed"}
+        await append.respond(json.dumps({"stream": "COUNTDOWN", "error": error}).encode())
+
+    await bus.subscribe("countdown.*.events", cb=report_an_error)
+    await bus.flush()
+    started = json.loads(await deaf.start(b""))
+    assert [event["run"] for event in await history(bus)] == [started["run"]]
 
 
 async def test_garbage_behind_a_run_does_not_hide_it(

@@ -13,6 +13,7 @@ from typing import TypeVar
 from . import ROOT
 from .ports import free_port
 from .process import AsyncProcess, Child, Process
+from .routes import Routes
 
 CONFIG = ROOT / "deploy" / "nats.conf"
 USERS = ("scheduler", "coordinator", "frontend", "operator")
@@ -21,6 +22,8 @@ PASSWORDS = {f"{user.upper()}_PASSWORD": f'"{user}"' for user in USERS}
 """The environment in which nats.conf finds them."""
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.005
+NOWHERE = "127.0.0.1:1"
+"""An address at which nothing listens."""
 ROUTE_USER = "cluster"
 """Name and password by which the servers of a cluster accept one another."""
 
@@ -102,19 +105,34 @@ def cluster(
     store: Path | None = None,
     config: Path | None = None,
     env: Mapping[str, str] = os.environ,
+    network: Routes | None = None,
 ) -> list[S]:
-    """The servers of a cluster, not yet started: `nats-1`, `nats-2` and so on."""
-    routes = [f"nats://{ROUTE_USER}:{ROUTE_USER}@127.0.0.1:{free_port()}" for _ in range(count)]
+    """The servers of a cluster, not yet started: `nats-1`, `nats-2` and so on.
+
+    They reach one another over `network`, if it is given.
+    """
     names = [f"nats-{number}" for number in range(1, count + 1)]
+    ports = network.listening if network else {name: free_port() for name in names}
+
+    def routes(name: str) -> list[str]:
+        others = [other for other in names if other != name]
+        return [_route(network.relayed[name, one] if network else ports[one]) for one in others]
+
     return [
         kind(
             folder,
             *("--name", name, "--cluster_name", "tminus"),
-            *("--cluster", route, "--routes", ",".join(routes)),
+            *("--cluster", _route(ports[name]), "--routes", ",".join(routes(name))),
+            # A server tells the others where it is reached, and they would go around the network.
+            *(("--cluster_advertise", NOWHERE) if network else ()),
             name=name,
             store=(store or folder / "jetstream") / name,
             config=config,
             env=env,
         )
-        for name, route in zip(names, routes, strict=True)
+        for name in names
     ]
+
+
+def _route(port: int) -> str:
+    return f"nats://{ROUTE_USER}:{ROUTE_USER}@127.0.0.1:{port}"

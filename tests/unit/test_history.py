@@ -101,6 +101,13 @@ def test_a_viewer_is_told_where_not_all_is_held_any_more() -> None:
     assert len(replayed) == MAX_MESSAGES
 
 
+def test_a_viewer_is_told_that_it_has_seen_more_than_a_restored_stream_holds() -> None:
+    history = History(floor=0)
+    last = run(history, 1, "run-1")
+    assert history.since(last) == ([], True)
+    assert history.since(last + 1) == ([], False)
+
+
 def test_what_lies_before_the_look_back_is_not_held() -> None:
     history = History(floor=100)
     run(history, 101, "run-1")

@@ -49,6 +49,13 @@ test("a new epoch begins its own sequence", () => {
   assert.notEqual(apply(room, message(1)), room);
 });
 
+test("a stream that was restored from a backup goes on from where the backup ends", () => {
+  const restored = after(hello(12, 8), tick(13, 7), tick(14, 6), hello(12, 8));
+  assert.equal(restored.state.remaining, 8);
+  assert.equal(resume(restored), "&epoch=e&after=12");
+  assert.equal(apply(restored, tick(13, 5)).state.remaining, 5);
+});
+
 test("it resumes after the last frame received", () => {
   assert.equal(resume(initial), "");
   assert.equal(resume(after(hello(12, 8, "e:1"), message(12))), "&epoch=e%3A1&after=12");

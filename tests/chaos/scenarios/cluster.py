@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+import nats.errors
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
@@ -28,7 +29,7 @@ async def raced(trial: Trial) -> None:
     """Starts at the same instant, then cancels at the instant of a tick, beside other runs."""
     stack = trial.stack
     names: list[str] = []
-    await _in_step(trial)
+    await in_step(trial)
 
     async def race() -> Fault:
         at = now()
@@ -108,7 +109,7 @@ async def _cancel_at_a_tick(trial: Trial, room: str, client: Client) -> tuple[st
 
 async def leader_killed(trial: Trial) -> None:
     stack = trial.stack
-    victim = await _in_step(trial)
+    victim = await in_step(trial)
 
     async def kill_and_restart() -> Fault:
         at = now()
@@ -122,30 +123,34 @@ async def leader_killed(trial: Trial) -> None:
     await stack.ready()
 
 
-async def _in_step(trial: Trial) -> AsyncNatsServer:
+async def in_step(trial: Trial) -> AsyncNatsServer:
     """Wait until every server has the whole stream; gives the leader."""
-    info = await _stream(trial.stack)
+    deadline = time.monotonic() + IN_STEP_SECONDS
+    while (info := await _stream(trial.stack)) is None or not _is_in_step(info):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the servers are not in step: {info and info.cluster}")
+        await asyncio.sleep(0.05)
     copies = info.config.num_replicas
     trial.outcome.require(copies == SERVERS, f"the stream is on {copies} of {SERVERS} servers")
-    deadline = time.monotonic() + IN_STEP_SECONDS
-    while not _is_in_step(info):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"the servers are not in step: {info.cluster}")
-        await asyncio.sleep(0.05)
-        info = await _stream(trial.stack)
-    assert info.cluster is not None
-    [leader] = [one for one in trial.stack.servers if one.name == info.cluster.leader]
+    [leader] = [one for one in trial.stack.servers if one.name == _leader(info)]
     return leader
 
 
 def _is_in_step(info: StreamInfo) -> bool:
     others = (info.cluster and info.cluster.replicas) or []
-    return bool(info.cluster and info.cluster.leader) and all(one.current for one in others)
+    return bool(_leader(info)) and all(one.current for one in others)
 
 
-async def _stream(stack: Stack) -> StreamInfo:
+def _leader(info: StreamInfo) -> str | None:
+    return info.cluster.leader if info.cluster else None
+
+
+async def _stream(stack: Stack) -> StreamInfo | None:
+    """The stream as its leader reports it; None while there is none."""
     async with stack.client(history.READER) as client:
-        return await client.jetstream().stream_info("COUNTDOWN")
+        with suppress(nats.errors.Error, TimeoutError):
+            return await client.jetstream(timeout=1.0).stream_info("COUNTDOWN")
+    return None
 
 
 SCENARIOS = [

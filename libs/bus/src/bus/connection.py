@@ -1,6 +1,7 @@
 """The connection to NATS: opened in the background, kept open for ever, and requests over it."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Never
@@ -24,6 +25,7 @@ log = logger(__name__)
 
 CONNECT_SECONDS = 3.0
 RETRY_SECONDS = 0.2
+VISIT_SECONDS = 1.0
 PING_SECONDS = 2
 API_SECONDS = 2.0
 
@@ -54,6 +56,8 @@ class Bus:
         self._moved = asyncio.Event()
         """Set when the client may be connected, closed or replaced: waiters check again."""
         self._reason = "not connected yet"
+        self.no_quorum = ""
+        """Why what the stream answers over this connection may be out of date; see `bus.quorum`."""
         self._told: set[str] = set()
         """The kinds of reasons logged since the last connection."""
         self.on_disconnect: list[Callable[[], None]] = []
@@ -80,7 +84,9 @@ class Bus:
 
     def check(self) -> str | None:
         """For `/readyz`."""
-        return None if self.is_connected else f"no connection to NATS: {self._reason}"
+        if not self.is_connected:
+            return f"no connection to NATS: {self._reason}"
+        return self.no_quorum or None
 
     async def connected(self) -> Client:
         """Wait until the client is connected, and return it."""
@@ -144,11 +150,42 @@ class Bus:
                 _is_connected.set(0)
                 await _close(client)
 
+    async def move_to(self, server: str) -> None:
+        """Connect to another of the client's servers, given by its URL; raises BusUnavailable."""
+        client = self.client
+        others = [url for one in client.servers if (url := one.geturl()) != server]
+        client.set_server_pool([server, *others])
+        await client.force_reconnect()
+
+    @asynccontextmanager
+    async def visiting(self, server: str) -> AsyncIterator[Client]:
+        """A second connection, to this server only, to ask it something; raises BusError."""
+        client = Client()
+        user, password = self._credentials()
+        try:
+            with bus_errors("connecting"):
+                async with asyncio.timeout(VISIT_SECONDS):
+                    await client.connect(
+                        server,
+                        name=self._service,
+                        user=user,
+                        password=password,
+                        inbox_prefix=f"_INBOX_{self._service}",
+                        allow_reconnect=False,
+                        error_cb=_ignore,
+                    )
+            yield client
+        finally:
+            await _close(client)
+
     async def _connect(self, client: Client) -> None:
         settings = self._settings
         user, password = self._credentials()
+        servers = [url.strip() for url in settings.nats_url.split(",")]
         await client.connect(
-            servers=[url.strip() for url in settings.nats_url.split(",")],
+            # Shuffled here and not by the client, which would do it again before it moves.
+            servers=random.sample(servers, len(servers)),
+            dont_randomize=True,
             name=self._service,
             user=user,
             password=password,
@@ -233,6 +270,10 @@ def connection(
             yield
 
     return context
+
+
+async def _ignore(_: Exception) -> None:
+    """For a connection whose failure its opener handles."""
 
 
 async def _close(client: Client) -> None:

@@ -28,7 +28,7 @@ from .connection import Bus
 from .direct import MAX_SUBJECTS, Batch, DirectGet
 from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
-from .stream import Entry, epoch_of
+from .stream import Entry, epoch_of, stream_info
 
 P = ParamSpec("P")
 
@@ -333,7 +333,7 @@ class Feed:
 
     async def _stream(self) -> StreamInfo:
         try:
-            return await self._bus.jetstream.stream_info(subjects.STREAM)
+            return await stream_info(self._bus.jetstream)
         except nats.js.errors.NotFoundError:
             return await self._open_stream()
 

@@ -1,8 +1,9 @@
 """Following the stream: every entry once, in order, whatever happens to the server.
 
 After a gap, after silence and after every reconnect, the follower opens a new consumer behind the
-last entry it has delivered. It identifies the stream by its creation time: if that has changed, or
-the stream ends before the last sequence delivered, it starts again from the beginning.
+last entry it has delivered. It identifies the stream by its creation time and by that entry: if the
+stream was recreated, or restored from a backup, which ends before it or holds another one in its
+place, it starts again from the beginning.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Never
 
+import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import DeliverPolicy, StreamInfo
 from prometheus_client import Counter, Gauge
@@ -64,6 +66,8 @@ class Follower:
         self.epoch = ""
         self.position = 0
         """Stream sequence of the last entry delivered."""
+        self._latest: Entry | None = None
+        """The entry delivered with the highest sequence."""
         _position.set_function(lambda: self.position)
         bus.on_disconnect.append(self._lose)
 
@@ -133,10 +137,11 @@ class Follower:
     async def _begin(self, client: Client, stream: StreamInfo) -> int:
         """The sequence to continue from."""
         epoch = epoch_of(stream)
-        if epoch != self.epoch or stream.state.last_seq < self.position:
+        if epoch != self.epoch or not await self._goes_on(stream):
             if self.epoch:
-                log.warning("the stream was recreated or truncated; resetting", epoch=epoch)
+                log.warning("the stream was recreated or restored; resetting", epoch=epoch)
             self.epoch, self.position, self._has_begun = epoch, 0, False
+            self._latest = None
         if self._has_begun:
             return self.position + 1
         start = stream.state.last_seq + 1
@@ -145,6 +150,23 @@ class Follower:
         self.position, self._has_begun = start - 1, True
         log.info("following", start=start, epoch=epoch)
         return start
+
+    async def _goes_on(self, stream: StreamInfo) -> bool:
+        """Whether the stream continues the entries delivered.
+
+        If it was restored from a backup and schedulers have gone on with it, it may have passed the
+        position with other entries.
+        """
+        if stream.state.last_seq < self.position:
+            return False
+        latest = self._latest
+        if latest is None:
+            return True
+        try:
+            found = await self._bus.jetstream.get_msg(subjects.STREAM, latest.seq)
+        except nats.js.errors.NotFoundError:
+            return True  # it was removed
+        return (found.subject, found.data or b"") == (latest.subject, latest.data)
 
     async def _deliver_latest(self, client: Client, before: int) -> None:
         """Deliver each room's last event, if it was stored before the sequence `before`."""
@@ -184,6 +206,8 @@ class Follower:
             self._failure = error
             self._lose()
             return False
+        if self._latest is None or entry.seq > self._latest.seq:
+            self._latest = entry
         return True
 
     def _on_current(self) -> None:

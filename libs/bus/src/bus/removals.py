@@ -7,11 +7,14 @@ something was removed; then the rooms are compared to find which.
 from collections.abc import Mapping
 from itertools import islice
 
+import nats.js.errors
+
 from protocol import subjects
 
 from .connection import Bus
 from .direct import MAX_SUBJECTS, DirectGet
 from .errors import bus_errors
+from .stream import stream_info
 
 LOOK_SECONDS = 0.5
 """How often to check whether something was removed."""
@@ -30,7 +33,7 @@ class Removals:
         Raises BusError if the stream can't be reached.
         """
         with bus_errors("the stream"):
-            info = await self._bus.jetstream.stream_info(subjects.STREAM)
+            info = await stream_info(self._bus.jetstream)
         return str(info.created), info.state.first_seq, info.state.num_deleted or 0
 
     async def missing(self, rooms: Mapping[str, int]) -> list[str]:
@@ -44,3 +47,15 @@ class Removals:
             last = await self._direct.multi_last([subjects.events(name) for name in names])
             found |= {entry.subject: entry.seq for entry in last.entries}
         return [name for name, seq in rooms.items() if found.get(subjects.events(name), 0) < seq]
+
+    async def is_missing(self, room: str, seq: int) -> bool:
+        """Whether the stream holds less of a room than its event `seq`, as the stream's leader
+        knows it, which does not lag. Raises BusError."""
+        with bus_errors("the stream"):
+            try:
+                last = await self._bus.jetstream.get_last_msg(
+                    subjects.STREAM, subjects.events(room)
+                )
+            except nats.js.errors.NotFoundError:
+                return True
+        return (last.seq or 0) < seq

@@ -5,7 +5,16 @@ from datetime import datetime
 
 import nats.js.errors
 from msgspec import Struct
-from nats.js.api import DiscardPolicy, RePublish, StorageType, StreamConfig, StreamInfo
+from nats.js import JetStreamContext
+from nats.js.api import (
+    ClusterInfo,
+    DiscardPolicy,
+    PeerInfo,
+    RePublish,
+    StorageType,
+    StreamConfig,
+    StreamInfo,
+)
 from nats.js.errors import APIError
 
 from protocol import subjects
@@ -13,7 +22,7 @@ from runtime.logs import logger
 from runtime.settings import Settings
 
 from .connection import Bus
-from .errors import BusError
+from .errors import BusError, BusUnavailable
 
 log = logger(__name__)
 
@@ -24,6 +33,9 @@ KEPT_SECONDS = 7 * 24 * 60 * 60
 DUPLICATES_SECONDS = 2 * 60
 """For how long it recognises a message that is sent again, by its `Nats-Msg-Id`."""
 LEAST_BYTES = 1 << 20
+UNHEARD_NS = 2_500_000_000
+"""A server that the stream's leader has not heard from for so long does not count for a quorum;
+each answers a heartbeat a second."""
 TOO_MUCH_STORE = {10002, 10047, 10122}
 """The server's error codes for a stream whose byte limit exceeds the store."""
 
@@ -64,10 +76,38 @@ def wanted(settings: Settings) -> StreamConfig:
     )
 
 
+async def stream_info(jetstream: JetStreamContext) -> StreamInfo:
+    """The stream as a leader knows it that has a quorum.
+
+    Others know the stream as it was, and would make it look truncated. Raises NotFoundError if
+    there is no stream, BusUnavailable if it has no such leader.
+    """
+    stream = await jetstream.stream_info(subjects.STREAM)
+    if not has_quorum(stream.cluster):
+        raise BusUnavailable("the stream has no leader with a quorum")
+    return stream
+
+
+def has_quorum(cluster: ClusterInfo | None) -> bool:
+    """Whether it is a leader's report, and the leader has heard from enough others of late.
+
+    If there is only one copy of the stream, that is enough.
+    """
+    if cluster is None or not cluster.replicas:
+        return True
+    heard = sum(_is_heard(peer) for peer in cluster.replicas)
+    return bool(cluster.leader) and 2 * (heard + 1) > len(cluster.replicas) + 1
+
+
+def _is_heard(peer: PeerInfo) -> bool:
+    """Whether the leader has heard from the peer of late; `active` is 0 if it never has."""
+    return bool(peer.current or peer.active) and (peer.active or 0) < UNHEARD_NS
+
+
 async def open_stream(bus: Bus, config: StreamConfig) -> StreamInfo:
     """The stream as it is; created from `config` if there is none."""
     try:
-        return await bus.jetstream.stream_info(subjects.STREAM)
+        return await stream_info(bus.jetstream)
     except nats.js.errors.NotFoundError:
         stream = await _within_the_store(bus.jetstream.add_stream, config)
     log.info("created the stream", stream=subjects.STREAM)

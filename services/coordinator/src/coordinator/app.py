@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bus.connection import BUS, connection
 from bus.feed import FEED, Feed
+from bus.quorum import staying_with_the_quorum
 from bus.responder import Responder
 from bus.stream import keep_stream, wanted
 from protocol import subjects
@@ -48,7 +49,9 @@ def create_app(settings: Settings) -> web.Application:
         ]
     )
     cors.share(app, "/sse/")
-    app.cleanup_ctx.extend([connection(settings, "coordinator"), sending, coordinating])
+    app.cleanup_ctx.extend(
+        [connection(settings, "coordinator"), staying_with_the_quorum, sending, coordinating]
+    )
     app.on_shutdown.append(closing)
     return app
 

@@ -82,10 +82,14 @@ class History:
         return _merge(run[-(MAX_FIRST - len(messages)) :], messages)
 
     def since(self, after: int) -> tuple[list[PreparedFrame], bool]:
-        """The frames after the sequence `after`, and whether none of them is missing."""
+        """The frames after the sequence `after`, and whether none of them is missing.
+
+        If `after` has not been reached, the stream was restored from a backup, or this coordinator
+        lags behind: what follows may have been sent before, or be something else.
+        """
         events = [frame for frame in self._events if (frame.seq or 0) > after]
         messages = [frame for frame in self._messages if (frame.seq or 0) > after]
-        is_complete = after >= self._event_floor and after >= self._message_floor
+        is_complete = max(self._event_floor, self._message_floor) <= after <= self.seq
         return _merge(events, messages), is_complete
 
 

@@ -1,4 +1,4 @@
-"""Rooms of which the stream holds less than was sent: purged by an operator, or too old.
+"""Rooms of which the stream holds less than was sent: purged, too old, or not in a backup.
 
 Schedulers continue a run whose events were removed, and get the time to store its next event. If
 none does, the stream is right, and the room's viewers get its state.
@@ -32,6 +32,7 @@ class Reconciler:
         self._seen: object = None
         self._suspects: dict[str, int] = {}
         """Rooms that may lack entries, and in how many checks they did."""
+        bus.on_disconnect.append(self._suspect_all)
 
     async def run(self) -> Never:
         """Check whether entries have been removed, for ever."""
@@ -39,6 +40,11 @@ class Reconciler:
             await asyncio.sleep(LOOK_SECONDS)
             with suppress(BusError):
                 await self._look()
+
+    def _suspect_all(self) -> None:
+        """The server may come back with its files as they were at a backup: that shows in nothing
+        but the rooms."""
+        self._seen = None
 
     async def _look(self) -> None:
         state = await self._removals.state()
@@ -55,6 +61,7 @@ class Reconciler:
             name: looks + 1 for name, looks in self._suspects.items() if name in missing
         }
         for name in [name for name, looks in self._suspects.items() if looks >= LOOKS]:
-            log.warning("a room's history was removed, reading it again", room=name)
-            self._feed.reopen(name)
+            if await self._removals.is_missing(name, rooms[name]):
+                log.warning("a room's history was removed, reading it again", room=name)
+                self._feed.reopen(name)
             del self._suspects[name]

@@ -5,6 +5,7 @@ import jinja2
 from aiohttp import web
 
 from bus.connection import connection
+from bus.quorum import staying_with_the_quorum
 from runtime import cors, health
 from runtime.origins import ORIGINS, Origins
 
@@ -25,7 +26,7 @@ def create_app(settings: Settings) -> web.Application:
     app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
     app.add_routes(health.routes(app))
-    app.cleanup_ctx.append(connection(settings, "frontend"))
+    app.cleanup_ctx.extend([connection(settings, "frontend"), staying_with_the_quorum])
     app.add_routes(
         [
             web.get("/", pages.main_room),

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bus.connection import BUS, connection
 from bus.follower import Follower
+from bus.quorum import staying_with_the_quorum
 from bus.responder import Responder
 from bus.stream import keep_stream, wanted
 from protocol import subjects
@@ -26,7 +27,7 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[SETTINGS] = settings
     app.add_routes(health.routes(app))
-    app.cleanup_ctx.extend([connection(settings, "scheduler"), scheduling])
+    app.cleanup_ctx.extend([connection(settings, "scheduler"), staying_with_the_quorum, scheduling])
     return app
 
 

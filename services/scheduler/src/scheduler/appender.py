@@ -24,6 +24,9 @@ NOT_NOW_SECONDS = {10167: 0.002, 10163: 0.01, 10008: 0.05}
 """The server's error codes for an append that may succeed later, and the delay before retrying: the
 stream's ingest queue is full (under load a place frees up only briefly); an append to the same
 subject is pending; there is no leader."""
+UNKNOWN = {10077}
+"""The server's error code for an append that it failed to store itself: the other servers of a
+replicated stream may have, if this one is shutting down."""
 NOBODY_SECONDS = 0.05
 """The delay before retrying if nobody stores the subject: there is no leader, or no stream."""
 REFUSED_SECONDS = 10.0
@@ -107,6 +110,8 @@ class Appender:
                     return answer.seq
                 if error.err_code in CONFLICTS:
                     raise Conflict
+                if error.err_code in UNKNOWN:
+                    raise BusTimeout(f"the stream: {error.description}")
                 pause = NOBODY_SECONDS if answer is _NOBODY else NOT_NOW_SECONDS.get(error.err_code)
                 if pause is None or loop.time() + pause > deadline:
                     self._refusal = f"the stream takes nothing: {error.description}"

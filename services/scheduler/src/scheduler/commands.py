@@ -123,10 +123,10 @@ class Commands:
                 await asyncio.sleep(next(pauses))
 
     async def _read(self, room: str) -> bool:
-        """Fold what the stream holds of the room; false if it can't be read at the moment."""
+        """Fold what the stream holds of the room; false if that can't be known at the moment."""
         try:
             await self._store.refresh(room)
         except BusError:
             await asyncio.sleep(NEWS_SECONDS[-1])
             return False
-        return True
+        return self._store.is_current

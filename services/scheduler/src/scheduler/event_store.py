@@ -8,7 +8,7 @@ from prometheus_client import Histogram
 from bus.connection import Bus
 from bus.entries import is_event, place, read_event
 from bus.errors import BusUnavailable, bus_errors
-from bus.stream import Entry, epoch_of
+from bus.stream import Entry, epoch_of, stream_info
 from protocol import events, rules, subjects
 from protocol.events import Event, Tick
 from protocol.rules import Countdown
@@ -42,6 +42,12 @@ class EventStore:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._countdowns)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what is read of the stream is what it holds: a server that is cut off from the
+        others reads it as it was."""
+        return not self._bus.no_quorum
 
     def check(self) -> str | None:
         """For `/readyz`."""
@@ -100,7 +106,7 @@ class EventStore:
         """Raise BusUnavailable if the stream was recreated, so that nothing was removed from it:
         what was known of the old one is about to be forgotten."""
         with bus_errors("the stream"):
-            stream = await self._bus.jetstream.stream_info(subjects.STREAM)
+            stream = await stream_info(self._bus.jetstream)
         if self._epoch and epoch_of(stream) != self._epoch:
             raise BusUnavailable("the stream was recreated")
 

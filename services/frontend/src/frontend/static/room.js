@@ -39,10 +39,11 @@ export function resume(room) {
   return room.seq > 0 ? `&epoch=${encodeURIComponent(room.epoch)}&after=${room.seq}` : "";
 }
 
-/** A viewer that was away is sent what it missed after `hello`, whose state already includes it.
+/** A viewer that was away is sent what it missed after `hello`, whose state already includes it. If the
+ * stream was restored from a backup, it ends before what was received, and goes on from there.
  * @param {Room} room @param {Hello} hello @returns {Room} */
 function greet(room, hello) {
-  const seq = hello.epoch === room.epoch ? room.seq : 0;
+  const seq = hello.epoch === room.epoch ? Math.min(room.seq, hello.seq) : 0;
   return { epoch: hello.epoch, seq, stateSeq: hello.seq, state: hello.state };
 }
 

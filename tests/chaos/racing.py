@@ -1,0 +1,143 @@
+"""Starts and cancels that race throughout a fault, and the check that every reply was true.
+
+A reply of 503, or none, says that the outcome is unknown; every other one has to be in the stream.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from nats.aio.client import Client
+
+from . import history
+from .countdowns import LEAD_MS, Inject, Plan, Reply, ask_over, disturb, new_rooms, now, settled
+from .scenario import Trial
+from .viewers import until, watching
+
+AT_ONCE = 3
+PAUSE_SECONDS = 0.3
+STARTED = {"from": 4, "interval_ms": 400}
+"""Longer than any start waits for its outcome, so all starts at once have one run between them."""
+CANCELLED_MS = 150
+UNKNOWN = {0, 503}
+UNDECIDED = "requests without an outcome meanwhile (503, or none)"
+
+
+@dataclass
+class _Asked:
+    """What was asked, and answered: starts by room, cancels by run."""
+
+    starts: dict[str, Sequence[Reply]] = field(default_factory=dict)
+    cancels: dict[str, Reply] = field(default_factory=dict)
+    is_over: bool = False
+
+
+@asynccontextmanager
+async def racing(trial: Trial, watched: int = 4) -> AsyncIterator[None]:
+    """Start and cancel runs until the context is left, then check all replies.
+
+    In so many of the rooms in which a run is cancelled, every coordinator has a viewer.
+    """
+    stack, rooms, asked = trial.stack, new_rooms(trial, watched), _Asked()
+    async with AsyncExitStack() as leaving:
+        clients = [await leaving.enter_async_context(stack.client()) for _ in range(AT_ONCE)]
+        viewers = await leaving.enter_async_context(
+            watching(stack, rooms, watched * len(stack.addresses), trial.random)
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_start_at_once(trial, clients, asked))
+            group.create_task(_cancel_at_ticks(trial, clients, rooms, asked))
+            try:
+                yield
+            finally:
+                asked.is_over = True
+        events = await _settled(trial, asked)
+        in_room = {event.run: event.room for event in events if event.room in rooms}
+        owed = [
+            (viewer, run) for viewer in viewers for run in in_room if in_room[run] == viewer.room
+        ]
+        is_told = await until(lambda: all(run in viewer.finished for viewer, run in owed), 10.0)
+        trial.outcome.require(is_told, "a viewer does not know that a run is over")
+        trial.outcome.check_stream(events, {event.run for event in events})
+        trial.outcome.check_viewers(events, in_room, viewers)
+    _check_starts(trial, asked, events)
+    _check_cancels(trial, asked, events)
+
+
+async def disturb_with_races(trial: Trial, inject: Inject) -> None:
+    """Count in several rooms while starts and cancels race, inject a fault, check everything."""
+    async with racing(trial):
+        plan = Plan(interval_ms=trial.either(1500, 900))
+        await disturb(trial, plan, inject, within=0.1, keeps_sockets=True)
+    await trial.stack.ready()
+
+
+async def _start_at_once(trial: Trial, clients: Sequence[Client], asked: _Asked) -> None:
+    while not asked.is_over:
+        [room] = new_rooms(trial)
+        asked.starts[room] = await asyncio.gather(
+            *(ask_over(client, "scheduler.start", room=room, **STARTED) for client in clients)
+        )
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _cancel_at_ticks(
+    trial: Trial, clients: Sequence[Client], rooms: Sequence[str], asked: _Asked
+) -> None:
+    """A cancel at the instant of a tick, first in `rooms` and then in others."""
+    waiting = list(rooms)
+    while not asked.is_over:
+        room = waiting.pop() if waiting else new_rooms(trial)[0]
+        client, starts_at = trial.random.choice(clients), int(now()) + LEAD_MS
+        terms = {"room": room, "starts_at": starts_at, "interval_ms": CANCELLED_MS}
+        started = await ask_over(client, "scheduler.start", **terms)
+        if started.code != 200:
+            continue
+        due = starts_at + trial.random.randrange(1, 6) * CANCELLED_MS
+        # Slightly before or after it: the append should be in flight.
+        await asyncio.sleep((due + trial.random.uniform(-1.0, 2.0) - now()) / 1000)
+        run = str(started.body["run"])
+        asked.cancels[run] = await ask_over(client, "scheduler.cancel", room=room)
+
+
+async def _settled(trial: Trial, asked: _Asked) -> list[history.Event]:
+    """The events of everything that was started, once it is over."""
+    stack = trial.stack
+    await settled(stack, list(asked.cancels))
+    names = {event.run for event in await history.read(stack) if event.room in asked.starts}
+    events = await settled(stack, [*names, *asked.cancels])
+    return [event for event in events if event.run in names | set(asked.cancels)]
+
+
+def _check_starts(trial: Trial, asked: _Asked, events: list[history.Event]) -> None:
+    """One of the starts at once got 200, the others 409 and its run, and there is no other run."""
+    outcome = trial.outcome
+    for room, replies in asked.starts.items():
+        codes = sorted(reply.code for reply in replies)
+        told = {str(reply.body.get("run")) for reply in replies if reply.code in (200, 409)}
+        stored = {event.run for event in events if event.room == room}
+        unknown = sum(code in UNKNOWN for code in codes)
+        outcome.worst(UNDECIDED, outcome.figures.get(UNDECIDED, 0) + unknown)
+        outcome.require(len(stored) <= 1, f"starts at once made {len(stored)} runs")
+        outcome.require(told <= stored, f"starts at once were told of another run: {codes}")
+        outcome.require(codes.count(200) <= 1, f"starts at once were answered {codes}")
+        if not unknown:
+            outcome.require(codes == [200, 409, 409], f"starts at once were answered {codes}")
+
+
+def _check_cancels(trial: Trial, asked: _Asked, events: list[history.Event]) -> None:
+    """A cancel got 200 and its run was cut, or it came too late for a run that is over."""
+    outcome, by_run = trial.outcome, history.by_run(events)
+    for run, reply in asked.cancels.items():
+        if not by_run[run]:
+            outcome.require(False, "a run that was started is not in the stream")
+            continue
+        last = by_run[run][-1]
+        if reply.code in UNKNOWN:
+            outcome.worst(UNDECIDED, outcome.figures.get(UNDECIDED, 0) + 1)
+        else:
+            expected = {"cancelled": 200}.get(last.type, 404)
+            outcome.require(
+                reply.code == expected, f"a cancel was answered {reply.code}: {last.type}"
+            )

@@ -1,0 +1,206 @@
+"""The stream is put back to what a backup of its files holds, under the same creation time."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.errors import NoRespondersError
+
+from support.bus_client import ask, history
+from support.nats_server import NatsServer
+from support.served import Serve
+from support.viewer import Frame, Viewer, is_last_tick, viewing
+from support.waiting import until
+
+NOTICED_SECONDS = 2.0
+
+Change = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    return tmp_path / "backup"
+
+
+@pytest.fixture
+def back_up(nats_server: NatsServer, bus: Client, backup: Path) -> Change:
+    """Copy the server's files, while it is down for a moment."""
+
+    async def copy() -> None:
+        nats_server.kill()
+        shutil.copytree(nats_server.store, backup)
+        await _start_again(nats_server, bus)
+
+    return copy
+
+
+@pytest.fixture
+def restore(nats_server: NatsServer, bus: Client, backup: Path) -> Change:
+    """Put the copy in the place of the server's files."""
+
+    async def put_back() -> None:
+        nats_server.kill()
+        nats_server.wipe()
+        shutil.copytree(backup, nats_server.store)
+        await _start_again(nats_server, bus)
+
+    return put_back
+
+
+async def _start_again(server: NatsServer, bus: Client) -> None:
+    reconnects = bus.stats["reconnects"]
+    server.start()
+
+    async def is_back() -> bool:
+        return bus.stats["reconnects"] > reconnects
+
+    await until(is_back)
+
+
+async def test_a_run_that_the_backup_does_not_hold_is_over_and_its_viewers_are_told(
+    serve_scheduler: Serve,
+    serve_coordinator: Serve,
+    bus: Client,
+    back_up: Change,
+    restore: Change,
+) -> None:
+    await serve_scheduler()
+    async with viewing(await serve_coordinator()) as viewer:
+        await _count(bus, viewer)
+        await back_up()
+        await _started(bus, viewer, interval_ms=60_000)
+        await restore()
+        async with asyncio.timeout(NOTICED_SECONDS):
+            hello = await viewer.until(_is_incomplete)
+            assert hello["state"]["status"] == "finished"
+            assert (await ask(bus, "coordinator.room"))[1]["state"] == hello["state"]
+            await _count(bus, viewer)
+        assert viewer.ticks == [2, 1, 0, 10, 2, 1, 0]
+
+
+async def test_a_run_that_was_under_way_at_the_backup_gets_its_ticks_at_once(
+    serve_scheduler: Serve,
+    serve_coordinator: Serve,
+    bus: Client,
+    back_up: Change,
+    restore: Change,
+) -> None:
+    await serve_scheduler()
+    await serve_scheduler(instance="scheduler-2")
+    async with viewing(await serve_coordinator()) as viewer:
+        await _started(bus, viewer, interval_ms=300)
+        await viewer.until(lambda f: f["type"] == "tick" and f["remaining"] == 8)
+        await back_up()
+        await viewer.until(is_last_tick)
+        await restore()
+        async with asyncio.timeout(NOTICED_SECONDS):
+            await viewer.until(_is_incomplete)
+            await viewer.until(lambda f: f["type"] == "hello" or is_last_tick(f))
+
+            async def is_over() -> bool:
+                return (await _stored(bus))[-1] == 0
+
+            await until(is_over)
+        assert await _stored(bus) == list(range(10, -1, -1))
+        assert (await ask(bus, "scheduler.cancel"))[0] == 404
+
+
+async def test_a_scheduler_notices_a_backup_that_has_gone_on_without_it(
+    serve_scheduler: Serve,
+    bus: Client,
+    nats_server: NatsServer,
+    back_up: Change,
+    backup: Path,
+    restore: Change,
+    tmp_path: Path,
+) -> None:
+    """The stream's creation time is the same, and it is as long as the one that is known."""
+    await serve_scheduler()
+    await _ended(bus)
+    await back_up()
+    await _accepted(bus, interval_ms=60_000)
+    await _append_elsewhere(tmp_path, backup)
+    await restore()
+    async with asyncio.timeout(NOTICED_SECONDS):
+        await _accepted(bus, interval_ms=60_000)
+
+
+async def test_a_coordinator_notices_a_backup_that_has_gone_on_without_it(
+    serve_scheduler: Serve,
+    serve_coordinator: Serve,
+    bus: Client,
+    back_up: Change,
+    backup: Path,
+    restore: Change,
+    tmp_path: Path,
+) -> None:
+    """As above, for the viewers of a room whose run the backup does not hold."""
+    await serve_scheduler()
+    async with viewing(await serve_coordinator()) as viewer:
+        # So long that it has looked for removed entries, and found none.
+        await _started(bus, viewer, interval_ms=600, **{"from": 2})
+        await viewer.until(is_last_tick)
+        await back_up()
+        await _started(bus, viewer, interval_ms=60_000)
+        await _append_elsewhere(tmp_path, backup)
+        await restore()
+        async with asyncio.timeout(NOTICED_SECONDS):
+            hello = await viewer.until(_is_incomplete)
+        assert hello["state"]["status"] == "finished"
+
+
+async def _append_elsewhere(tmp_path: Path, store: Path) -> None:
+    """Store events in another room, by a server of its own on the same files."""
+    server = NatsServer(tmp_path, name="elsewhere", store=store)
+    server.start()
+    try:
+        client = await nats.connect(server.url)
+        for _ in range(50):
+            await client.jetstream().publish("countdown.other.events", b"not of this service")
+        await client.close()
+    finally:
+        server.kill()
+
+
+async def _count(bus: Client, viewer: Viewer) -> None:
+    """A short run from its start to zero."""
+    await _started(bus, viewer, interval_ms=100, **{"from": 2})
+    await viewer.until(is_last_tick)
+
+
+async def _started(bus: Client, viewer: Viewer, **terms: int) -> None:
+    await _accepted(bus, **terms)
+    await viewer.until(lambda f: f["type"] == "tick")
+
+
+async def _accepted(bus: Client, **terms: int) -> None:
+    """Start a run, as soon as a scheduler is there and accepts it."""
+
+    async def is_accepted() -> bool:
+        with suppress(NoRespondersError):
+            return (await ask(bus, "scheduler.start", **terms))[0] == 200
+        return False
+
+    await until(is_accepted)
+
+
+async def _ended(bus: Client) -> None:
+    await _accepted(bus, interval_ms=100, **{"from": 1})
+
+    async def is_over() -> bool:
+        return (await _stored(bus))[-1:] == [0]
+
+    await until(is_over)
+
+
+async def _stored(bus: Client) -> list[int]:
+    return [event["remaining"] for event in await history(bus) if event["type"] == "tick"]
+
+
+def _is_incomplete(frame: Frame) -> bool:
+    return bool(frame["type"] == "hello" and not frame["complete"])
