@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from . import client_address
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
@@ -50,6 +52,8 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
     """Origins of other sites that may call, separated by commas; `*` is any."""
     tls_cert: str = ""
     tls_key: str = ""
+    trusted_proxies: str = ""
+    """Networks of proxies whose X-Forwarded-For counts, separated by commas."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -88,6 +92,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     if isinstance(settings, PublicSettings):
         _check_origins(settings.allowed_origins)
         _check_tls(settings.tls_cert, settings.tls_key)
+        _check_proxies(settings.trusted_proxies)
     return settings
 
 
@@ -134,6 +139,13 @@ def _check_origins(origins: str) -> None:
             raise SettingsError(
                 f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host[:port], or *"
             )
+
+
+def _check_proxies(proxies: str) -> None:
+    try:
+        client_address.networks(proxies)
+    except ValueError as error:
+        raise SettingsError(f"TRUSTED_PROXIES={proxies!r} is not valid: {error}") from None
 
 
 def _check_tls(certificate: str, key: str) -> None:

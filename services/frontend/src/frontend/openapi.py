@@ -75,7 +75,7 @@ def document() -> bytes:
                         "Stored",
                         status=202,
                         body="Text",
-                        refusals=[400, 401, 403, 413, 422, 429, 503],
+                        refusals=[400, 401, 403, 413, 422, 503],
                     ),
                 },
             },
@@ -107,7 +107,7 @@ def _operation(
     is_body_required: bool = True,
     refusals: list[int],
 ) -> Json:
-    responses: Json = {str(code): _refusal(code) for code in refusals}
+    responses: Json = {str(code): _refusal(code) for code in (*refusals, 429)}
     responses[str(status)] = _content(summary, answer)
     operation: Json = {"summary": summary, "responses": responses}
     if 401 in refusals:
