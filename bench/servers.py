@@ -117,6 +117,7 @@ async def serving(
         "NATS_ADDRESS": bus.url.removeprefix("nats://"),
         "SUBJECT": server.subject,
         "MAX_VIEWERS": "100000",
+        "MAX_VIEWERS_PER_ADDRESS": "100000",
         "PYTHONPATH": str(ROOT),
         **server.environment,
         **environment,

@@ -13,6 +13,7 @@ from bus.stream import keep_stream, wanted
 from protocol import subjects
 from runtime import health
 from runtime.background import background
+from runtime.client_address import networks
 from runtime.logs import logger
 from runtime.process import raise_file_limit
 
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> web.Application:
     """The map of the service."""
     app = web.Application()
     app[SETTINGS] = settings
+    app[handshake.TRUSTED] = networks(settings.trusted_proxies)
     app[handshake.MAX_VIEWERS] = _max_viewers(settings.max_viewers)
     app.add_routes(health.routes(app))
     app.add_routes(

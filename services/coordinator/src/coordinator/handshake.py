@@ -1,12 +1,15 @@
 """The two handshakes of viewers, and the reasons to refuse one."""
 
 from random import randint
+from sys import intern
 from typing import Final
 
 from aiohttp import web
+from prometheus_client import Counter
 
 from bus.feed import FEED
 from protocol import subjects
+from runtime.client_address import Networks, client_address
 from runtime.origins import is_allowed
 
 from .connections import CONNECTIONS
@@ -25,6 +28,11 @@ RETRY_MS: Final = (1000, 4000)
 """The range of the delay before an event stream's viewer reconnects; each gets a random one, since
 browsers have no other way to spread them."""
 
+FULL: Final = {"Retry-After": "5"}
+
+_refused = Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"])
+
+TRUSTED: web.AppKey[Networks] = web.AppKey("trusted_proxies", tuple)
 MAX_VIEWERS = web.AppKey("max_viewers", int)
 
 
@@ -76,6 +84,7 @@ async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
     _refuse_if_full(request)
     room = await request.app[HUB].opened(name, OPEN_SECONDS)
     if room is None:
+        _refused.labels("stream").inc()
         raise web.HTTPServiceUnavailable(
             text="not caught up with the stream\n", headers={"Retry-After": "1"}
         )
@@ -95,13 +104,23 @@ def _hand_over(
     """Give the socket to the viewer and let it join, unless the peer has disconnected."""
     transport = take_over(request, viewer)
     if transport is not None:
+        viewer.address = intern(_address(request))  # one string for all that come from there
         request.app[CONNECTIONS].add(viewer)
         room.join(viewer, transport, epoch, after)
 
 
 def _refuse_if_full(request: web.Request) -> None:
-    if request.app[CONNECTIONS].count >= request.app[MAX_VIEWERS]:
-        raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
+    connections, settings = request.app[CONNECTIONS], request.app[SETTINGS]
+    if connections.count >= request.app[MAX_VIEWERS]:
+        _refused.labels("all").inc()
+        raise web.HTTPServiceUnavailable(text="full\n", headers=FULL)
+    if connections.by_address[_address(request)] >= settings.max_viewers_per_address:
+        _refused.labels("address").inc()
+        raise web.HTTPTooManyRequests(text="too many viewers from your address\n", headers=FULL)
+
+
+def _address(request: web.Request) -> str:
+    return client_address(request, request.app[TRUSTED])
 
 
 def _refuse_old_http(request: web.Request) -> None:
