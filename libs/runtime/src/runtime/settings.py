@@ -52,6 +52,10 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
     """Origins of other sites that may call, separated by commas; `*` is any."""
     tls_cert: str = ""
     tls_key: str = ""
+    max_connections: Annotated[int, Meta(ge=1)] = 8000
+    """Open connections, viewers not included; one more gets 503."""
+    max_connections_per_address: Annotated[int, Meta(ge=1)] = 3000
+    """The same from one address; one more gets 429. Not for trusted proxies."""
     trusted_proxies: str = ""
     """Networks of proxies whose X-Forwarded-For counts, separated by commas."""
 
