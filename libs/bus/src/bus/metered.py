@@ -99,7 +99,7 @@ class Metered:
         loop = asyncio.get_running_loop()
         wait_seconds = self._opened_at + BATCH_SECONDS - loop.time()
         if wait_seconds > 0:
-            _floods.labels(self._queue and self._subject).inc()
+            _floods.labels(self._subject if self._queue else "$SRV").inc()
             await asyncio.sleep(wait_seconds)
         while not (self._is_over or self._client.is_closed):
             with suppress(BusError), bus_errors(self._subject):
