@@ -123,7 +123,7 @@ async def test_a_connection_over_the_limit_is_answered_and_closed(
     settings: dict[str, str | int], status: str, serving: Serving
 ) -> None:
     port = free_port()
-    async with serving("frontend", port=port, **settings):
+    async with serving("frontend", port=port, **settings) as process:
         await until_alive(port)
         async with connected(port, 4) as readers:
             answers = [asyncio.create_task(reader.read()) for reader in readers]
@@ -140,6 +140,7 @@ async def test_a_connection_over_the_limit_is_answered_and_closed(
         await until_alive(port)  # they have made place
         _, figures = await get(port, "/metrics")
         assert 'tminus_connections_refused_total{reason="' in figures
+    assert "Traceback" not in process.log()
 
 
 async def test_a_trusted_proxy_may_have_many_connections(serving: Serving) -> None:

@@ -20,6 +20,8 @@ from .errors import BusError, bus_errors
 
 BATCH = 512
 """The messages that one subscription receives."""
+BATCH_WITHOUT_GROUP = 64
+"""The same of a subject that every replica answers: what can't be shared must be less."""
 BATCH_SECONDS = 0.2
 """The least time from one subscription to the next: 2,560 messages a second at most."""
 RETRY_SECONDS = 0.25
@@ -32,12 +34,12 @@ _floods = Counter(
 
 
 class _Batch:
-    """A subscription to BATCH messages."""
+    """A subscription to `size` messages."""
 
     subscription: Subscription
 
-    def __init__(self) -> None:
-        self.left = BATCH
+    def __init__(self, size: int) -> None:
+        self.left = size
         """The messages that have not been taken yet."""
 
 
@@ -63,6 +65,7 @@ class Metered:
         self._group = group
         self._left = 0
         """The messages that may still come, and those that wait, of all batches."""
+        self._size = BATCH if queue else BATCH_WITHOUT_GROUP
         self._low = BATCH // 2 if queue else 0
         self._batches: list[_Batch] = []
         self._opened_at = 0.0
@@ -71,12 +74,12 @@ class Metered:
     async def open(self) -> None:
         """Subscribe for one more batch."""
         self._opened_at = asyncio.get_running_loop().time()
-        batch = _Batch()
+        batch = _Batch(self._size)
         batch.subscription = await self._client.subscribe_to(
-            self._subject, self._queue, partial(self._on_message, batch), limit=BATCH
+            self._subject, self._queue, partial(self._on_message, batch), limit=self._size
         )
         self._batches.append(batch)
-        self._left += BATCH
+        self._left += self._size
 
     async def drain(self) -> None:
         """Receive no more, and wait until all that was received is taken."""

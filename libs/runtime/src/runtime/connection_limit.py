@@ -42,9 +42,9 @@ class ConnectionLimit:
         self._made(handler, transport)
         address = peer_address(transport, self._trusted)
         if len(self._addresses) >= self._most:
-            _refuse(transport, HTTPStatus.SERVICE_UNAVAILABLE, "all")
+            self._refuse(transport, HTTPStatus.SERVICE_UNAVAILABLE, "all")
         elif address and self._by_address[address] >= self._most_per_address:
-            _refuse(transport, HTTPStatus.TOO_MANY_REQUESTS, "address")
+            self._refuse(transport, HTTPStatus.TOO_MANY_REQUESTS, "address")
         else:
             self._addresses[handler] = address
             self._by_address[address] += 1
@@ -59,9 +59,13 @@ class ConnectionLimit:
                 del self._by_address[address]
             _open.set(len(self._addresses))
 
+    def _refuse(self, transport: asyncio.Transport, status: HTTPStatus, reason: str) -> None:
+        _refused.labels(reason).inc()
+        # Once aiohttp's own task for the connection has begun: it does not expect an earlier end.
+        asyncio.get_running_loop().call_soon(_close, transport, status)
 
-def _refuse(transport: asyncio.Transport, status: HTTPStatus, reason: str) -> None:
-    _refused.labels(reason).inc()
+
+def _close(transport: asyncio.Transport, status: HTTPStatus) -> None:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}",
         f"Retry-After: {RETRY_AFTER_SECONDS}",
