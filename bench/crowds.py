@@ -196,11 +196,14 @@ async def ticks(viewers: int, *, from_: int, interval_ms: int) -> Ticks:
         )
 
 
+UNBOUNDED = {"MAX_RUNS": "1000000", "MAX_TICKS_PER_SECOND": "1000000"}
+
+
 @asynccontextmanager
 async def scheduler(url: str, instance: str, core: int | None = None) -> AsyncIterator[None]:
     """Run a scheduler."""
     port = free_port()
-    settings = {"PORT": str(port), "NATS_URL": url, "INSTANCE": instance}
+    settings = {"PORT": str(port), "NATS_URL": url, "INSTANCE": instance} | UNBOUNDED
     async with running(instance, python("scheduler"), core=core, port=port, environment=settings):
         yield
 

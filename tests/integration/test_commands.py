@@ -13,8 +13,10 @@ from nats.js.api import StreamConfig
 from bus.connection import ANSWER_BY, Bus
 from bus.errors import ServiceError
 from runtime.background import background
+from scheduler import event_store
 from scheduler.commands import Commands
 from scheduler.event_store import EventStore
+from scheduler.load import Load
 from scheduler.settings import Settings
 from support.bus_client import ask, history
 from support.nats_server import NatsServer
@@ -33,7 +35,7 @@ async def connection(nats_server: NatsServer) -> AsyncIterator[Bus]:
 @pytest.fixture
 def deaf(connection: Bus) -> Commands:
     """Commands of a scheduler that hears nothing of what the others store."""
-    return Commands(EventStore(connection), "deaf")
+    return Commands(EventStore(connection, Load(100, 1000)), "deaf")
 
 
 async def test_a_start_is_not_refused_for_a_run_that_has_ended(
@@ -144,3 +146,34 @@ async def test_a_deadline_that_is_none_is_no_deadline(
     await serve_scheduler()
     reply = await bus.request("scheduler.start", b"", timeout=5, headers={ANSWER_BY: answer_by})
     assert json.loads(reply.data)["type"] == "started"
+
+
+async def test_a_start_over_the_limit_says_when_to_try_again_and_stores_nothing(
+    serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler(max_runs=1)
+    tomorrow = int(time.time() * 1000) + 3_600_000
+    assert (await ask(bus, "scheduler.start", room="one", starts_at=tomorrow))[0] == 200
+    reply = await bus.request("scheduler.start", b'{"room":"another"}', timeout=5)
+    assert reply.headers is not None
+    assert reply.headers["Nats-Service-Error-Code"] == "429"
+    assert reply.headers["Retry-After"] == "5"
+    assert await history(bus, "another") == []
+    # In its own room it is still the run that is in the way.
+    assert (await ask(bus, "scheduler.start", room="one"))[0] == 409
+    assert (await ask(bus, "scheduler.cancel", room="one"))[0] == 200
+    assert (await ask(bus, "scheduler.start", room="another"))[0] == 200
+
+
+async def test_a_room_that_was_forgotten_is_read_again(
+    serve_scheduler: Serve, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_store, "ROOMS_WITHOUT_A_RUN", 1)
+    await serve_scheduler()
+    for _ in range(3):
+        for room in ("one", "another", "third"):
+            assert (await ask(bus, "scheduler.cancel", room=room))[0] == 404
+            assert (await ask(bus, "scheduler.start", room=room))[0] == 200
+            assert (await ask(bus, "scheduler.cancel", room=room))[0] == 200
+    stored = [event["type"] for event in await history(bus, "one") if event["type"] != "tick"]
+    assert stored == 3 * ["started", "cancelled"]

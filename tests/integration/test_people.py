@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -136,3 +137,29 @@ async def test_people_send_ask_listen_and_read(person: Person) -> None:
     service = json.loads((await bus.request("$SRV.INFO.scheduler", timeout=5)).data)
     assert service["name"] == "scheduler"
     assert not person.refused
+
+
+async def test_people_can_take_no_place_of_a_service(nats_server: NatsServer) -> None:
+    streams = [await asyncio.open_connection("127.0.0.1", nats_server.port) for _ in range(1001)]
+    try:
+        for _, writer in streams:
+            writer.write(b'CONNECT {"verbose":false,"pedantic":false}\r\nPING\r\n')
+        answers = Counter([await _answer(reader) for reader, _ in streams])
+        assert answers == {"PONG": 1000, "maximum account active connections exceeded": 1}
+        service = await nats.connect(nats_server.url, user="frontend", password="frontend")
+        assert service.is_connected
+        await service.close()
+    finally:
+        for _, writer in streams:
+            writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader) -> str:
+    """The server's answer to the first ping, or why it refuses the connection."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            line = (await reader.readline()).decode().strip()
+            if line == "PONG":
+                return line
+            if line.startswith("-ERR"):
+                return line.removeprefix("-ERR ").strip("'")

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from support.nats_server import NatsServer
 from support.ports import free_port
 from support.process import AsyncProcess
 from support.waiting import WAIT_SECONDS, until
@@ -103,6 +104,80 @@ async def test_a_port_for_metrics_that_is_taken_is_reported_in_one_line(serving:
             assert await process.ended(WAIT_SECONDS) == 1
     assert f"METRICS_PORT={metrics_port}: Address already in use" in process.log()
     assert "Traceback" not in process.log()
+
+
+@asynccontextmanager
+async def connected(port: int, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Connections that ask for nothing."""
+    streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
+    try:
+        yield [reader for reader, _ in streams]
+    finally:
+        for _, writer in streams:
+            writer.close()
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({"max_connections_per_address": 3}, "429 Too Many Requests"),
+        ({"max_connections": 3}, "503 Service Unavailable"),
+        ({"max_connections": 3, "trusted_proxies": "127.0.0.1"}, "503 Service Unavailable"),
+    ],
+)
+async def test_a_connection_over_the_limit_is_answered_and_closed(
+    settings: dict[str, str | int], status: str, serving: Serving
+) -> None:
+    port = free_port()
+    async with serving("frontend", port=port, **settings) as process:
+        await until_alive(port)
+        async with connected(port, 4) as readers:
+            answers = [asyncio.create_task(reader.read()) for reader in readers]
+            # With several listening sockets any of them may be the last that is accepted.
+            done, idle = await asyncio.wait(
+                answers, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            [refused] = done
+            answer = (await refused).decode()
+            assert answer.startswith(f"HTTP/1.1 {status}\r\n")
+            assert "\r\nRetry-After: 5\r\n" in answer
+            for task in idle:
+                task.cancel()
+        await until_alive(port)  # they have made place
+        _, figures = await get(port, "/metrics")
+        assert 'tminus_connections_refused_total{reason="' in figures
+    assert "Traceback" not in process.log()
+
+
+async def test_a_trusted_proxy_may_have_many_connections(serving: Serving) -> None:
+    port = free_port()
+    settings: dict[str, str | int] = {
+        "max_connections_per_address": 1,
+        "trusted_proxies": "127.0.0.0/8",
+    }
+    async with serving("frontend", port=port, **settings):
+        await until_alive(port)
+        async with connected(port, 3):
+            assert (await get(port, "/healthz"))[0] == 200
+
+
+async def test_viewers_are_not_among_the_connections(
+    nats_server: NatsServer, serving: Serving
+) -> None:
+    port = free_port()
+    settings: dict[str, str | int] = {"nats_url": nats_server.url, "max_connections": 2}
+    async with serving("coordinator", port=port, **settings), aiohttp.ClientSession() as session:
+
+        async def is_ready() -> bool:
+            return (await get(port, "/readyz"))[0] == 200
+
+        await until(is_ready)
+        viewers = [
+            await session.ws_connect(f"http://127.0.0.1:{port}/ws/connect") for _ in range(5)
+        ]
+        for viewer in viewers:
+            await viewer.close()
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,27 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import nats.errors
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from bus import responder
+from bus import metered, responder
 from bus.connection import Bus
 from bus.errors import ServiceError
 from bus.intake import AT_ONCE
+from bus.metered import BATCH, BATCH_SECONDS
 from bus.responder import Responder
 from runtime.background import background
 from scheduler.settings import Settings
 from support.nats_server import NatsServer
+from support.waiting import until
 
 
 class Service:
@@ -118,3 +122,49 @@ async def test_what_can_not_be_carried_out_before_the_end_is_refused(
     codes = Counter(code for code, _ in await asyncio.gather(*slow))
     assert codes == {"200": AT_ONCE, "503": 2 * AT_ONCE}
     assert service.begun == AT_ONCE
+
+
+async def test_a_flood_waits_at_the_server_and_what_comes_after_it_is_answered(
+    nats_server: NatsServer, bus: Client
+) -> None:
+    service = Service()
+    async with serving(nats_server, service):
+        for _ in range(50 * BATCH):
+            await bus.publish("scheduler.try", b"refuse")
+            await bus.publish("$SRV.PING", b"", "nobody")
+        await bus.flush()
+        begun_at = time.monotonic()
+
+        async def is_answered() -> bool:
+            try:
+                return await ask(bus, b"quick") == ("200", b"quick")
+            except nats.errors.NoRespondersError:
+                return False
+
+        await until(is_answered)
+        seconds = time.monotonic() - begun_at
+        # The rest of the flood was never delivered.
+        assert service.begun < BATCH * (3 + seconds / BATCH_SECONDS)
+
+        async def is_listed() -> bool:
+            try:
+                return bool((await bus.request("$SRV.PING.scheduler", timeout=5)).data)
+            except nats.errors.NoRespondersError:
+                return False
+
+        await until(is_listed)
+
+
+async def test_requests_at_a_rate_that_it_can_answer_always_find_it(
+    nats_server: NatsServer, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metered, "BATCH_SECONDS", 0.0)  # no rate is too high
+    service = Service()
+    async with serving(nats_server, service):
+
+        async def caller() -> None:
+            for _ in range(BATCH // 4):
+                assert await ask(bus, b"quick") == ("200", b"quick")
+
+        await asyncio.gather(*(caller() for _ in range(20)))
+    assert service.begun == 5 * BATCH

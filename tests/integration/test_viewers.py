@@ -113,11 +113,15 @@ UPGRADE = {
 
 
 async def status(server: TestServer, path: str, **headers: str) -> int:
+    return (await handshake(server, path, **headers)).status
+
+
+async def handshake(server: TestServer, path: str, **headers: str) -> aiohttp.ClientResponse:
     async with (
         aiohttp.ClientSession() as session,
         session.get(server.make_url(path), headers=UPGRADE | headers) as response,
     ):
-        return response.status
+        return response
 
 
 @pytest.mark.parametrize("path", ["/ws/connect", "/sse/connect"])
@@ -188,6 +192,26 @@ async def test_a_full_coordinator_says_so(serve_coordinator: Serve) -> None:
         assert await status(server, "/sse/connect") == 503
     async with viewing(server) as viewer:
         assert (await viewer.frame())["type"] == "hello"
+
+
+async def test_an_address_has_no_more_viewers_than_it_may_and_others_have_theirs(
+    serve_coordinator: Serve,
+) -> None:
+    server = await serve_coordinator(max_viewers_per_address=2, trusted_proxies="127.0.0.1")
+    there = {"X-Forwarded-For": "2001:db8::1"}
+    neighbour = {"X-Forwarded-For": "2001:db8::2"}
+    for path in ("/ws/connect", "/sse/connect"):
+        async with viewing(server, there), viewing(server, neighbour):
+            name = 'tminus_handshakes_refused_total{reason="address"}'
+            before = await metric(server, name)
+            assert await status(server, path, **there) == 429
+            refused = await handshake(server, path, **neighbour)
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+            assert await metric(server, name) == before + 2
+            async with viewing(server, {"X-Forwarded-For": "2001:db8:0:1::1"}) as viewer:
+                assert (await viewer.frame())["type"] == "hello"
+        async with viewing(server, there) as viewer:
+            assert (await viewer.frame())["type"] == "hello"
 
 
 async def test_a_coordinator_that_lags_takes_no_more_viewers_than_it_may(

@@ -1,7 +1,7 @@
 """A viewer of a room: a WebSocket and the frames that came over it."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,10 +50,12 @@ class Viewer:
 
 
 @asynccontextmanager
-async def viewing(server: TestServer, **query: Any) -> AsyncIterator[Viewer]:
+async def viewing(
+    server: TestServer, headers: Mapping[str, str] | None = None, **query: Any
+) -> AsyncIterator[Viewer]:
     """Connect as a viewer."""
     async with (
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(headers=headers) as session,
         session.ws_connect(server.make_url("/ws/connect").update_query(query)) as socket,
     ):
         yield Viewer(socket)

@@ -1,28 +1,115 @@
-"""Deadlines that nobody keeps any more."""
+"""Deadlines: what waits for them, and what happens when the clock is set."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
 
 from bus.connection import Bus
 from bus.stream import Entry
 from protocol import events
 from protocol.events import Started
+from runtime import clock
+from runtime.clock import whole_now_ms
+from scheduler import clock_steps, deadlines
 from scheduler.deadlines import Deadlines
 from scheduler.event_store import EventStore
+from scheduler.load import Load
 from scheduler.settings import Settings
+
+HOUR_MS = 3_600_000
+
+
+class Counted(Deadlines):
+    """Deadlines without a stream: they only note which rooms' ticks are due."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(Bus(Settings(), "scheduler"), store, "scheduler-1")
+        self.due: list[str] = []
+        self.is_due = asyncio.Event()
+
+    async def _append_due(self, room: str) -> None:
+        self.due.append(room)
+        self.is_due.set()
+
+
+def store_of(*rooms: str, starts_at: int) -> EventStore:
+    store = EventStore(Bus(Settings(), "scheduler"), Load(100_000, 1_000_000))
+    for seq, room in enumerate(rooms, start=1):
+        schedule(store, seq, room, starts_at)
+    return store
+
+
+def schedule(store: EventStore, seq: int, room: str, starts_at: int) -> None:
+    started = Started(
+        room=room, run="run-1", from_=10, interval_ms=1000, starts_at=starts_at, by="scheduler-1"
+    )
+    store.fold(Entry(seq, f"countdown.{room}.events", events.encode(started), 0))
+
+
+@asynccontextmanager
+async def running(kept: Deadlines) -> AsyncIterator[None]:
+    task = asyncio.create_task(kept.run())
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_what_is_stored_while_they_end_is_still_known() -> None:
-    bus = Bus(Settings(), "scheduler")
-    store = EventStore(bus)
-    deadlines = Deadlines(bus, store, "scheduler-1")
-    running = asyncio.create_task(deadlines.run())
-    await asyncio.sleep(0)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-    started = Started(
-        room="main", run="run-1", from_=10, interval_ms=1000, starts_at=0, by="scheduler-1"
-    )
-    store.fold(Entry(1, "countdown.main.events", events.encode(started), 0))
+    store = store_of(starts_at=0)
+    async with running(Deadlines(Bus(Settings(), "scheduler"), store, "scheduler-1")):
+        pass
+    schedule(store, 1, "main", 0)
     assert store["main"].is_counting
+
+
+async def test_a_run_that_is_only_scheduled_has_a_timer_and_no_task() -> None:
+    store = store_of(starts_at=0)
+    async with running(Counted(store)):
+        before = len(asyncio.all_tasks())
+        for seq in range(1, 1001):
+            schedule(store, seq, f"room-{seq}", whole_now_ms() + HOUR_MS)
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == before
+
+
+async def test_a_clock_that_is_set_makes_due_what_it_has_passed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock_steps, "LOOK_SECONDS", 0.01)
+    store = store_of(starts_at=0)
+    kept = Counted(store)
+    async with running(kept):
+        schedule(store, 1, "soon", whole_now_ms() + HOUR_MS)
+        schedule(store, 2, "later", whole_now_ms() + 3 * HOUR_MS)
+        true_now_ms = clock.now_ms
+        for module in (clock_steps, deadlines):
+            monkeypatch.setattr(module, "now_ms", lambda: true_now_ms() + 2 * HOUR_MS)
+        await asyncio.wait_for(kept.is_due.wait(), 5)
+        assert kept.due == ["soon"]
+
+
+async def test_a_clock_that_is_set_back_makes_a_tick_wait_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock_steps, "LOOK_SECONDS", 3600)  # the timers notice it by themselves
+    store = store_of(starts_at=0)
+    kept = Counted(store)
+    async with running(kept):
+        schedule(store, 1, "early", whole_now_ms() + 100)
+        schedule(store, 2, "now", whole_now_ms() - HOUR_MS)
+        true_now_ms = clock.now_ms
+        for module in (clock_steps, deadlines):
+            monkeypatch.setattr(module, "now_ms", lambda: true_now_ms() - HOUR_MS)
+        schedule(store, 3, "same", whole_now_ms() - HOUR_MS + 200)
+        await asyncio.wait_for(kept.is_due.wait(), 5)
+        kept.is_due.clear()
+        while "same" not in kept.due:
+            await asyncio.wait_for(kept.is_due.wait(), 5)
+            kept.is_due.clear()
+        assert kept.due == ["now", "same"]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import coordinator.app
+from coordinator.settings import Settings
 from runtime.process import KEEPALIVE_SECONDS, UNLIMITED_FILES, raise_file_limit
 
 FOR_EVER = 2**63 - 1
@@ -74,9 +75,10 @@ def test_there_are_no_more_viewers_than_descriptors(monkeypatch: pytest.MonkeyPa
         "resource",
         System(256, 1064, most=1064),
     )
-    assert coordinator.app._max_viewers(0) == 1000
-    assert coordinator.app._max_viewers(2) == 2
-    assert coordinator.app._max_viewers(5000) == 1000
+    # A quarter of the files are for connections that are not viewers yet.
+    for asked, most in ((0, 734), (2, 2), (5000, 734)):
+        assert coordinator.app._max_viewers(Settings(max_viewers=asked)) == most
+    assert coordinator.app._max_viewers(Settings(max_connections=100)) == 900
 
 
 def test_the_edge_lets_go_of_an_idle_connection_before_the_services_do() -> None:

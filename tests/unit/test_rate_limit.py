@@ -5,46 +5,49 @@ import pytest
 from frontend.problem import Problem
 from frontend.rate_limits import ALL_BURST_BYTES, ALL_BYTES_A_SECOND, MANY_ROOMS, RateLimits
 from runtime.rate_limit import (
+    BURST_SECONDS,
+    MANY_ADDRESSES,
     OVERHEAD_BYTES,
     ROOM_BURST_BYTES,
     ROOM_BYTES_A_SECOND,
     Allowance,
+    RateLimit,
     TokenBucket,
+    cost,
 )
 
 LARGE = 4096
 """The largest payload of a message."""
-COST = LARGE + OVERHEAD_BYTES
+COST = cost(LARGE)
 
 
 def test_a_room_s_messages_are_bounded_in_bytes_a_second() -> None:
     allowance = Allowance()
-    shown = sum(allowance.take(LARGE, at) for at in range(10_000) for _ in range(10))
+    shown = sum(allowance.take(COST, at) for at in range(10_000) for _ in range(10))
     granted = ROOM_BURST_BYTES + 10 * ROOM_BYTES_A_SECOND
     assert granted - 2 * COST < shown * COST <= granted
     assert allowance.is_spent
-    assert allowance.take(LARGE, 20_000)
+    assert allowance.take(COST, 20_000)
     assert not allowance.is_spent
 
 
 def test_three_hundred_messages_at_once_are_all_shown() -> None:
     allowance = Allowance()
-    assert all(allowance.take(200, 1_795_420_800_000) for _ in range(300))
+    assert all(allowance.take(cost(200), 1_795_420_800_000) for _ in range(300))
 
 
 def test_there_is_room_after_as_long_as_was_told_and_not_before() -> None:
     bucket = TokenBucket(1000, 10_000)
-    assert bucket.take(10_000 - OVERHEAD_BYTES, 0)
-    wait_ms = bucket.wait_ms(500 - OVERHEAD_BYTES, 0)
-    assert wait_ms == 500
-    assert not bucket.take(500 - OVERHEAD_BYTES, 499)
-    assert bucket.take(500 - OVERHEAD_BYTES, 500)
+    assert bucket.take(10_000, 0)
+    assert bucket.wait_ms(500, 0) == 500
+    assert not bucket.take(500, 499)
+    assert bucket.take(500, 500)
 
 
 def test_a_clock_that_goes_back_grants_nothing() -> None:
     bucket = TokenBucket(1000, 1000)
-    assert bucket.take(900 - OVERHEAD_BYTES, 5000)
-    assert bucket.wait_ms(900 - OVERHEAD_BYTES, 4000) == bucket.wait_ms(900 - OVERHEAD_BYTES, 5000)
+    assert bucket.take(900, 5000)
+    assert bucket.wait_ms(900, 4000) == bucket.wait_ms(900, 5000)
 
 
 def fill(rates: RateLimits, room: str, now: float) -> tuple[int, Problem]:
@@ -99,3 +102,41 @@ def test_rooms_that_have_their_whole_allowance_are_forgotten_and_no_others() -> 
     assert len(rates) <= MANY_ROOMS
     taken, _ = fill(rates, "busy", 100)
     assert taken <= ROOM_BYTES_A_SECOND // 10 // COST
+
+
+def test_an_address_is_refused_what_is_over_its_limit_and_the_others_are_not() -> None:
+    limit = RateLimit(per_address=10, in_all=1000)
+    for _ in range(10 * BURST_SECONDS):
+        assert limit.take("192.0.2.1", 0) is None
+    assert limit.take("192.0.2.1", 0) == ("address", 100)
+    assert limit.take("192.0.2.2", 0) is None
+    assert limit.take("192.0.2.1", 99) is not None
+    assert limit.take("192.0.2.1", 100) is None
+
+
+def test_all_addresses_have_a_limit_together_which_a_refused_one_does_not_spend() -> None:
+    limit = RateLimit(per_address=10, in_all=30)
+    for _ in range(100 * BURST_SECONDS):
+        limit.take("192.0.2.1", 0)
+    taken = sum(limit.take(f"192.0.2.{2 + n % 100}", 0) is None for n in range(1000))
+    assert taken == (30 - 10) * BURST_SECONDS
+    refused = limit.take("198.51.100.1", 0)
+    assert refused is not None
+    assert refused[0] == "all"
+
+
+def test_addresses_take_no_more_than_so_much_memory() -> None:
+    limit = RateLimit(per_address=1, in_all=1e9)
+    for number in range(3 * MANY_ADDRESSES):
+        limit.take(f"address-{number}", 0)
+        assert len(limit) <= MANY_ADDRESSES
+
+
+def test_making_place_forgets_no_address_that_has_spent_something() -> None:
+    limit = RateLimit(per_address=1, in_all=1e9)
+    for _ in range(BURST_SECONDS):
+        limit.take("busy", 0)
+    for number in range(MANY_ADDRESSES):
+        limit.take(f"address-{number}", number / 2)
+    assert len(limit) < MANY_ADDRESSES // 2  # all others had their tokens back
+    assert sum(limit.take("busy", 5000) is None for _ in range(BURST_SECONDS)) == 5

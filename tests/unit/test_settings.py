@@ -30,6 +30,8 @@ def test_what_is_set_counts_and_what_is_empty_does_not() -> None:
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("MAX_VIEWERS", "-1"),
+        ("TRUSTED_PROXIES", "edge"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("NATS_URL", "localhost"),
         ("NATS_URL", "nats://"),
         ("NATS_URL", "nats://127.0.0.1:port"),

@@ -2,6 +2,7 @@
 
 from ..scenario import Scenario
 from . import (
+    abuse,
     api_fuzzing,
     clocks,
     cluster,
@@ -41,6 +42,7 @@ LOCAL: list[Scenario] = [
     *network.SCENARIOS,
     *slow_viewers.SCENARIOS,
     *flood.SCENARIOS,
+    *abuse.SCENARIOS,
     *garbage.SCENARIOS,
     *poison.SCENARIOS,
     *forgery.SCENARIOS,

@@ -57,6 +57,13 @@ async def fuzzed(trial: Trial) -> None:
     await disturb(trial, Plan(interval_ms=300), fuzz, within=0.1)
 
 
+# All requests come from one address, and far more of them than a person would send.
+UNBOUNDED = {
+    f"MAX_{what}{whose}": "1000000"
+    for what in ("COMMANDS", "READS", "ROOMS")
+    for whose in ("", "_PER_ADDRESS")
+}
+
 SCENARIOS = [
     Scenario(
         "api",
@@ -64,7 +71,7 @@ SCENARIOS = [
         "no 500, no hang, no undocumented answer",
         fuzzed,
         rounds=1,
-        setup=partial(running, frontends=1),
+        setup=partial(running, frontends=1, env=UNBOUNDED),
         late_limit_ms=100,
     )
 ]

@@ -1,10 +1,12 @@
 """The NATS client of our services: strangers can neither end it nor have it write for them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import MaxPayloadError, ProtocolError
 from nats.js.api import Header
 from prometheus_client import Counter
@@ -27,8 +29,8 @@ class Client(NatsClient):
     permissions: `nats pub --reply countdown.main.events scheduler.start` would have the scheduler
     store another `started`. An append always has the expected sequence, a reply never has.
 
-    `_ps`, `_build_message`, `_process_headers` and `_read_loop` are not public in nats-py:
-    tests/integration/test_poison.py fails loudly when they change.
+    `_ps`, `_build_message`, `_process_headers`, `_read_loop` and `_send_unsubscribe` are not public
+    in nats-py: test_poison.py and test_responder.py fail loudly when they change.
     """
 
     def __init__(self) -> None:
@@ -52,6 +54,18 @@ class Client(NatsClient):
             # `$SRV` requests with the headers of the request.
             raise MaxPayloadError
         await super().publish(subject, payload, reply, headers)
+
+    async def subscribe_to(
+        self, subject: str, queue: str, cb: Callable[[Msg], Awaitable[None]], *, limit: int
+    ) -> Subscription:
+        """Subscribe to the next `limit` messages.
+
+        nats-py's own limit discards the messages that wait when the last one arrives, since
+        `_wait_for_msgs` does not call `empty`. So it is told of one more than the server.
+        """
+        subscription = await self.subscribe(subject, queue, cb=cb, max_msgs=limit + 1)
+        await self._send_unsubscribe(subscription._id, limit=limit)
+        return subscription
 
     async def request(
         self,

@@ -35,6 +35,8 @@ _BROKEN = "broken"
 
 ANSWER_BY = "Answer-By"
 """The header of a request: until when its caller waits, in ms since the Unix epoch."""
+RETRY_AFTER = "Retry-After"
+"""The header of an error reply: in how many seconds to try again, as in HTTP."""
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
@@ -124,7 +126,13 @@ class Bus:
         headers = reply.headers or {}
         if code := headers.get("Nats-Service-Error-Code"):
             words = headers.get("Nats-Service-Error", "")
-            raise ServiceError(int(code) if code.isdigit() else 500, words, reply.data)
+            retry_after = headers.get(RETRY_AFTER, "")
+            raise ServiceError(
+                int(code) if code.isdigit() else 500,
+                words,
+                reply.data,
+                int(retry_after) if retry_after.isdecimal() else None,
+            )
         return reply.data
 
     async def run(self) -> Never:

@@ -37,16 +37,19 @@ class NoResponders(BusError):
 
 
 class ServiceError(BusError):
-    """A service's error reply: a code as in HTTP, words, and a body.
+    """A service's error reply: a code as in HTTP, words, a body, and when to try again, in seconds.
 
     The service's handler raises it, and `Bus.ask` raises it again in the caller.
     """
 
-    def __init__(self, code: int, description: str, body: bytes = b"") -> None:
+    def __init__(
+        self, code: int, description: str, body: bytes = b"", retry_after: int | None = None
+    ) -> None:
         super().__init__(description)
         self.code = code
         self.description = description
         self.body = body
+        self.retry_after = retry_after
 
 
 @contextmanager

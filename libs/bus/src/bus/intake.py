@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from .client import Client
-from .errors import BusError, bus_errors
+from .metered import Metered
 
 AT_ONCE = 4
 """How many requests of one endpoint are answered at once; the others wait. In a flood of starts, as
@@ -33,16 +31,18 @@ class Intake:
     def __getattr__(self, name: str) -> object:
         return getattr(self._client, name)
 
-    async def subscribe(
-        self, subject: str, queue: str = "", *, cb: Answer
-    ) -> "Subscription | _Endpoint":
+    async def subscribe(self, subject: str, queue: str = "", *, cb: Answer) -> Metered:
         """Subscribe; a subscription with a queue group is an endpoint."""
-        if not queue:
-            return await self._client.subscribe(subject, cb=cb)
-        endpoint = _Endpoint(cb, self._group)
-        endpoint.subscription = await self._client.subscribe(subject, queue, cb=endpoint.take)
-        self._endpoints.append(endpoint)
-        return endpoint
+        take: Callable[[Msg], Coroutine[Any, Any, None]] = cb
+        if queue:
+            endpoint = _Endpoint(cb, self._group)
+            take = endpoint.take
+        metered = Metered(self._client, subject, queue, take, self._group)
+        await metered.open()
+        if queue:
+            endpoint.metered = metered
+            self._endpoints.append(endpoint)
+        return metered
 
     async def drain(self) -> None:
         """Accept no more requests, and wait until those received are answered."""
@@ -50,7 +50,7 @@ class Intake:
 
 
 class _Endpoint:
-    subscription: Subscription
+    metered: Metered
 
     def __init__(self, answer: Answer, group: asyncio.TaskGroup) -> None:
         self._answer = answer
@@ -68,13 +68,9 @@ class _Endpoint:
         try:
             # The server sends the next ones to other replicas, and has sent all of ours before it
             # answers; then each of them gets its turn.
-            with suppress(BusError), bus_errors(self.subscription.subject):
-                await self.subscription.drain()  # type: ignore[no-untyped-call]  # it has no types
+            await self.metered.drain()
             # With every permit held, no request is being answered.
             for _ in range(AT_ONCE):
                 await self._places.acquire()
         finally:
             self._is_over = True
-
-    async def unsubscribe(self) -> None:
-        """For `nats.micro`, which unsubscribes when it stops: by then it is drained."""

@@ -16,7 +16,7 @@ from runtime.clock import whole_now_ms
 from runtime.logs import logger
 
 from .client import Client
-from .connection import ANSWER_BY, Bus
+from .connection import ANSWER_BY, RETRY_AFTER, Bus
 from .errors import BusError, ServiceError, bus_errors
 from .intake import Intake
 
@@ -148,7 +148,10 @@ class _Endpoint:
             else:
                 self._errors += 1
                 self._last_error = f"{refused.code}:{refused.description}"
-                await request.respond_error(str(refused.code), refused.description, refused.body)
+                headers = {RETRY_AFTER: str(refused.retry_after)} if refused.retry_after else {}
+                await request.respond_error(
+                    str(refused.code), refused.description, refused.body, headers
+                )
 
     def tell_errors(self, stats: EndpointStats) -> None:
         """Add the errors to the statistics: `nats.micro` counts only those that handlers raise."""

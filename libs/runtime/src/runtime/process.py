@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from prometheus_client import Info
 
 from . import logs, metrics
 from .access_log import ErrorCounter
+from .connection_limit import ConnectionLimit
 from .settings import PublicSettings, Settings, SettingsError, load
 from .tls import Certificate
 
@@ -52,7 +54,6 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     _process.info({"service": service, "instance": settings.instance})
     log = logs.logger(__name__)
     log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
-    can_share = sys.platform == "linux" and settings.port != 0
     app = create_app(settings)
     if certificate is not None:
         app.cleanup_ctx.append(certificate.renewing)
@@ -62,22 +63,47 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
         metrics.move(app, settings.host, settings.metrics_port)
     with _told_where(f"{service}: HOST={settings.host} PORT={settings.port}"):
         _claim(settings.host, settings.port)
-        web.run_app(
-            app,
-            host=[settings.host] * (LISTENERS if can_share else 1),
-            port=settings.port,
-            backlog=BACKLOG,
-            reuse_port=can_share or None,
-            ssl_context=certificate.context if certificate else None,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            max_field_size=HEADER_BYTES,
-            max_line_size=HEADER_BYTES,
-            access_log_class=ErrorCounter,
-            print=None,
-            loop=_new_event_loop(),
-        )
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+            runner.run(_serve(app, settings, certificate))
     log.info("stopped")
+
+
+async def _serve(app: web.Application, settings: Settings, certificate: Certificate | None) -> None:
+    """Serve `app` until a signal: as `web.run_app` does, but with a limit of connections."""
+    told_to_end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # on Windows Ctrl-C raises KeyboardInterrupt
+            asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
+    runner = web.AppRunner(
+        app,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_field_size=HEADER_BYTES,
+        max_line_size=HEADER_BYTES,
+        access_log_class=ErrorCounter,
+    )
+    can_share = sys.platform == "linux" and settings.port != 0
+    try:
+        await runner.setup()
+        if isinstance(settings, PublicSettings) and runner.server is not None:
+            ConnectionLimit(runner.server, settings, max_connections(settings))
+        for _ in range(LISTENERS if can_share else 1):
+            await web.TCPSite(
+                runner,
+                settings.host,
+                settings.port,
+                backlog=BACKLOG,
+                reuse_port=can_share or None,
+                ssl_context=certificate.context if certificate else None,
+            ).start()
+        await told_to_end.wait()
+    finally:
+        await runner.cleanup()
+
+
+def max_connections(settings: PublicSettings) -> int:
+    """The most open connections that are not viewers': no more than a quarter of the files."""
+    return min(settings.max_connections, max(1, raise_file_limit() // 4))
 
 
 def raise_file_limit() -> int:

@@ -1,4 +1,4 @@
-"""Rate limits: token buckets, and a room's allowance for its messages."""
+"""Rate limits: token buckets, one for each address, and a room's allowance for its messages."""
 
 from typing import Final
 
@@ -6,51 +6,105 @@ ROOM_BYTES_A_SECOND: Final = 256 * 1024
 ROOM_BURST_BYTES: Final = 1024 * 1024
 OVERHEAD_BYTES: Final = 128
 """The bytes counted for a message besides its payload."""
+BURST_SECONDS: Final = 10
+"""An address may take at once what it may take in so many seconds."""
+MANY_ADDRESSES: Final = 10_000
 
 
 class TokenBucket:
-    """So many bytes a second on average, and `burst_bytes` at once.
+    """So many tokens a second on average, and `burst` at once.
 
     It has no clock of its own: `now` is in milliseconds by any clock, always the same one.
     """
 
-    __slots__ = ("_at", "_burst_bytes", "_bytes", "_bytes_a_ms", "is_spent")
+    __slots__ = ("_at", "_burst", "_tokens", "_tokens_a_ms", "is_spent")
 
-    def __init__(self, bytes_a_second: float, burst_bytes: float) -> None:
-        self._bytes_a_ms = bytes_a_second / 1000
-        self._burst_bytes = burst_bytes
-        self._bytes = float(burst_bytes)
+    def __init__(self, tokens_a_second: float, burst: float) -> None:
+        self._tokens_a_ms = tokens_a_second / 1000
+        self._burst = burst
+        self._tokens = float(burst)
         self._at = 0.0
         self.is_spent = False
-        """Whether the last message was over the limit."""
+        """Whether the last attempt to take some was over the limit."""
 
-    def take(self, size: int, now: float) -> bool:
-        """Take the tokens for a message of `size` bytes; returns whether there were enough."""
-        self.is_spent = self.wait_ms(size, now) > 0
+    def take(self, tokens: float, now: float) -> bool:
+        """Take so many tokens; returns whether there were enough."""
+        self.is_spent = self.wait_ms(tokens, now) > 0
         if not self.is_spent:
-            self._bytes -= size + OVERHEAD_BYTES
+            self._tokens -= tokens
         return not self.is_spent
 
-    def wait_ms(self, size: int, now: float) -> float:
-        """How long until there are enough tokens for a message of `size` bytes; 0 if there are."""
+    def wait_ms(self, tokens: float, now: float) -> float:
+        """How long until there are so many tokens; 0 if there are."""
         self._fill(now)
-        return max(0.0, size + OVERHEAD_BYTES - self._bytes) / self._bytes_a_ms
+        return max(0.0, tokens - self._tokens) / self._tokens_a_ms
 
     def is_full(self, now: float) -> bool:
         """Whether it is as full as a new one, so that it can be dropped."""
         self._fill(now)
-        return self._bytes >= self._burst_bytes
+        return self._tokens >= self._burst
 
     def _fill(self, now: float) -> None:
         passed_ms = max(0.0, now - self._at)
-        self._bytes = min(self._burst_bytes, self._bytes + passed_ms * self._bytes_a_ms)
+        self._tokens = min(self._burst, self._tokens + passed_ms * self._tokens_a_ms)
         self._at = max(now, self._at)
 
 
 class Allowance(TokenBucket):
-    """A room's rate limit for messages; more are not passed on, so that ticks are not delayed."""
+    """A room's rate limit for messages, in bytes; more are not passed on, so that ticks are not
+    delayed."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
         super().__init__(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
+
+
+def cost(size: int) -> int:
+    """The bytes counted for a message whose payload has `size` bytes."""
+    return size + OVERHEAD_BYTES
+
+
+class RateLimit:
+    """Requests a second: one limit for each address, and one for all together."""
+
+    def __init__(self, per_address: float, in_all: float) -> None:
+        self._per_address = per_address
+        self._all = TokenBucket(in_all, in_all * BURST_SECONDS)
+        self._addresses: dict[str, TokenBucket] = {}
+
+    def take(self, address: str, now: float) -> tuple[str, float] | None:
+        """Take a request's tokens; or returns whose limit it is over, and how long to wait, in ms.
+
+        What is refused takes nothing, so one address can't spend what is for all.
+        """
+        bucket = self._bucket(address, now)
+        if (wait_ms := bucket.wait_ms(1, now)) > 0:
+            return "address", wait_ms
+        if (wait_ms := self._all.wait_ms(1, now)) > 0:
+            return "all", wait_ms
+        bucket.take(1, now)
+        self._all.take(1, now)
+        return None
+
+    def __len__(self) -> int:
+        """How many addresses are in memory."""
+        return len(self._addresses)
+
+    def _bucket(self, address: str, now: float) -> TokenBucket:
+        bucket = self._addresses.get(address)
+        if bucket is None:
+            if len(self._addresses) >= MANY_ADDRESSES:
+                self._make_place(now)
+            bucket = TokenBucket(self._per_address, self._per_address * BURST_SECONDS)
+            self._addresses[address] = bucket
+        return bucket
+
+    def _make_place(self, now: float) -> None:
+        kept = {
+            address: bucket
+            for address, bucket in self._addresses.items()
+            if not bucket.is_full(now)
+        }
+        # Whoever comes from so many addresses is held by the limit for all.
+        self._addresses = kept if len(kept) <= MANY_ADDRESSES // 2 else {}

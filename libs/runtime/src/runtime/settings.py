@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from . import origin
+from . import client_address, origin
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -52,6 +52,12 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
     """Origins of other sites that may call, separated by commas; `*` is any."""
     tls_cert: str = ""
     tls_key: str = ""
+    max_connections: Annotated[int, Meta(ge=1)] = 8000
+    """Open connections, viewers not included; one more gets 503."""
+    max_connections_per_address: Annotated[int, Meta(ge=1)] = 3000
+    """The same from one address; one more gets 429. Not for trusted proxies."""
+    trusted_proxies: str = ""
+    """Networks of proxies whose X-Forwarded-For counts, separated by commas."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -89,6 +95,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     if isinstance(settings, PublicSettings):
         _check_origins(settings.allowed_origins)
         _check_tls(settings.tls_cert, settings.tls_key)
+        _check_proxies(settings.trusted_proxies)
     return settings
 
 
@@ -136,6 +143,13 @@ def _check_origins(origins: str) -> None:
             f"ALLOWED_ORIGINS={origins!r} is not valid: expected https://host[:port], null, "
             f"file:// or *: {error}"
         ) from None
+
+
+def _check_proxies(proxies: str) -> None:
+    try:
+        client_address.networks(proxies)
+    except ValueError as error:
+        raise SettingsError(f"TRUSTED_PROXIES={proxies!r} is not valid: {error}") from None
 
 
 def _check_tls(certificate: str, key: str) -> None:

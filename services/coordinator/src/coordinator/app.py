@@ -14,9 +14,10 @@ from bus.stream import keep_stream, wanted
 from protocol import subjects
 from runtime import cors, health
 from runtime.background import background
+from runtime.client_address import networks
 from runtime.logs import logger
 from runtime.origins import ORIGINS, Origins
-from runtime.process import raise_file_limit
+from runtime.process import max_connections, raise_file_limit
 
 from . import handshake
 from .connections import CONNECTIONS, Connections
@@ -38,7 +39,8 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[SETTINGS] = settings
     app[ORIGINS] = Origins(settings)
-    app[handshake.MAX_VIEWERS] = _max_viewers(settings.max_viewers)
+    app[handshake.TRUSTED] = networks(settings.trusted_proxies)
+    app[handshake.MAX_VIEWERS] = _max_viewers(settings)
     app.add_routes(health.routes(app))
     app.add_routes(
         [
@@ -108,7 +110,7 @@ async def closing(app: web.Application) -> None:
     await app[CONNECTIONS].close()
 
 
-def _max_viewers(most: int) -> int:
+def _max_viewers(settings: Settings) -> int:
     """The most viewers: as many as the settings allow, if there are enough file descriptors."""
-    by_files = max(1, raise_file_limit() - SPARE_FILES)
-    return min(most or by_files, by_files)
+    by_files = max(1, raise_file_limit() - SPARE_FILES - max_connections(settings))
+    return min(settings.max_viewers or by_files, by_files)

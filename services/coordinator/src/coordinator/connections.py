@@ -1,6 +1,7 @@
 """All viewers, whatever their room: heartbeats, slow consumers, and shutdown."""
 
 import asyncio
+from collections import Counter as Count
 from contextlib import suppress
 from typing import Never
 
@@ -32,6 +33,7 @@ class Connections:
         self.ring = ring
         """Sends to many viewers at once, if there is one."""
         self.count = 0
+        self.by_address: Count[str] = Count()
         self.lagging: set[Viewer] = set()
         self._slots: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
         self._now = 0
@@ -40,6 +42,7 @@ class Connections:
     def add(self, viewer: Viewer) -> None:
         """Count a viewer in, before it joins its room."""
         self.count += 1
+        self.by_address[viewer.address] += 1
         viewer.heartbeat_slot = self.count % HEARTBEAT_SECONDS
         self._slots[viewer.heartbeat_slot].add(viewer)
         self._empty.clear()
@@ -47,6 +50,9 @@ class Connections:
     def remove(self, viewer: Viewer) -> None:
         """Count a viewer out, once it has left its room."""
         self.count -= 1
+        self.by_address[viewer.address] -= 1
+        if not self.by_address[viewer.address]:
+            del self.by_address[viewer.address]
         self._slots[viewer.heartbeat_slot].discard(viewer)
         self.lagging.discard(viewer)
         if not self.count:

@@ -1,13 +1,16 @@
 """The two handshakes of viewers, and the reasons to refuse one."""
 
 from random import randint
+from sys import intern
 from typing import Final
 
 from aiohttp import web
+from prometheus_client import Counter
 
 from bus.feed import FEED
 from protocol import frames, subjects
 from protocol.frames import Bye
+from runtime.client_address import Networks, client_address
 from runtime.origins import ORIGINS
 
 from .connections import CONNECTIONS
@@ -15,6 +18,7 @@ from .event_stream import EventStreamViewer
 from .handover import early_bytes, take_over
 from .hub import HUB
 from .room import Room
+from .settings import SETTINGS
 from .websocket import WebSocketViewer
 
 OPEN_SECONDS = 2.0
@@ -32,6 +36,11 @@ _EVENT_STREAM_HEADERS: Final = {
     "X-Accel-Buffering": "no",
 }
 
+FULL: Final = {"Retry-After": "5"}
+
+_refused = Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"])
+
+TRUSTED: web.AppKey[Networks] = web.AppKey("trusted_proxies", tuple)
 MAX_VIEWERS = web.AppKey("max_viewers", int)
 
 
@@ -55,7 +64,7 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
     _refuse_old_http(request)
     try:
         room, epoch, after = await _admit(request)
-    except web.HTTPServiceUnavailable as refusal:
+    except (web.HTTPServiceUnavailable, web.HTTPTooManyRequests) as refusal:
         if EVENT_STREAM not in request.headers.get("Accept", ""):
             raise
         return _come_back(refusal)
@@ -79,6 +88,7 @@ async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
     _refuse_if_full(request)
     room = await request.app[HUB].opened(name, OPEN_SECONDS)
     if room is None:
+        _refused.labels("stream").inc()
         raise web.HTTPServiceUnavailable(
             text="not caught up with the stream\n", headers={"Retry-After": "1"}
         )
@@ -92,8 +102,8 @@ def _retry(least_ms: int = 0) -> bytes:
     return b"retry: %d\n" % (least_ms + randint(*RETRY_MS))
 
 
-def _come_back(refusal: web.HTTPServiceUnavailable) -> web.Response:
-    """What an EventSource gets instead of 503, after which it would never come back: by the
+def _come_back(refusal: web.HTTPException) -> web.Response:
+    """What an EventSource gets instead of 429 or 503, after which it would never come back: by the
     standard it reconnects only if a response of status 200 ends (WHATWG HTML, 9.2.2)."""
     seconds = int(refusal.headers["Retry-After"])
     bye = Bye(reason=(refusal.text or "").strip(), reconnect_ms=seconds * 1000)
@@ -111,13 +121,23 @@ def _hand_over(
     """Give the socket to the viewer and let it join, unless the peer has disconnected."""
     transport = take_over(request, viewer)
     if transport is not None:
+        viewer.address = intern(_address(request))  # one string for all that come from there
         request.app[CONNECTIONS].add(viewer)
         room.join(viewer, transport, epoch, after)
 
 
 def _refuse_if_full(request: web.Request) -> None:
-    if request.app[CONNECTIONS].count >= request.app[MAX_VIEWERS]:
-        raise web.HTTPServiceUnavailable(text="full\n", headers={"Retry-After": "5"})
+    connections, settings = request.app[CONNECTIONS], request.app[SETTINGS]
+    if connections.count >= request.app[MAX_VIEWERS]:
+        _refused.labels("all").inc()
+        raise web.HTTPServiceUnavailable(text="full\n", headers=FULL)
+    if connections.by_address[_address(request)] >= settings.max_viewers_per_address:
+        _refused.labels("address").inc()
+        raise web.HTTPTooManyRequests(text="too many viewers from your address\n", headers=FULL)
+
+
+def _address(request: web.Request) -> str:
+    return client_address(request, request.app[TRUSTED])
 
 
 def _refuse_old_http(request: web.Request) -> None:

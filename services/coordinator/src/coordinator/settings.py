@@ -14,6 +14,8 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     port: Port = 8787
     max_viewers: Annotated[int, Meta(ge=0)] = 0
     """Viewers at once; over it a handshake gets 503. 0 is as many as file descriptors allow."""
+    max_viewers_per_address: Annotated[int, Meta(ge=1)] = 2000
+    """The same from one address; over it a handshake gets 429."""
 
 
 SETTINGS = web.AppKey("settings", Settings)

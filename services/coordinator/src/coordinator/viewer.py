@@ -36,6 +36,7 @@ class Viewer(asyncio.Protocol):
     """What both kinds of viewers have: a socket, a room, and a lagging state."""
 
     __slots__ = (
+        "address",
         "flushed_seq",
         "group",
         "heartbeat_slot",
@@ -60,6 +61,8 @@ class Viewer(asyncio.Protocol):
         """When its buffers were found full, by the loop's clock; 0 while it keeps up."""
         self.flushed_seq = 0
         """The last sequence sent before it lagged; -1 belongs to another stream."""
+        self.address = ""
+        """Where it comes from; set by the handshake."""
         self.heartbeat_slot = 0
         """The second of the heartbeat in which it is pinged; set by Connections."""
         self.is_alive = True

@@ -9,7 +9,19 @@ from bus.quorum import staying_with_the_quorum
 from runtime import cors, health
 from runtime.origins import ORIGINS, Origins
 
-from . import api, assets, auth, errors, forms, openapi, pages, qr, rate_limits, security_headers
+from . import (
+    api,
+    assets,
+    auth,
+    budgets,
+    errors,
+    forms,
+    openapi,
+    pages,
+    qr,
+    rate_limits,
+    security_headers,
+)
 from .settings import SETTINGS, Settings
 
 
@@ -17,12 +29,13 @@ def create_app(settings: Settings) -> web.Application:
     """The map of the service."""
     app = web.Application(
         # The first is the outermost: its headers are added to the others' responses, too.
-        middlewares=[security_headers.secure, errors.explained, auth.same_site],
+        middlewares=[security_headers.secure, errors.explained, budgets.within, auth.same_site],
         client_max_size=64 * 1024,
     )
     app[SETTINGS] = settings
     app[ORIGINS] = Origins(settings)
     app[assets.ASSETS] = assets.load()
+    app[budgets.BUDGETS] = budgets.Budgets(settings)
     app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
     app.add_routes(health.routes(app))

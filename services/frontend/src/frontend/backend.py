@@ -184,8 +184,14 @@ def _problem(error: ServiceError, subject: str) -> Problem:
                 field="run",
                 event=_event(error.body),
             )
+        case 429:
+            return Problem(429, _sentence(error.description), retry_after=error.retry_after or 1)
         case _:
             return Problem(503, error.description or "The service could not do it.")
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _event(body: bytes) -> Raw | None:

@@ -82,7 +82,7 @@ def document(base_path: str = "") -> bytes:
                         "Stored",
                         status=202,
                         body="Text",
-                        refusals=[400, 401, 403, 413, 422, 429, 503],
+                        refusals=[400, 401, 403, 413, 422, 503],
                         parameters=[_key("id")],
                     ),
                 },
@@ -131,7 +131,7 @@ def _operation(
     refusals: list[int],
     parameters: Sequence[Json] = (),
 ) -> Json:
-    responses: Json = {str(code): _refusal(code) for code in refusals}
+    responses: Json = {str(code): _refusal(code) for code in (*refusals, 429)}
     responses[str(status)] = _content(summary, answer)
     operation: Json = {"summary": summary, "responses": responses}
     if parameters:

@@ -101,7 +101,7 @@ def address(request: web.Request, room: str) -> URL:
 
 def explain(request: web.Request, problem: Problem) -> web.Response:
     """An error page with the problem's words."""
-    return aiohttp_jinja2.render_template(
+    response = aiohttp_jinja2.render_template(
         "problem.html",
         request,
         {
@@ -111,6 +111,8 @@ def explain(request: web.Request, problem: Problem) -> web.Response:
         },
         status=problem.status,
     )
+    response.headers.update(problem.headers)
+    return response
 
 
 def _frame(request: web.Request) -> dict[str, object]:

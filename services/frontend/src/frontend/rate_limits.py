@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from runtime.rate_limit import Allowance, TokenBucket
+from runtime.rate_limit import Allowance, TokenBucket, cost
 
 from .problem import Problem
 
@@ -32,16 +32,16 @@ class RateLimits:
 
         `now` is in milliseconds by a monotonic clock.
         """
-        allowance = self._allowance(room, now)
+        allowance, tokens = self._allowance(room, now), cost(size)
         for bucket, what in ((allowance, "this room"), (self._all, "all rooms together")):
-            if (wait_ms := bucket.wait_ms(size, now)) > 0:
+            if (wait_ms := bucket.wait_ms(tokens, now)) > 0:
                 raise Problem(
                     429,
                     f"More messages are sent to {what} than can be shown: try again in a moment.",
                     retry_after=math.ceil(wait_ms / 1000),
                 )
-        allowance.take(size, now)
-        self._all.take(size, now)
+        allowance.take(tokens, now)
+        self._all.take(tokens, now)
 
     def __len__(self) -> int:
         """How many rooms are in memory."""

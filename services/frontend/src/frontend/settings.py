@@ -12,6 +12,7 @@ _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
 _NAME = r"[A-Za-z0-9._-]+"
 _HOST = rf"((({_NAME}|\[[0-9A-Fa-f:.]+\])(:{_PORT})?)|:{_PORT})"
 Hosts = Annotated[str, Meta(pattern=rf"^({_HOST}(\s*,\s*{_HOST})*)?$")]
+Most = Annotated[int, Meta(ge=1)]
 Path = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~/-]*)?$")]
 BasePath = Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")]
 _FRAME = rf"(\*|https?://(\*\.)?{_NAME}(:{_PORT})?)"
@@ -35,6 +36,18 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     """Sites whose pages may show this one in a frame, separated by commas; `*` is any."""
     control_token: str = ""
     """Required to start, cancel or send; empty allows anyone."""
+    max_commands_per_address: Most = 100
+    """Starts, cancels and messages a second from one address, and ten times as many at once."""
+    max_commands: Most = 500
+    """The same from all addresses together."""
+    max_reads_per_address: Most = 200
+    """Pages and states of rooms a second for one address, and ten times as many at once."""
+    max_reads: Most = 1000
+    """The same for all addresses together."""
+    max_rooms_per_address: Most = 100
+    """Rooms in which one address may start or send, a minute."""
+    max_rooms: Most = 10_000
+    """The same for all addresses together."""
 
     def socket_hosts(self, page_host: str) -> list[str]:
         """The hosts that the page's socket tries in turn; none means the page's own.

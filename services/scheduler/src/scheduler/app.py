@@ -19,6 +19,7 @@ from .commands import Commands
 from .deadlines import Deadlines
 from .event_store import EventStore
 from .keeper import Keeper
+from .load import Load
 from .settings import SETTINGS, Settings
 
 
@@ -35,7 +36,8 @@ def create_app(settings: Settings) -> web.Application:
 async def scheduling(app: web.Application) -> AsyncIterator[None]:
     """Follow the rooms' events, keep the deadlines, and answer commands once caught up."""
     bus, instance = app[BUS], app[SETTINGS].instance
-    store = EventStore(bus)
+    settings = app[SETTINGS]
+    store = EventStore(bus, Load(settings.max_runs, settings.max_ticks_per_second))
     deadlines = Deadlines(bus, store, instance)
     keeper = Keeper(bus, store)
     follower = Follower(

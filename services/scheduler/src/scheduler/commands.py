@@ -18,6 +18,7 @@ from runtime.logs import logger
 
 from .appender import Conflict
 from .event_store import EventStore
+from .load import RETRY_AFTER_SECONDS, TooMuch
 
 E = TypeVar("E", Started, Cancelled)
 R = TypeVar("R", Start, Cancel)
@@ -42,16 +43,20 @@ class Commands:
         """Start a run; the reply is its `started` event.
 
         Raises ServiceError 400, 409 (the body is the last event of the run under way), 422 (the
-        body is the last event of the run that has other terms) or 503.
+        body is the last event of the run that has other terms), 429 (there are too many runs;
+        nothing is stored) or 503.
         """
-        new_run = uuid.uuid4().hex
-        return await self._carry_out(
-            payload,
-            Start,
-            lambda countdown, request: rules.start(
-                countdown, request, whole_now_ms(), new_run, self._instance
-            ),
-        )
+        new_run, is_admitted = uuid.uuid4().hex, False
+
+        def decide(countdown: Countdown, request: Start) -> Started:
+            nonlocal is_admitted
+            event = rules.start(countdown, request, whole_now_ms(), new_run, self._instance)
+            if not is_admitted and not rules.has_happened(countdown, event):
+                self._store.load.check(event)
+                is_admitted = True  # once: later it may have been stored without an answer
+            return event
+
+        return await self._carry_out(payload, Start, decide)
 
     async def cancel(self, payload: bytes) -> bytes:
         """Cancel the run under way; the reply is its `cancelled` event.
@@ -81,6 +86,8 @@ class Commands:
             raise ServiceError(409, str(error), events.encode(error.last)) from None
         except OtherTerms as error:
             raise ServiceError(422, str(error), events.encode(error.last)) from None
+        except TooMuch as error:
+            raise ServiceError(429, str(error), retry_after=RETRY_AFTER_SECONDS) from None
         except NotUnderstood as error:
             raise ServiceError(503, str(error)) from None
         except BusError as error:

@@ -1,13 +1,11 @@
-"""Every tick at its deadline: one task for each room with a run under way.
+"""Every tick at its deadline: a timer for each run under way, and a task only while it appends.
 
-All replicas do the same for the same room: they sleep to the same absolute deadline and append the
+All replicas do the same for the same room: they wait for the same absolute deadline and append the
 same tick. One append is stored; the others are refused, or find the tick stored and skip theirs.
 """
 
 import asyncio
 from typing import Never
-
-from prometheus_client import Gauge
 
 from bus.connection import Bus
 from bus.errors import BusError
@@ -17,67 +15,90 @@ from runtime.clock import now_ms, whole_now_ms
 from runtime.logs import logger
 
 from .appender import Conflict
+from .clock_steps import ClockSteps
 from .event_store import EventStore
-from .grace import Grace
+from .grace import Grace, Turn
 
 log = logger(__name__)
 
-LOOK_AGAIN_SECONDS = 1.0
-"""The longest sleep, so that a change of the wall clock is noticed."""
 RETRY_SECONDS = 0.1
 NEWS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Delays before reading again what a refused append did not know of: a replicated stream may refuse
 it because of an entry that can't be read yet."""
-
-_counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
+ROOMS_A_TURN = 256
+"""How many timers are set in one turn of the event loop, which ticks wait for."""
 
 
 class Deadlines:
-    """The rooms with a run under way, each with the task that waits for its next tick."""
+    """The rooms with a run under way: each has a timer, or a task that appends its tick."""
 
     def __init__(self, bus: Bus, store: EventStore, instance: str) -> None:
         self._bus = bus
         self._store = store
-        self._instance = instance
         self._grace = Grace(instance)
-        self._changed: dict[str, asyncio.Event] = {}
+        self._instance = instance
+        self._waiting: dict[str, tuple[Turn, asyncio.TimerHandle]] = {}
+        self._appending: set[str] = set()
         self._group: asyncio.TaskGroup | None = None
-        store.on_change = self._on_change
+        store.on_change = self._wait_for_next
 
     async def run(self) -> Never:
-        """Own the rooms' tasks; if one fails, this fails."""
+        """Own the tasks that append; if one fails, this fails.
+
+        Timers count by the monotonic clock, deadlines are times of the wall clock: whenever that is
+        set, every timer is set again.
+        """
+        steps = ClockSteps()
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
-                await asyncio.Event().wait()
+                while True:
+                    await steps.next()
+                    for number, room in enumerate(list(self._waiting)):
+                        self._wait_for_next(room)
+                        if number % ROOMS_A_TURN == 0:
+                            await asyncio.sleep(0)
             finally:
                 self._group = None
-        raise AssertionError("an event that nobody sets was set")
+                for room in list(self._waiting):
+                    self._stop_waiting(room)
 
-    def _on_change(self, room: str) -> None:
-        if room in self._changed:
-            self._changed[room].set()
-        elif self._store[room].is_counting and self._group is not None:
-            self._changed[room] = asyncio.Event()
-            self._group.create_task(self._count(room), name=f"count {room}")
+    def _wait_for_next(self, room: str) -> None:
+        """Something may have changed in the room: wait for its next tick, and for no other."""
+        if room in self._appending:
+            return  # its task does this at its end
+        self._stop_waiting(room)
+        countdown = self._store[room]
+        due = rules.next_due(countdown)
+        if due is not None and self._group is not None:
+            self._set_timer(room, self._grace.turn(countdown, due))
 
-    async def _count(self, room: str) -> None:
-        """Append the room's ticks: while there is a next one, wait for it and append it."""
-        _counting.inc()
+    def _set_timer(self, room: str, turn: Turn) -> None:
+        wait_ms = max(0.0, turn.wait_ms(now_ms()))
+        timer = asyncio.get_running_loop().call_later(wait_ms / 1000, self._on_timer, room, turn)
+        self._waiting[room] = turn, timer
+
+    def _stop_waiting(self, room: str) -> None:
+        if (waiting := self._waiting.pop(room, None)) is not None:
+            turn, timer = waiting
+            turn.end()
+            timer.cancel()
+
+    def _on_timer(self, room: str, turn: Turn) -> None:
+        if turn.wait_ms(now_ms()) > 0:  # a timer is not exact, and more ticks may be due by now
+            self._set_timer(room, turn)
+        elif self._group is not None:
+            self._stop_waiting(room)
+            self._appending.add(room)
+            self._group.create_task(self._append_due(room), name=f"tick {room}")
+
+    async def _append_due(self, room: str) -> None:
+        """Append the room's tick, which is due, and wait for the next one."""
         try:
-            while (due := rules.next_due(countdown := self._store[room])) is not None:
-                await self._wait(room, countdown, due)
-                if self._store[room] is countdown:
-                    await self._append(room, countdown)
+            await self._append(room, self._store[room])
         finally:
-            _counting.dec()
-            del self._changed[room]
-
-    async def _wait(self, room: str, countdown: Countdown, due: int) -> None:
-        """Wait until it is this replica's turn to append the tick, or something has happened."""
-        with self._grace.waiting(countdown, due) as turn:
-            while self._store[room] is countdown and (wait_ms := turn.wait_ms(now_ms())) > 0:
-                await _changed_or_over(self._changed[room], wait_ms)
+            self._appending.discard(room)
+            self._wait_for_next(room)
 
     async def _append(self, room: str, countdown: Countdown) -> None:
         """Append the tick that is due; if that fails, read what the stream holds."""
@@ -114,16 +135,3 @@ class Deadlines:
                 await self._bus.connected()
             else:
                 return
-
-
-async def _changed_or_over(changed: asyncio.Event, wait_ms: float) -> None:
-    """Wait until the room has changed or the time is over; at most a second."""
-    changed.clear()
-    # The timer sets the same event as a change: cheaper than a timeout on the wait.
-    timer = asyncio.get_running_loop().call_later(
-        min(wait_ms / 1000, LOOK_AGAIN_SECONDS), changed.set
-    )
-    try:
-        await changed.wait()
-    finally:
-        timer.cancel()

@@ -15,6 +15,7 @@ from protocol.rules import Countdown
 from runtime.clock import now_ms
 
 from .appender import Appender
+from .load import Load
 
 _late = Histogram(
     "tminus_tick_stored_late_seconds",
@@ -22,18 +23,25 @@ _late = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
 )
 _UNKNOWN = Countdown()
+ROOMS_WITHOUT_A_RUN = 10_000
+"""How many are kept in memory. A command for any other room has its append refused and then reads
+the room."""
 
 
 class EventStore:
-    """Every room's countdown, and appends with an expected version.
+    """The countdowns of all rooms with a run under way and of some others, and appends with an
+    expected version.
 
     `on_change` is called with a room's name after its countdown has changed.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, load: Load) -> None:
+        self.load = load
         self._bus = bus
         self._appender = Appender(bus)
         self._countdowns: dict[str, Countdown] = {}
+        self._over: dict[str, None] = {}
+        """The rooms without a run, the one that has been like this for longest first."""
         self._epoch = ""
         self.on_change: Callable[[str], None] = lambda room: None
 
@@ -56,10 +64,8 @@ class EventStore:
     def reset(self, epoch: str) -> None:
         """The stream was recreated: forget what was in the old one."""
         self._epoch = epoch
-        rooms = list(self._countdowns)
-        self._countdowns.clear()
-        for room in rooms:
-            self.on_change(room)
+        for room in list(self._countdowns):
+            self._put(room, _UNKNOWN)
 
     def fold(self, entry: Entry) -> None:
         """Apply an entry of the stream; this replica's own appends are known already."""
@@ -127,10 +133,21 @@ class EventStore:
             self._put(room, rules.apply(self[room], entry.seq, read_event(entry, room)))
 
     def _put(self, room: str, countdown: Countdown) -> None:
-        if countdown is self[room]:
+        before = self[room]
+        if countdown is before:
             return
+        self._over.pop(room, None)
         if countdown == _UNKNOWN:
             del self._countdowns[room]
         else:
             self._countdowns[room] = countdown
+            if not countdown.is_counting:
+                self._over[room] = None
+                self._forget_oldest()
+        self.load.replace(before, countdown)
         self.on_change(room)
+
+    def _forget_oldest(self) -> None:
+        if len(self._over) > ROOMS_WITHOUT_A_RUN:
+            room = next(iter(self._over))
+            del self._over[room], self._countdowns[room]

@@ -7,8 +7,6 @@ sequence guarantees that a tick is stored once.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from protocol.rules import Countdown
 
@@ -26,18 +24,18 @@ class Grace:
         self._instance = instance
         self._at_once: Counter[tuple[str, int]] = Counter()
 
-    @contextmanager
-    def waiting(self, countdown: Countdown, due: int) -> Iterator["Turn"]:
-        """Count the tick among those due at the same time, while its task waits for it."""
+    def turn(self, countdown: Countdown, due: int) -> "Turn":
+        """Count the tick among those due at the same time, until its turn ends."""
         owner = countdown.last.by if countdown.last is not None else ""
         slot = owner, due // SAME_TIME_MS
         self._at_once[slot] += 1
-        try:
-            yield Turn(self, slot, due)
-        finally:
-            self._at_once[slot] -= 1
-            if not self._at_once[slot]:
-                del self._at_once[slot]
+        return Turn(self, slot, due)
+
+    def end(self, slot: tuple[str, int]) -> None:
+        """One tick of `slot` is waited for no more."""
+        self._at_once[slot] -= 1
+        if not self._at_once[slot]:
+            del self._at_once[slot]
 
     def grace_ms(self, slot: tuple[str, int]) -> float:
         """How long after its deadline a tick of `slot` is left to its replica."""
@@ -49,6 +47,8 @@ class Grace:
 class Turn:
     """When it is this replica's turn to append a tick."""
 
+    __slots__ = ("_due", "_grace", "_slot")
+
     def __init__(self, grace: Grace, slot: tuple[str, int], due: int) -> None:
         self._grace = grace
         self._slot = slot
@@ -57,3 +57,7 @@ class Turn:
     def wait_ms(self, now: float) -> float:
         """How much longer to wait at `now`, in milliseconds."""
         return self._due + self._grace.grace_ms(self._slot) - now
+
+    def end(self) -> None:
+        """The tick is waited for no more."""
+        self._grace.end(self._slot)
