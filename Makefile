@@ -22,12 +22,12 @@ dev: ## The whole stack: with Docker if an engine answers, else as local process
 	else $(MAKE) --no-print-directory local; fi
 
 local: $(INSTALLED) ## The whole stack as local processes, without Docker
-	@$(BIN)/python deploy/local.py
+	@$(BIN)/python dev/stack.py
 
 compose: ## The whole stack in Docker, in the background
 	@docker compose up --build --detach --wait
 	@echo "Follow it with make logs, stop it with make down."
-	@$(PYTHON) deploy/addresses.py "$$(docker compose port edge 8080)"
+	@$(PYTHON) dev/addresses.py "$$(docker compose port edge 8080)"
 
 down: ## Stop the Compose stack; its stream stays on its volume
 	@docker compose down
@@ -38,16 +38,16 @@ logs: ## Follow the logs of the Compose stack
 # One service a terminal, each restarted when its code changes
 
 nats: $(INSTALLED) ## The bus, an embedded nats-server, in this terminal
-	@$(BIN)/python deploy/one.py nats
+	@$(BIN)/python dev/service.py nats
 
 scheduler: $(INSTALLED) ## A scheduler in this terminal; a second one: PORT=8082
-	@$(BIN)/python deploy/one.py scheduler
+	@$(BIN)/python dev/service.py scheduler
 
 coordinator: $(INSTALLED) ## A coordinator in this terminal; a second one: PORT=8788
-	@$(BIN)/python deploy/one.py coordinator
+	@$(BIN)/python dev/service.py coordinator
 
 frontend: $(INSTALLED) ## The frontend in this terminal
-	@$(BIN)/python deploy/one.py frontend
+	@$(BIN)/python dev/service.py frontend
 
 # The environment
 
@@ -81,7 +81,7 @@ schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from 
 check: $(INSTALLED) ## What CI runs: format, lint, types and every test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy libs services deploy tests bench
+	$(BIN)/mypy libs services deploy dev tests bench
 	@$(MAKE) --no-print-directory page test
 
 page: $(INSTALLED) ## Types and unit tests of the page's script, if node is installed

@@ -60,11 +60,11 @@ def ports() -> Ports:
 
 
 class Stack(Process):
-    """`deploy/local.py` as a process."""
+    """`dev/stack.py` as a process."""
 
     def __init__(self, ports: Ports, folder: Path, **settings: str) -> None:
         environ = {"PATH": os.environ["PATH"], **ports.settings(folder / "stream"), **settings}
-        super().__init__("local", [sys.executable, "deploy/local.py"], environ, folder, cwd=ROOT)
+        super().__init__("local", [sys.executable, "dev/stack.py"], environ, folder, cwd=ROOT)
         self._read = 0
 
     def read_until(self, words: str) -> str:

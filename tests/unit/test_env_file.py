@@ -51,7 +51,7 @@ def test_a_file_that_can_not_be_read_ends_the_program_with_one_line(
         "processes.ROOT = pathlib.Path(sys.argv[2]); processes.environment()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(ROOT / "deploy"), str(tmp_path)],
+        [sys.executable, "-c", program, str(ROOT / "dev"), str(tmp_path)],
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
