@@ -41,7 +41,7 @@ test("a socket that closes is opened again, at the next address", () => {
   assert.deepEqual(sockets.map((socket) => socket.address), ["ws://one", "ws://two"]);
 });
 
-test("the backoff starts small again after a connection", () => {
+test("the backoff starts small again after a connection that lasted", () => {
   const { world, sockets, connection } = connected();
   for (let turn = 0; turn < 6; turn += 1) {
     sockets.at(-1).onclose({ code: 1006, reason: "" });
@@ -49,9 +49,30 @@ test("the backoff starts small again after a connection", () => {
   }
   sockets.at(-1).onmessage({ data: HELLO });
   assert.equal(connection.phase, "open");
+  world.pass(5001);
   sockets.at(-1).onclose({ code: 1006, reason: "" });
   assert.equal(connection.retryAt - world.truth, 250);
 });
+
+for (const addresses of [["ws://one"], ["ws://one", "ws://two"]])
+  for (const bye of [null, { type: "bye", reason: "restarting", reconnect_ms: 100 }])
+    test(`sockets that are cut soon after hello${bye ? " and bye" : ""} are opened ever more rarely, ${addresses.length} addresses`, () => {
+      const { world, sockets, connection } = connected({ addresses });
+      const minute = (from) => {
+        while (world.truth < from + 60_000) {
+          sockets.at(-1).onmessage({ data: HELLO });
+          world.pass(200);
+          if (bye) sockets.at(-1).onmessage({ data: JSON.stringify(bye) });
+          sockets.at(-1).onclose({ code: 1006, reason: "" });
+          world.pass(connection.retryAt - world.truth);
+        }
+        return sockets.length;
+      };
+      const first = minute(0);
+      assert.ok(first < 30, `${first} handshakes in the first minute`);
+      const second = minute(60_000) - first;
+      assert.ok(second < 20, `${second} handshakes in the second minute`);
+    });
 
 test("`bye` says how long to stay away", () => {
   const { world, sockets, connection } = connected();
@@ -131,5 +152,16 @@ test("a handshake that is refused twice by a coordinator that is there is told f
   }
   assert.equal(connection.isTurnedAway, true);
   sockets.at(-1).onmessage({ data: HELLO });
+  assert.equal(connection.isTurnedAway, false);
+});
+
+test("an answer that comes after hello turns nobody away", async () => {
+  const { world, sockets, connection } = connected({ isReachable: async () => true });
+  for (let turn = 0; turn < 2; turn += 1) {
+    sockets.at(-1).onclose({ code: 1006, reason: "" });
+    world.pass(1000);
+  }
+  sockets.at(-1).onmessage({ data: HELLO });
+  await Promise.resolve();
   assert.equal(connection.isTurnedAway, false);
 });

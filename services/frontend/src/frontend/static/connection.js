@@ -8,6 +8,8 @@ const LONGEST_BACKOFF_MS = 15_000;
 const OPENING_MS = 5000;
 /** Pongs come every second, so a coordinator that is silent for longer is gone. */
 const SILENCE_MS = 6000;
+/** A connection that has lasted so long is good, and the next loss is the first. */
+const GOOD_AFTER_MS = 5000;
 /** A page that has just become visible does not wait so long. */
 const PROBE_MS = 800;
 /** Close codes with which a coordinator refuses this page for good. */
@@ -40,6 +42,7 @@ export class Connection {
   phase = "closed";
   /** Why it was refused, or why it was lost last. */
   reason = "";
+  /** Attempts in a row without a connection that lasted. */
   failures = 0;
   /** Whether a coordinator is there but refused the handshake. */
   isTurnedAway = false;
@@ -134,8 +137,8 @@ export class Connection {
     const frame = JSON.parse(data);
     if (frame.type === "hello") {
       this.#network.clearTimer(this.#timer ?? 0);
+      this.#timer = this.#network.setTimer(() => (this.failures = 0), GOOD_AFTER_MS);
       this.phase = "open";
-      this.failures = 0;
       this.isTurnedAway = false;
       this.reason = "";
       this.#reconnectMs = null;
@@ -177,12 +180,10 @@ export class Connection {
     // A browser does not tell a page why a handshake failed.
     if (this.failures > 1)
       isReachable(this.#addresses[(this.#attempt - 1) % this.#addresses.length]).then((isThere) => {
-        this.isTurnedAway = isThere && this.failures > 1;
+        this.isTurnedAway = isThere && this.phase !== "open";
       });
-    const ms =
-      this.#reconnectMs === null
-        ? backoff(this.failures, this.#addresses.length, random)
-        : random() * this.#reconnectMs;
+    const leave = random() * (this.#reconnectMs ?? 0);
+    const ms = Math.max(leave, backoff(this.failures, this.#addresses.length, random));
     this.#reconnectMs = null;
     this.retryAt = now() + ms;
     this.#timer = setTimer(() => this.connect(), ms);
