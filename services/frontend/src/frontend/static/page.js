@@ -9,6 +9,7 @@
 
 // Time
 import { ServerClock } from "./server-clock.js";
+import { SteppedClock } from "./stepped-clock.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
@@ -28,9 +29,13 @@ import { options } from "./options.js";
 
 /** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number, delay_ms: number}} */
 const data = JSON.parse(byId("data")?.textContent ?? "");
+const pageClock = new SteppedClock(() => performance.now());
+const wallClock = new SteppedClock(() => Date.now());
 const env = {
-  now: () => performance.now(),
-  wall: () => Date.now(),
+  now: () => pageClock.now(),
+  wall: () => wallClock.now(),
+  step: () => pageClock.step,
+  wallStep: () => wallClock.step,
   setTimer: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
   clearTimer: (/** @type {number} */ timer) => clearTimeout(timer),
   isHidden: () => document.visibilityState === "hidden",
@@ -135,6 +140,7 @@ function updateStatus() {
     silentFor: connection.heardAt === null ? null : now - connection.heardAt,
     isKnown: clock.isKnown,
     bound: clock.bound(now),
+    step: clock.step,
     isCounting: isCounting(),
     isLate,
   };
@@ -162,6 +168,7 @@ function isReachable(address) {
 
 /** The page is visible again or the network is back: draw the right number at once, then measure. */
 function wake() {
+  for (const one of [pageClock, wallClock]) one.learn(env.setTimer);
   clock.check();
   draw();
   if (connection.phase === "open") clock.burst();
@@ -179,6 +186,7 @@ addEventListener("pageshow", (event) => event.persisted && connection.connect())
 addEventListener("pagehide", () => connection.close());
 document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
 
+for (const one of [pageClock, wallClock]) one.learn(env.setTimer);
 root.dataset.live = "";
 root.removeAttribute("data-fallback");
 save("again", null);

@@ -3,7 +3,7 @@
 /** @import {Sample} from "./offset-bounds.js" */
 /** @import {Env} from "./timers.js" */
 
-import { OffsetBounds, RESOLUTION_MS } from "./offset-bounds.js";
+import { OffsetBounds } from "./offset-bounds.js";
 import { SlewedOffset } from "./slew.js";
 
 /** Pings of a burst, after which there is one a second. A coordinator accepts ten frames a second. */
@@ -12,8 +12,12 @@ const BURST_GAP_MS = 125;
 const GAP_MS = 1000;
 /** Before that many pongs the time counts as an estimate. */
 const KNOWN_AFTER = 8;
-/** If the wall clock and the page's move apart by more, the device slept or a clock was set. */
+/** If the wall clock and the page's move apart by more than this and their steps, the device slept or a
+ * clock was set. */
 const JUMP_MS = 50;
+/** A page's clock is taken for no finer, and until its step is learned for no coarser. */
+const FINEST_MS = 0.1;
+const COARSEST_MS = 1000;
 
 export class ServerClock {
   #bounds = new OffsetBounds();
@@ -51,6 +55,11 @@ export class ServerClock {
     return this.#pongs >= KNOWN_AFTER;
   }
 
+  /** The step in which the page's clock moves, in ms. */
+  get step() {
+    return Math.min(COARSEST_MS, Math.max(FINEST_MS, this.#env.step()));
+  }
+
   /** The server's time, as this page shows it. */
   time(now = this.#env.now()) {
     return now + this.#offset.at(now);
@@ -61,7 +70,7 @@ export class ServerClock {
     if (this.#bounds.isEmpty) return Infinity;
     const { low, high } = this.#bounds.at(now);
     const offset = this.#offset.at(now);
-    return Math.max(offset - low, high - offset) + RESOLUTION_MS;
+    return Math.max(offset - low, high - offset) + this.step;
   }
 
   /** The likely error, if the way there is as long as the way back. */
@@ -112,7 +121,9 @@ export class ServerClock {
   /** Detect a clock that jumped, before every ping and whenever the page becomes visible. */
   check() {
     const gap = this.#env.wall() - this.#env.now();
-    const jumped = Math.abs(gap - this.#gap) > JUMP_MS;
+    // Each of four readings may be wrong by a step.
+    const rounding = 2 * (this.step + Math.min(COARSEST_MS, this.#env.wallStep()));
+    const jumped = Math.abs(gap - this.#gap) > JUMP_MS + rounding;
     this.#gap = gap;
     if (jumped) {
       this.#reset();
@@ -130,7 +141,7 @@ export class ServerClock {
   /** @param {Sample} sample */
   #add(sample) {
     // If a clock was set, the page steps to the new time instead of slewing towards it.
-    if (!this.#bounds.add(sample)) this.#pongs = this.#pings = 0;
+    if (!this.#bounds.add(sample, this.step)) this.#pongs = this.#pings = 0;
     const now = this.#env.now();
     const { low, high, rate } = this.#bounds.at(now);
     const isSettled = this.#pongs > BURST && !this.#env.isHidden();

@@ -9,6 +9,8 @@ import { byId, setText } from "./dom.js";
 const FRESH_MS = 2500;
 /** With a larger bound the page does not say that it is in step. */
 const IN_STEP_MS = 1000;
+/** From here on the words name the browser's clock as the reason for the bound. */
+const COARSE_STEP_MS = 5;
 
 /**
  * @typedef {{
@@ -21,9 +23,10 @@ const IN_STEP_MS = 1000;
  *   silentFor: number | null,
  *   isKnown: boolean,
  *   bound: number,
+ *   step: number,
  *   isCounting: boolean,
  *   isLate: boolean,
- * }} Facts times in ms
+ * }} Facts times in ms; `step` is that of the browser's clock
  */
 /** @typedef {{light: "green" | "amber" | "estimating" | "red", words: string, canTry: boolean}} Status */
 
@@ -34,7 +37,7 @@ export function status(facts) {
   if (facts.phase === "open" && isFresh) {
     if (facts.isLate) return { light: "estimating", words: "estimating, a tick is late", canTry: false };
     if (!facts.isKnown || facts.bound > IN_STEP_MS) return { light: "amber", words: "finding the time", canTry: false };
-    return { light: "green", words: `in step, ± ${milliseconds(facts.bound)}`, canTry: false };
+    return { light: "green", words: join(`in step, ± ${milliseconds(facts.bound)}`, stepWords(facts)), canTry: false };
   }
   const next = facts.phase === "waiting" ? nextTry(facts) : facts.phase === "connecting" ? "connecting" : "";
   const canTry = facts.phase === "waiting";
@@ -75,6 +78,11 @@ export function milliseconds(ms) {
 function nextTry({ isOnline, retryIn, failures }) {
   if (!isOnline) return "this device is offline";
   return join(failures > 8 ? "no coordinator answers" : "", `next try in ${seconds(Math.max(0, retryIn))}`);
+}
+
+/** @param {Facts} facts */
+function stepWords({ step }) {
+  return step >= COARSE_STEP_MS ? `this browser's clock has steps of ${milliseconds(step)}` : "";
 }
 
 /** @param {number} ms */
