@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
             web.get("/api/openapi.json", openapi.serve),
+            web.get("/api/time", api.time),
             web.get("/api/rooms/{room}", api.read),
             web.post("/api/rooms/{room}/countdown", api.start),
             web.delete("/api/rooms/{room}/countdown", api.cancel),

@@ -10,7 +10,7 @@ from protocol.events import Cancelled, Known, Started
 from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
-from .api import StartBody, Stored, Text
+from .api import StartBody, Stored, Text, Time
 
 Json = dict[str, object]
 
@@ -40,7 +40,7 @@ async def serve(_: web.Request) -> web.Response:
 def document() -> bytes:
     """The description as JSON."""
     _, schemas = msgspec.json.schema_components(
-        [RoomReply, Started, Cancelled, StartBody, Text, Stored, Problem],
+        [RoomReply, Started, Cancelled, StartBody, Text, Stored, Time, Problem],
         ref_template=_SCHEMAS + "{name}",
     )
     return msgspec.json.encode(
@@ -48,6 +48,7 @@ def document() -> bytes:
             "openapi": "3.1.0",
             "info": {"title": "tminus", "version": "1", "description": "One countdown a room."},
             "paths": {
+                "/api/time": {"get": _operation("The server's time", "Time", refusals=[])},
                 "/api/rooms/{room}": {
                     "parameters": [_room()],
                     "get": _operation("What the room shows", "RoomReply", refusals=[422, 503]),

@@ -6,6 +6,8 @@
  */
 
 /** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
+/** @import {Transport} from "./connection.js" */
+/** @import {RoomFrame} from "./room.js" */
 
 // Time
 import { ServerClock } from "./server-clock.js";
@@ -13,6 +15,7 @@ import { SteppedClock } from "./stepped-clock.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
+import { EventStream, Polling } from "./http-transports.js";
 import { apply, initial, resume } from "./room.js";
 import { expected, nothing, showNext } from "./countdown.js";
 import { save } from "./storage.js";
@@ -61,7 +64,7 @@ const messageTimers = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
 const connection = new Connection(
-  { ...env, random: Math.random, open: (address) => new WebSocket(address), isReachable },
+  { ...env, random: Math.random, open, isReachable },
   hosts.map((host) => `${scheme}://${host}${data.path}?room=${data.room}`),
   () => resume(room),
   onFrame,
@@ -71,7 +74,7 @@ const connection = new Connection(
   },
 );
 
-/** @param {Frame} frame */
+/** @param {Frame | RoomFrame} frame */
 function onFrame(frame) {
   if (frame.type === "hello" && frame.protocol !== 1)
     return connection.refuse("this page is out of date: load it again");
@@ -79,7 +82,10 @@ function onFrame(frame) {
   room = apply(room, frame);
   switch (frame.type) {
     case "hello":
-      clock.onHello(frame.instance, connection.requestedAt, frame.server_time);
+      clock.onHello(frame.instance, connection.requestedAt, frame.server_time, connection.transport !== "WebSocket");
+      setText("viewers", `${frame.viewers}`);
+      break;
+    case "room":
       setText("viewers", `${frame.viewers}`);
       break;
     case "viewers":
@@ -132,6 +138,7 @@ function updateStatus() {
   const isLate = isCounting() && expected(room.state, clock.time(now), data.delay_ms).isLate;
   const facts = {
     phase: connection.phase,
+    transport: connection.transport,
     reason: connection.reason,
     failures: connection.failures,
     isTurnedAway: connection.isTurnedAway,
@@ -154,6 +161,14 @@ function ping(id) {
   const error = Math.ceil(clock.bound() * 10) / 10;
   const seq = Math.max(room.seq, room.stateSeq);
   return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
+}
+
+/** @param {Transport} transport @param {string} address a WebSocket's */
+function open(transport, address) {
+  const http = { ...env, fetch: fetch.bind(window) };
+  if (transport === "WebSocket") return new WebSocket(address);
+  if (transport === "polling") return new Polling(http, data.room);
+  return new EventStream(http, address.replace(/^ws/, "http").replace("/ws/connect?", "/sse/connect?"));
 }
 
 /** @param {string} address a socket's */

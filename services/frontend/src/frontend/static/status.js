@@ -1,7 +1,7 @@
 /** The status indicator: whether the room's state is fresh, and how well the time is known. */
 
 /** @import {RoomReply} from "../../../types/protocol" */
-/** @import {Phase} from "./connection.js" */
+/** @import {Phase, Transport} from "./connection.js" */
 
 import { byId, setText } from "./dom.js";
 
@@ -15,6 +15,7 @@ const COARSE_STEP_MS = 5;
 /**
  * @typedef {{
  *   phase: Phase,
+ *   transport: Transport,
  *   reason: string,
  *   failures: number,
  *   isTurnedAway: boolean,
@@ -37,7 +38,12 @@ export function status(facts) {
   if (facts.phase === "open" && isFresh) {
     if (facts.isLate) return { light: "estimating", words: "estimating, a tick is late", canTry: false };
     if (!facts.isKnown || facts.bound > IN_STEP_MS) return { light: "amber", words: "finding the time", canTry: false };
-    return { light: "green", words: join(`in step, ± ${milliseconds(facts.bound)}`, stepWords(facts)), canTry: false };
+    const bound = `± ${milliseconds(facts.bound)}`;
+    // What is asked for now and then is not at once on this screen, however well the time is known.
+    if (facts.transport === "polling")
+      return { light: "amber", words: join("a change is up to a second late", bound, stepWords(facts), "by polling, without messages"), canTry: false };
+    const words = join(`in step, ${bound}`, stepWords(facts), facts.transport === "SSE" ? "by SSE" : "");
+    return { light: "green", words, canTry: false };
   }
   const next = facts.phase === "waiting" ? nextTry(facts) : facts.phase === "connecting" ? "connecting" : "";
   const canTry = facts.phase === "waiting";
