@@ -61,7 +61,7 @@ async def cancel(app: web.Application, room: str) -> Raw:
 
 async def send(app: web.Application, room: str, text: str) -> None:
     """Send a message to the room; it is stored when this returns."""
-    if not text.strip():
+    if messages.is_blank(text):
         raise Problem(422, "A message needs some text.", field="text")
     try:
         payload = messages.encode(text)
