@@ -230,6 +230,21 @@ test("a WebSocket is tried beside the event stream, ever more rarely, and takes 
   assert.equal(connection.phase, "waiting");
 });
 
+test("beside polling a WebSocket is tried, then an event stream", () => {
+  const { world, sockets, connection } = connected({ addresses: ["ws://one"] });
+  for (let turn = 0; turn < 3; turn += 1) lose(world, sockets, connection);
+  const polling = sockets.at(-1);
+  assert.equal(polling.transport, "polling");
+  polling.onmessage({ data: HELLO });
+  alive(world, polling, 5000);
+  assert.equal(sockets.at(-1).transport, "WebSocket");
+  sockets.at(-1).onclose({ code: 1006, reason: "" });
+  assert.equal(sockets.at(-1).transport, "SSE");
+  sockets.at(-1).onmessage({ data: HELLO });
+  assert.equal(connection.transport, "SSE");
+  assert.ok(polling.isClosed);
+});
+
 test("after a good event stream is lost, another is tried first", () => {
   const { world, sockets, connection, stream } = streaming();
   alive(world, stream, 5000);

@@ -173,25 +173,30 @@ export class Connection {
     return socket;
   }
 
-  /** Try a better transport beside the current one after a while, and again until one says hello.
-   * @param {Transport} transport */
-  #upgradeLater(transport) {
+  /** Try a better transport beside the current one after a while, and again until one says hello. */
+  #upgradeLater() {
     this.#stopUpgrade();
-    this.#upgradeTimer = this.#network.setTimer(() => this.#tryUpgrade(transport), this.#upgradeMs);
+    this.#upgradeTimer = this.#network.setTimer(() => {
+      if (this.#network.isHidden()) this.#upgradeLater();
+      else this.#tryUpgrade("WebSocket");
+    }, this.#upgradeMs);
     this.#upgradeMs = Math.min(LONGEST_UPGRADE_MS, 2 * this.#upgradeMs);
   }
 
   /** @param {Transport} transport */
   #tryUpgrade(transport) {
-    const next = this.transport === "polling" && transport === "WebSocket" ? "SSE" : "WebSocket";
-    if (this.#network.isHidden()) return this.#upgradeLater(transport);
+    this.#stopUpgrade();
+    const onFailure = () => {
+      if (this.transport === "polling" && transport === "WebSocket") this.#tryUpgrade("SSE");
+      else this.#upgradeLater();
+    };
     this.#attempt += 1;
     const requestedAt = this.#network.now();
     const socket = this.#open(transport);
     const { onmessage, onclose } = socket;
     this.#upgrade = socket;
-    this.#upgradeTimer = this.#network.setTimer(() => this.#upgradeLater(next), OPENING_MS);
-    socket.onclose = () => this.#upgrade === socket && this.#upgradeLater(next);
+    this.#upgradeTimer = this.#network.setTimer(onFailure, OPENING_MS);
+    socket.onclose = () => this.#upgrade === socket && onFailure();
     socket.onmessage = (event) => {
       if (this.#upgrade !== socket) return;
       // Its first frame is a hello: from here on it is the connection.
@@ -222,7 +227,7 @@ export class Connection {
       this.#timer = this.#network.setTimer(() => this.#onGood(), GOOD_AFTER_MS);
       this.phase = "open";
       this.isTurnedAway = false;
-      if (this.transport !== "WebSocket") this.#upgradeLater("WebSocket");
+      if (this.transport !== "WebSocket") this.#upgradeLater();
       this.reason = "";
       this.#reconnectMs = null;
     }
