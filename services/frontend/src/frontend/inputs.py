@@ -1,5 +1,6 @@
 """Reading a request: a room's name, a body, a form; or a Problem if it can't be read."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,6 +37,13 @@ async def read_form(request: web.Request) -> Form:
     with _readable(request):
         fields = await request.post()
     return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+def lead_ms(minutes: str) -> int:
+    """Minutes from now in milliseconds, with a decimal point or comma, or a comma between thousands
+    as in 1,440; raises ValueError or OverflowError. `controls.js` does the same."""
+    is_thousands = re.fullmatch(r"[1-9]\d{0,2},\d{3}", minutes.strip(), re.ASCII)
+    return int(float(minutes.replace(",", "" if is_thousands else ".")) * 60_000)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import { save } from "./storage.js";
 // Drawing
 import { Display } from "./display.js";
 import { Finale } from "./finale.js";
-import { messageBanner, messageList } from "./messages.js";
+import { announceMessage, messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
 import { drawStatus, status } from "./status.js";
 import { byId, setText } from "./dom.js";
@@ -124,6 +124,7 @@ function addMessage(message) {
   const isRecent = ms > -RECENT_MS;
   messageTimers.add(isRecent ? Math.max(0, ms) : 0, () => {
     list.add(epoch, message);
+    if (isRecent) announceMessage(message.text);
     if (isRecent && (isCounting() || root.dataset.view !== "room")) showBanner(message.text);
   });
 }
@@ -192,7 +193,7 @@ function wake() {
 }
 
 controls(data.room, () => clock.time(), isCounting, () => screen.toggleFull());
-options(data.room, finale, draw);
+options(data.room, finale, draw, () => screen.toggleFull());
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
 addEventListener("offline", updateStatus);
