@@ -32,10 +32,13 @@ def needs_axe() -> None:
         skip("no axe-core: make page fetches it")
 
 
+AXE_RUN = """axe.run().then(({violations}) =>
+  violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html}`)))"""
+
+
 def found_by_axe(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
-    violations = page.evaluate("axe.run().then((results) => results.violations)")
-    return [f"{one['id']}: {node['html']}" for one in violations for node in one["nodes"]]
+    return list(page.evaluate(AXE_RUN))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
