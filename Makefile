@@ -10,6 +10,8 @@ PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coor
 INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+FIREFOX := test_room.py test_status.py test_overlay.py test_accessibility.py \
+	test_same_instant.py::test_a_near_and_a_far_screen_change_within_ten_milliseconds
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,7 +101,8 @@ format: $(INSTALLED) ## Format the code
 test: $(INSTALLED) $(FUZZING) ## Every test: rules, services, failures, browser, Compose
 	@for browser in $(BROWSERS); do command -v $$browser; done | grep -q . || $(BIN)/playwright install chromium || true
 	@failed=; \
-	for suite in "tests/unit tests/integration" tests/chaos tests/browser tests/compose; do \
+	for suite in "tests/unit tests/integration" tests/chaos tests/browser \
+		"--browser firefox $(FIREFOX:%=tests/browser/%)" tests/compose; do \
 		echo "pytest $$suite"; \
 		$(BIN)/pytest $$suite || failed="$$failed $$suite"; \
 	done; \
@@ -117,8 +120,8 @@ chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the 
 bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
 	PYTHONPATH=tests QUICK=$(QUICK) $(BIN)/python -m bench
 
-same-instant: $(INSTALLED) ## How far apart screens change: the figures in docs/same-instant.md
-	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant
+same-instant: $(INSTALLED) ## How far apart screens change, as in docs/same-instant.md; BROWSER=firefox or webkit
+	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant $(BROWSER)
 
 screenshots: $(INSTALLED) ## The pictures in docs/screenshots
 	@PYTHONPATH=tests $(BIN)/python -m browser.screenshots

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_
 
 from support.skip import skip
 
+from . import firefox
 from .stack import Stack, running
 
 FLAGS = [
@@ -25,6 +26,15 @@ FLAGS = [
 SYSTEM_BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 ACTION_MS = 15_000
 
+ABOUT_NETWORK = (
+    "Failed to load resource",
+    "WebSocket connection to",
+    "Access to fetch at",
+    "Firefox can’t establish a connection",  # noqa: RUF001
+    "The connection to ws",
+    "The Same Origin Policy disallows reading",
+)
+
 # Keeps every number that the page shows, with the moment it did.
 RECORD = """
 window.shown = [];
@@ -38,6 +48,19 @@ addEventListener("DOMContentLoaded", () => {
 """
 
 Opening = Callable[..., Page]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--browser", choices=["chromium", "firefox"], default="chromium")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "chromium: needs what only Chromium has")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--browser") != "chromium":
+        items[:] = [item for item in items if item.get_closest_marker("chromium") is None]
 
 
 def executable(playwright: Playwright) -> str:
@@ -57,10 +80,23 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+def browser(
+    playwright: Playwright, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("browser")
+    browser = launch(playwright, pytestconfig.getoption("--browser"), folder)
     yield browser
     browser.close()
+
+
+def launch(playwright: Playwright, name: str, folder: Path) -> Browser:
+    """Chromium or Firefox; `folder` must stay for as long as it runs."""
+    if name == "chromium":
+        return playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+    program = firefox.executable(folder)
+    if program is None:
+        skip("no Firefox: install your system's")
+    return playwright.firefox.launch(channel="moz-firefox", executable_path=program)
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +146,7 @@ def opening(browser: Browser) -> Iterator[Opening]:
 
     def on_console(message: ConsoleMessage) -> None:
         # Whether an address answers is what a test is about; that the page is sound, never.
-        about_network = ("Failed to load resource", "WebSocket connection to")
-        if message.type == "error" and not message.text.startswith(about_network):
+        if message.type == "error" and not message.text.startswith(ABOUT_NETWORK):
             errors.append(message.text)
 
     def open_page(address: str, script: str = "", **options: object) -> Page:

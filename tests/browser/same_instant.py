@@ -1,4 +1,4 @@
-"""Measures how nearly screens change together: `python -m browser.same_instant`.
+"""Measures how nearly screens change together: `python -m browser.same_instant [firefox|webkit]`.
 
 Every page gets clocks of its own, wrong by minutes and by 140 millionths, and keeps the real one
 aside as the truth. What is measured is the moment at which the number in the page changes.
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from .conftest import FLAGS, executable
+from . import webkit
+from .conftest import launch
 from .slow_way import Way, slow_way
 from .stack import Stack, running
 from .watching import wait_for, wait_green
@@ -223,14 +224,52 @@ def table(runs: list[dict[str, Seen]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+# What a page of WebKit records by the machine's clock, in ms. Its driver can't run a script
+# before the page's own, so the page has no other clocks.
+CHANGED = """() => {
+  window.changes = {};
+  const number = document.getElementById("number");
+  new MutationObserver(() => {
+    window.changes[number.textContent] ??= Date.now();
+  }).observe(number, {childList: true});
+}"""
+
+
+def measure_webkit(
+    stack: Stack, room: str, open_page: Callable[[str], webkit.WebKitPage], changes: int = CHANGES
+) -> tuple[Seen, Seen]:
+    """Let one run go over two screens of WebKit, both direct and with the machine's clock."""
+    pages = [open_page(stack.page(room, "?view=stage")) for _ in range(2)]
+    for page in pages:
+        page.evaluate(CHANGED)
+        page.wait_for("() => document.documentElement.dataset.light === 'green'")
+    stack.start(room, **{"from": changes, "interval_ms": INTERVAL_MS})
+    seen = []
+    for page in pages:
+        is_zero = "() => document.getElementById('number').textContent === '0'"
+        page.wait_for(is_zero, changes * INTERVAL_MS / 1000 + 20)
+        at = page.evaluate("() => window.changes")
+        assert isinstance(at, dict)
+        seen.append(Seen({int(text): when for text, when in at.items() if text}))
+    return seen[0], seen[1]
+
+
+def main(browser_name: str) -> None:
     """Measure everything once, and print the table."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running(Path(folder)) as stack,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as stack:
+        if browser_name == "webkit":
+            program = webkit.program()
+            assert program is not None, "no WebKit"
+            with webkit.opening(program) as open_page:
+                apart = spreads(*measure_webkit(stack, "webkit", open_page))
+            sys.stdout.write(f"two screens, direct: {figures(apart)} apart, {len(apart)} changes\n")
+        else:
+            sys.stdout.write(table(_measure_all(stack, browser_name, Path(folder))) + "\n")
+
+
+def _measure_all(stack: Stack, browser_name: str, folder: Path) -> list[dict[str, Seen]]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright, browser_name, folder)
 
         def open_page(address: str, script: str) -> Page:
             context = browser.new_context()
@@ -245,8 +284,8 @@ def main() -> None:
             for context in browser.contexts:
                 context.close()
         browser.close()
-    sys.stdout.write(table(runs) + "\n")
+        return runs
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:] or ["chromium"])

@@ -32,10 +32,13 @@ def needs_axe() -> None:
         skip("no axe-core: make page fetches it")
 
 
+AXE_RUN = """axe.run().then(({violations}) =>
+  violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html}`)))"""
+
+
 def found_by_axe(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
-    violations = page.evaluate("axe.run().then((results) => results.violations)")
-    return [f"{one['id']}: {node['html']}" for one in violations for node in one["nodes"]]
+    return list(page.evaluate(AXE_RUN))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -78,6 +81,43 @@ def test_few_numbers_are_read_out(stack: Stack, room: str, open_page: Opening) -
     stack.start(room, interval_ms=300)
     wait_for(page, "0")
     assert page.evaluate("window.told") == ["10", "5", "3", "2", "1", "0"]
+
+
+@pytest.mark.parametrize("view", ["", "?view=stage"])
+def test_a_message_is_read_out_once_and_those_of_before_are_not(
+    stack: Stack, room: str, open_page: Opening, view: str
+) -> None:
+    stack.send(room, "long ago")
+    other = open_page(stack.page(room))
+    expect(other.locator("#messages span")).to_have_text(["long ago"])
+    other.wait_for_timeout(2000)
+    page = open_page(stack.page(room, view), TOLD.replace('"announcer"', '"message-announcer"'))
+    wait_green(page)
+    for _ in range(2):
+        stack.send(room, "doors close")
+    stack.send(room, "now")
+    expect(page.locator("#message-announcer")).to_have_text("now")
+    told = [text for text in page.evaluate("window.told") if text]
+    assert told == ["doors close", "doors close", "now"]
+
+
+def test_a_message_is_written_from_its_own_side_and_takes_no_more_than_its_place(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page(stack.page(room))
+    wait_green(page)
+    stack.start(room)
+    stack.send(room, "שלום, כולם!")
+    span = page.locator("#messages span")
+    expect(span).to_have_count(1)
+    for one in (span, page.locator("#banner")):
+        assert one.evaluate("(part) => getComputedStyle(part).direction") == "rtl"
+    stack.send(room, "a" + "\n" * 4000 + "z")
+    expect(span).to_have_count(2)
+    assert span.first.evaluate("(part) => part.closest('li').offsetHeight") < 300
+    assert span.first.evaluate("(part) => part.tabIndex") == 0
+    needs_axe()
+    assert found_by_axe(page) == []
 
 
 def test_focus_is_visible(stack: Stack, room: str, open_page: Opening) -> None:

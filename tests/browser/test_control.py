@@ -42,6 +42,47 @@ def test_keys_that_are_typed_control_nothing(stack: Stack, room: str, open_page:
     expect(page.get_by_label("Message", exact=True)).to_have_value("a fine f")
 
 
+def test_an_escape_for_the_browser_does_not_cancel(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page(stack.page(room))
+    wait_green(page)
+    stack.start(room)
+    wait_for(page, "9")
+
+    def escape(target: str, more: str = "") -> None:
+        event = f"new KeyboardEvent('keydown', {{key: 'Escape', bubbles: true, {more}}})"
+        page.evaluate(f"document.querySelector('{target}').dispatchEvent({event})")
+
+    escape("[name=text]", "isComposing: true")
+    escape("[name=text]", "keyCode: 229")
+    escape("[name=at]")
+    fullscreen = "{configurable: true, value: document.body}"
+    page.evaluate(f"void Object.defineProperty(document, 'fullscreenElement', {fullscreen})")
+    escape("body")
+    assert page.locator("[data-armed]").count() == 0
+    page.evaluate("delete document.fullscreenElement")
+    escape("body")
+    assert page.locator("[data-armed]").count() == 1
+
+
+def test_the_screen_can_be_filled_by_a_button(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page(stack.page(room))
+    page.get_by_text("Share").click()
+    page.get_by_role("button", name="Full screen").click()
+    expect(page.locator("html:fullscreen")).to_have_count(1)
+
+
+def test_without_a_wake_lock_it_says_that_the_screen_may_sleep(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    # As over plain HTTP from another machine.
+    insecure = "Object.defineProperty(window, 'isSecureContext', {value: false});"
+    page = open_page(stack.page(room), "delete Navigator.prototype.wakeLock;" + insecure)
+    page.get_by_text("In step", exact=True).click()
+    expect(page.locator("#awake")).to_have_text("not kept awake: browsers do so only over HTTPS")
+
+
 def test_the_options_are_taken(stack: Stack, room: str, open_page: Opening) -> None:
     page = open_page(stack.page(room))
     wait_green(page)

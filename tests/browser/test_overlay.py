@@ -28,6 +28,7 @@ def pixel(reader: Page, picture: bytes, x: int, y: int) -> list[int]:
     return list(reader.evaluate(ALPHA, [base64.b64encode(picture).decode(), x, y]))
 
 
+@pytest.mark.chromium  # a screenshot with transparency
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_overlay_paints_no_background(
     stack: Stack, room: str, open_page: Opening, scheme: str
@@ -124,6 +125,7 @@ def test_what_is_not_known_in_the_address_costs_nothing(
     expect(page.get_by_role("button", name="Start")).to_be_visible()
 
 
+@pytest.mark.chromium  # headless Firefox has no wake lock
 def test_the_screen_is_kept_awake_while_a_run_is_on(
     stack: Stack, room: str, open_page: Opening
 ) -> None:

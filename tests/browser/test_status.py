@@ -62,7 +62,9 @@ def test_a_coordinator_that_is_there_but_takes_nobody_is_red(
 ) -> None:
     # The frontend answers HTTP at this address, as a coordinator does that refuses a handshake.
     with own_stack.another_frontend(f"localhost:{own_stack.frontend.port}") as address:
-        page = open_page(f"{address}/r/{room}")
+        page = open_page("about:blank")
+        page.route(re.compile("/api/rooms/"), lambda route: route.abort())
+        page.goto(f"{address}/r/{room}")
         expect(page.locator("html")).to_have_attribute("data-light", "red")
         assert "does not take this page" in words(page)
 
@@ -115,11 +117,12 @@ def test_screens_report_and_the_page_says_how_many_are_in_step(
     )
 
 
-def test_a_page_that_gets_no_socket_counts_by_what_it_was_told(
+def test_a_page_that_gets_no_connection_counts_by_what_it_was_told(
     stack: Stack, room: str, open_page: Opening
 ) -> None:
     page = open_page("about:blank")
     page.route_web_socket(re.compile("/ws/connect"), lambda socket: socket.close(code=4000))
+    page.route(re.compile("/sse/connect|/api/rooms/"), lambda route: route.abort())
     stack.start(room, **{"from": 8})
     page.goto(stack.page(room))
     wait_for(page, "4")

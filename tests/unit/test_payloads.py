@@ -119,6 +119,13 @@ def test_no_other_name_is_a_room_s(name: str) -> None:
         (b'{"text":3}', '{"text":3}'),
         (b'"hello"', '"hello"'),
         ("grüße 🎈".encode(), "grüße 🎈"),
+        (b'\xef\xbb\xbf{"text":"hello"}', "hello"),
+        (b"\xef\xbb\xbfhello", "hello"),
+        (b'{"text":"half \\ud83c a pair"}', "half \ufffd a pair"),
+        (b'{"text":"\\udf88","colour":"red"}', "\ufffd"),
+        (b"C:\\users {", "C:\\users {"),
+        (b'["\\ud83c"]', '["\\ud83c"]'),
+        ("\u3164a".encode(), "\u3164a"),
     ],
 )
 def test_a_message_is_a_json_text_or_the_payload_itself(payload: bytes, text: str) -> None:
@@ -132,6 +139,21 @@ def test_a_message_is_a_json_text_or_the_payload_itself(payload: bytes, text: st
 def test_what_is_no_message_is_refused_with_the_reason(payload: bytes, words: str) -> None:
     with pytest.raises(MessageError, match=words):
         messages.decode(payload)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u2800", "\u200b", "\u202e", "\u3164", "\ufeff", "\u2060\u200d \ufe0f\n", "\x00"]
+)
+def test_a_message_of_which_nothing_is_to_be_seen_is_blank(text: str) -> None:
+    with pytest.raises(MessageError, match="blank"):
+        messages.encode(text)
+    with pytest.raises(MessageError, match="blank"):
+        messages.decode(text.encode())
+
+
+@pytest.mark.parametrize("text", ["👨\u200d👩\u200d👧", "שלום", "\u202eabc", "e\u0301", "."])
+def test_a_message_of_which_something_is_to_be_seen_is_not(text: str) -> None:
+    assert messages.decode(messages.encode(text)) == text
 
 
 @given(st.text(min_size=1, max_size=500))

@@ -7,7 +7,7 @@ import { World, randomness } from "./world.js";
 const SERVER = 1_795_420_800_000;
 
 /** A page that pings a server over ways of random length; `watch` is called every 50 ms. */
-function live({ seconds, pageClock, there, back, watch, seed = 1 }) {
+function live({ seconds, pageClock, there, back, watch, seed = 1, onJump = () => {} }) {
   const world = new World(pageClock);
   const random = randomness(seed);
   const delay = (way) => way.least - way.jitter * Math.log(1 - random());
@@ -18,7 +18,7 @@ function live({ seconds, pageClock, there, back, watch, seed = 1 }) {
       setTimer(() => clock.onPong(id, server), delay(back));
     }, delay(there));
     return true;
-  }, () => {});
+  }, onJump);
   const asked = world.env.now();
   world.pass(delay(there));
   const server = Math.floor(SERVER + world.truth);
@@ -49,6 +49,34 @@ for (const [name, pageClock, there, back] of [
     }
   });
 }
+
+/** Clocks as browsers have them: rounded down, or up and down by chance. */
+function stepped(step, isRandom, seed) {
+  const draw = randomness(seed);
+  const drawn = new Map();
+  return { ...FAST, step, random: isRandom ? (at) => drawn.get(at) ?? drawn.set(at, draw()).get(at) : () => 0 };
+}
+
+for (const [step, most] of [[1, 3], [1000 / 60, 34], [100, 201]])
+  for (const isRandom of [false, true]) {
+    const name = `of ${Math.round(step)} ms${isRandom ? ", rounded by chance" : ""}`;
+    test(`with steps ${name}, it is known within 2 s and stays so, within the bound`, () => {
+      for (let seed = 1; seed <= 10; seed += 1) {
+        const pageClock = stepped(step, isRandom, seed);
+        live({
+          seconds: 65, pageClock, there: NEAR, back: NEAR, seed,
+          onJump: () => assert.fail("nobody set a clock"),
+          watch: ({ error, bound, clock, at }) => {
+            assert.ok(Math.abs(error) <= bound, `${error} is not within ${bound}`);
+            assert.ok(bound >= step, `${bound} is finer than the clock`);
+            if (at < 2) return;
+            assert.ok(clock.isKnown, `not known after ${at} s`);
+            assert.ok(bound < most, `${bound} after ${at} s`);
+          },
+        });
+      }
+    });
+  }
 
 test("over a far and symmetric way it is within 5 ms after enough pings", () => {
   let worst = 0;

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { status } from "../src/frontend/static/status.js";
 
 const WELL = {
-  phase: "open", reason: "", failures: 0, isTurnedAway: false, isOnline: true, retryIn: 0, silentFor: 300,
-  isKnown: true, bound: 2.4, isCounting: true, isLate: false,
+  phase: "open", transport: "WebSocket", reason: "", failures: 0, isTurnedAway: false, isOnline: true, retryIn: 0, silentFor: 300,
+  isKnown: true, bound: 2.4, step: 0.1, isCounting: true, isLate: false,
 };
 const told = (facts) => {
   const { light, words } = status({ ...WELL, ...facts });
@@ -14,6 +14,21 @@ const told = (facts) => {
 
 test("green says by how much, never by less", () => {
   assert.deepEqual(told({}), ["green", "in step, ± 3 ms"]);
+});
+
+test("a browser's clock of large steps is named as the reason", () => {
+  assert.deepEqual(told({ bound: 25.1, step: 16.7 }), [
+    "green",
+    "in step, ± 26 ms, this browser's clock has steps of 17 ms",
+  ]);
+});
+
+test("without a WebSocket it says what goes instead", () => {
+  assert.deepEqual(told({ transport: "SSE" }), ["green", "in step, ± 3 ms, by SSE"]);
+  assert.deepEqual(told({ transport: "polling" }), [
+    "amber",
+    "a change is up to a second late, ± 3 ms, by polling, without messages",
+  ]);
 });
 
 test("a clock that is not known is amber", () => {

@@ -32,6 +32,22 @@ test("a precise timer does not busy-wait for a clock that was set back meanwhile
   assert.equal(calls.length, 1);
 });
 
+for (const [moment, step] of [[550, 600], [605, 700]])
+  test(`a precise timer does not wait in place for a clock of large steps, and sees ${step} soon`, () => {
+    const world = new World({ step: 100 });
+    let readings = 0;
+    const timer = new PreciseTimer(world.env, () => {
+      readings += 1;
+      assert.ok(readings < 100, "it waits in place");
+      return world.env.now();
+    });
+    const calls = [];
+    timer.set(moment, () => calls.push(world.truth));
+    world.pass(2000);
+    assert.equal(calls.length, 1);
+    assert.ok(calls[0] >= step && calls[0] < step + 5, `${calls[0]}`);
+  });
+
 test("ordered timers call first what was added first, even if its timer fires last", () => {
   const world = new World();
   const timers = new OrderedTimers(world.env);

@@ -1,5 +1,7 @@
 """Free text sent to a room, as it comes from the bus: JSON with a `text`, or plain text."""
 
+import json
+import unicodedata
 from typing import Annotated, Final
 
 import msgspec
@@ -19,6 +21,16 @@ MessageId = Annotated[
     ),
 ]
 
+_INVISIBLE_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
+# What Unicode counts as letters, marks or symbols although there is nothing to see: Hangul fillers,
+# the empty Braille pattern, joiners, and the selectors of a variant.
+_INVISIBLE: Final = {
+    *map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
+    *map(chr, range(0x180B, 0x1810)),
+    *map(chr, range(0xFE00, 0xFE10)),
+    *map(chr, range(0xE0100, 0xE01F0)),
+}
+
 
 class Message(Struct, frozen=True, kw_only=True):
     """The payload of a message in its JSON form."""
@@ -37,7 +49,7 @@ def id_header(room: str, id: str) -> dict[str, str]:
 
 def encode(text: str) -> bytes:
     """The payload that carries `text`; raises MessageError if it is blank or too long."""
-    if not text.strip():
+    if is_blank(text):
         raise MessageError("text: blank")
     payload = msgspec.json.encode(Message(text=text))
     if len(payload) > MAX_BYTES:
@@ -50,17 +62,43 @@ def encode(text: str) -> bytes:
 def decode(payload: bytes) -> str:
     """The text of a message: the `text` of a JSON object that has one, else the payload itself.
 
-    Raises MessageError if it is too long, not UTF-8, or blank.
+    A byte-order mark before either is ignored, and half a surrogate pair becomes U+FFFD. Raises
+    MessageError if it is too long, not UTF-8, or blank.
     """
     if len(payload) > MAX_BYTES:
         raise MessageError(f"{len(payload)} bytes, {MAX_BYTES} at most")
-    try:
-        text = msgspec.json.decode(payload, type=Message).text
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError:
-            raise MessageError("not UTF-8") from None
-    if not text.strip():
+    text = _decode(payload.removeprefix(b"\xef\xbb\xbf"))
+    if is_blank(text):
         raise MessageError("blank")
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see of it: spaces, controls, and characters without a glyph."""
+    return all(
+        character in _INVISIBLE or unicodedata.category(character) in _INVISIBLE_CATEGORIES
+        for character in text
+    )
+
+
+def _decode(payload: bytes) -> str:
+    try:
+        return msgspec.json.decode(payload, type=Message).text
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        raise MessageError("not UTF-8") from None
+    return _half_pairs(text) if "\\u" in text else text
+
+
+def _half_pairs(text: str) -> str:
+    """Valid JSON that msgspec refuses: a string with half a surrogate pair, which is no Unicode."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        return text
+    return str(value["text"]).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 from protocol import requests
 from protocol.events import EpochMs, From, IntervalMs, RunId
 from protocol.messages import MessageId
+from runtime.clock import now_ms
 
 from . import auth, backend, inputs
 from .problem import Problem, not_valid
@@ -34,6 +35,12 @@ class Stored(Struct):
     stored: bool = True
 
 
+class Time(Struct):
+    """The time of the machine that answers, in milliseconds since the Unix epoch."""
+
+    server_time: float
+
+
 class StartBody(Struct, rename={"from_": "from"}):
     """A start without its room, which the address names."""
 
@@ -50,6 +57,11 @@ async def read(request: web.Request) -> web.Response:
     """`GET /api/rooms/<room>`: 200 with the room's state."""
     reply = await backend.state(request.app, inputs.room_name(request))
     return _json(msgspec.json.encode(reply))
+
+
+async def time(_: web.Request) -> web.Response:
+    """`GET /api/time`: 200 with the time, for pages that have no WebSocket to ask over."""
+    return _json(msgspec.json.encode(Time(now_ms())))
 
 
 async def start(request: web.Request) -> web.Response:

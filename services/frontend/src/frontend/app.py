@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> web.Application:
         cors.with_preflights(
             [
                 web.get("/api/openapi.json", openapi.serve),
+                web.get("/api/time", api.time),
                 web.get("/api/rooms/{room}", api.read),
                 web.post("/api/rooms/{room}/countdown", api.start),
                 web.delete("/api/rooms/{room}/countdown", api.cancel),

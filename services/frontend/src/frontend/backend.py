@@ -71,7 +71,7 @@ async def cancel(app: web.Application, room: str, run: str | None = None) -> Raw
 
 async def send(app: web.Application, room: str, text: str, id: str | None = None) -> None:
     """Send a message to the room; it is stored when this returns, once for each `id`."""
-    if not text.strip():
+    if messages.is_blank(text):
         raise Problem(422, "A message needs some text.", field="text")
     try:
         payload = messages.encode(text)

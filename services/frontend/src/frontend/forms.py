@@ -91,7 +91,7 @@ def _start(room: str, form: Form, now: int) -> requests.Start:
     minutes = fields.pop("minutes", None)
     if minutes is not None:
         try:
-            lead_ms = int(float(str(minutes).replace(",", ".")) * 60_000)
+            lead_ms = inputs.lead_ms(str(minutes))
         except (ValueError, OverflowError):
             raise not_valid("minutes: expected a number") from None
         if not 0 <= lead_ms <= requests.MAX_LEAD_MS:

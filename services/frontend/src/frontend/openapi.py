@@ -12,7 +12,7 @@ from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
 from . import inputs
-from .api import StartBody, Stored, Text
+from .api import StartBody, Stored, Text, Time
 from .settings import SETTINGS
 
 Json = dict[str, object]
@@ -44,7 +44,7 @@ async def serve(request: web.Request) -> web.Response:
 def document(base_path: str = "") -> bytes:
     """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
-        [RoomReply, Started, Cancelled, StartBody, Text, Stored, Problem],
+        [RoomReply, Started, Cancelled, StartBody, Text, Stored, Time, Problem],
         ref_template=_SCHEMAS + "{name}",
     )
     return msgspec.json.encode(
@@ -53,6 +53,7 @@ def document(base_path: str = "") -> bytes:
             "info": {"title": "tminus", "version": "1", "description": "One countdown a room."},
             "servers": [{"url": base_path or "/"}],
             "paths": {
+                "/api/time": {"get": _operation("The server's time", "Time", refusals=[])},
                 "/api/rooms/{room}": {
                     "parameters": [_room()],
                     "get": _operation("What the room shows", "RoomReply", refusals=[422, 503]),

@@ -1,6 +1,7 @@
-/** The socket to a coordinator: opened, watched, and opened again for as long as the page lives. */
+/** The connection to a coordinator: opened, watched, and opened again for as long as the page lives. */
 
 /** @import {Frame} from "../../../types/protocol" */
+/** @import {RoomFrame} from "./room.js" */
 /** @import {Env} from "./timers.js" */
 
 const FIRST_BACKOFF_MS = 500;
@@ -8,6 +9,11 @@ const LONGEST_BACKOFF_MS = 15_000;
 const OPENING_MS = 5000;
 /** Pongs come every second, so a coordinator that is silent for longer is gone. */
 const SILENCE_MS = 6000;
+/** A connection that has lasted so long is good, and the next loss is the first. */
+const GOOD_AFTER_MS = 5000;
+/** With a lesser transport, how long until a better one is tried; doubled each time, up to a limit. */
+const FIRST_UPGRADE_MS = 5000;
+const LONGEST_UPGRADE_MS = 60_000;
 /** A page that has just become visible does not wait so long. */
 const PROBE_MS = 800;
 /** Close codes with which a coordinator refuses this page for good. */
@@ -17,11 +23,19 @@ const REFUSALS = new Map([
   [1009, "the coordinator did not understand this page"],
 ]);
 
+/** From the best to the least. @typedef {"WebSocket" | "SSE" | "polling"} Transport */
+/** The part of a WebSocket that is used here.
+ * @typedef {Pick<WebSocket, "readyState" | "close"> & {
+ *   send: (text: string) => void,
+ *   onmessage: ((event: any) => void) | null,
+ *   onclose: ((event: any) => void) | null,
+ * }} Socket
+ */
 /** @typedef {"connecting" | "open" | "waiting" | "refused" | "closed"} Phase */
 /**
  * @typedef {Env & {
  *   random: () => number,
- *   open: (address: string) => WebSocket,
+ *   open: (transport: Transport, address: string) => Socket,
  *   isReachable: (address: string) => Promise<boolean>,
  * }} Network `isReachable`: whether something answers HTTP at a socket's address
  */
@@ -35,11 +49,29 @@ export function backoff(failures, addresses, random) {
   return random() * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.max(0, rounds - 1));
 }
 
+/** What to try after so many attempts in a row that brought no connection: WebSockets twice at least, then
+ * event streams, each at every address, then polling, and so on from the first.
+ * @param {number} tries @param {number} addresses @returns {Transport} */
+export function transportOf(tries, addresses) {
+  const sockets = socketTries(addresses);
+  const turn = tries % (sockets + addresses + 1);
+  if (turn < sockets) return "WebSocket";
+  return turn < sockets + addresses ? "SSE" : "polling";
+}
+
+/** @param {number} addresses */
+function socketTries(addresses) {
+  return Math.max(2, addresses);
+}
+
 export class Connection {
   /** @type {Phase} */
   phase = "closed";
+  /** What the current connection is made of. @type {Transport} */
+  transport = "WebSocket";
   /** Why it was refused, or why it was lost last. */
   reason = "";
+  /** Attempts in a row without a connection that lasted. */
   failures = 0;
   /** Whether a coordinator is there but refused the handshake. */
   isTurnedAway = false;
@@ -56,8 +88,14 @@ export class Connection {
   #onFrame;
   #onLost;
   #attempt = 0;
-  /** @type {WebSocket | null} */
+  #tries = 0;
+  /** @type {Socket | null} */
   #socket = null;
+  /** A better one, which is being tried. @type {Socket | null} */
+  #upgrade = null;
+  /** @type {number | undefined} */
+  #upgradeTimer;
+  #upgradeMs = FIRST_UPGRADE_MS;
   /** @type {number | undefined} */
   #timer;
   /** @type {number | undefined} */
@@ -69,7 +107,7 @@ export class Connection {
    * @param {Network} network
    * @param {string[]} addresses tried in turn
    * @param {() => string} query where to resume
-   * @param {(frame: Frame) => void} onFrame
+   * @param {(frame: Frame | RoomFrame) => void} onFrame
    * @param {() => void} onLost
    */
   constructor(network, addresses, query, onFrame, onLost) {
@@ -83,15 +121,9 @@ export class Connection {
   connect() {
     this.close();
     this.phase = "connecting";
+    this.transport = transportOf(this.#tries, this.#addresses.length);
     this.requestedAt = this.#network.now();
-    const socket = this.#network.open(this.#addresses[this.#attempt % this.#addresses.length] + this.#query());
-    this.#socket = socket;
-    // Events of an earlier socket may still arrive, and are ignored.
-    const ifCurrent = (/** @type {(event: any) => void} */ handle) => (/** @type {Event} */ event) => {
-      if (this.#socket === socket) handle(event);
-    };
-    socket.onmessage = ifCurrent((event) => this.#onMessage(event.data));
-    socket.onclose = ifCurrent((event) => this.#onClose(event.code, event.reason));
+    this.#socket = this.#open(this.transport);
     this.#timer = this.#network.setTimer(() => this.#lose("no answer"), OPENING_MS);
   }
 
@@ -99,6 +131,7 @@ export class Connection {
   close() {
     this.#network.clearTimer(this.#timer ?? 0);
     this.#network.clearTimer(this.#watchdog ?? 0);
+    this.#stopUpgrade();
     const socket = this.#socket;
     this.#socket = null;
     this.phase = "closed";
@@ -127,16 +160,74 @@ export class Connection {
     this.#onLost();
   }
 
+  /** @param {Transport} transport */
+  #open(transport) {
+    const address = this.#addresses[this.#attempt % this.#addresses.length];
+    const socket = this.#network.open(transport, address + this.#query());
+    // Events of an earlier socket may still arrive, and are ignored.
+    const ifCurrent = (/** @type {(event: any) => void} */ handle) => (/** @type {Event} */ event) => {
+      if (this.#socket === socket) handle(event);
+    };
+    socket.onmessage = ifCurrent((event) => this.#onMessage(event.data));
+    socket.onclose = ifCurrent((event) => this.#onClose(event.code, event.reason));
+    return socket;
+  }
+
+  /** Try a better transport beside the current one after a while, and again until one says hello. */
+  #upgradeLater() {
+    this.#stopUpgrade();
+    this.#upgradeTimer = this.#network.setTimer(() => {
+      if (this.#network.isHidden()) this.#upgradeLater();
+      else this.#tryUpgrade("WebSocket");
+    }, this.#upgradeMs);
+    this.#upgradeMs = Math.min(LONGEST_UPGRADE_MS, 2 * this.#upgradeMs);
+  }
+
+  /** @param {Transport} transport */
+  #tryUpgrade(transport) {
+    this.#stopUpgrade();
+    const onFailure = () => {
+      if (this.transport === "polling" && transport === "WebSocket") this.#tryUpgrade("SSE");
+      else this.#upgradeLater();
+    };
+    this.#attempt += 1;
+    const requestedAt = this.#network.now();
+    const socket = this.#open(transport);
+    const { onmessage, onclose } = socket;
+    this.#upgrade = socket;
+    this.#upgradeTimer = this.#network.setTimer(onFailure, OPENING_MS);
+    socket.onclose = () => this.#upgrade === socket && onFailure();
+    socket.onmessage = (event) => {
+      if (this.#upgrade !== socket) return;
+      // Its first frame is a hello: from here on it is the connection.
+      this.#upgrade = null;
+      this.close();
+      this.#socket = Object.assign(socket, { onmessage, onclose });
+      this.#tries = 0;
+      this.transport = transport;
+      this.requestedAt = requestedAt;
+      this.#onMessage(event.data);
+    };
+  }
+
+  #stopUpgrade() {
+    this.#network.clearTimer(this.#upgradeTimer ?? 0);
+    const socket = this.#upgrade;
+    this.#upgrade = null;
+    socket?.close();
+  }
+
   /** @param {string} data */
   #onMessage(data) {
     this.heardAt = this.#network.now();
-    /** @type {Frame} */
+    /** @type {Frame | RoomFrame} */
     const frame = JSON.parse(data);
     if (frame.type === "hello") {
       this.#network.clearTimer(this.#timer ?? 0);
+      this.#timer = this.#network.setTimer(() => this.#onGood(), GOOD_AFTER_MS);
       this.phase = "open";
-      this.failures = 0;
       this.isTurnedAway = false;
+      if (this.transport !== "WebSocket") this.#upgradeLater();
       this.reason = "";
       this.#reconnectMs = null;
     }
@@ -146,6 +237,15 @@ export class Connection {
     }
     this.#expectFrame(SILENCE_MS);
     this.#onFrame(frame);
+  }
+
+  /** The connection has lasted: after it is lost, its transport is tried first. */
+  #onGood() {
+    this.failures = 0;
+    if (this.transport === "WebSocket") {
+      this.#tries = -1;
+      this.#upgradeMs = FIRST_UPGRADE_MS;
+    } else if (this.transport === "SSE") this.#tries = socketTries(this.#addresses.length) - 1;
   }
 
   /** Call `otherwise` unless a frame comes within `ms`.
@@ -170,6 +270,7 @@ export class Connection {
   #lose(reason) {
     this.close();
     this.#attempt += 1;
+    this.#tries += 1;
     this.failures += 1;
     this.reason = reason;
     this.phase = "waiting";
@@ -177,12 +278,10 @@ export class Connection {
     // A browser does not tell a page why a handshake failed.
     if (this.failures > 1)
       isReachable(this.#addresses[(this.#attempt - 1) % this.#addresses.length]).then((isThere) => {
-        this.isTurnedAway = isThere && this.failures > 1;
+        this.isTurnedAway = isThere && this.phase !== "open";
       });
-    const ms =
-      this.#reconnectMs === null
-        ? backoff(this.failures, this.#addresses.length, random)
-        : random() * this.#reconnectMs;
+    const leave = random() * (this.#reconnectMs ?? 0);
+    const ms = Math.max(leave, backoff(this.failures, this.#addresses.length, random));
     this.#reconnectMs = null;
     this.retryAt = now() + ms;
     this.#timer = setTimer(() => this.connect(), ms);

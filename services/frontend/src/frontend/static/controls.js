@@ -44,6 +44,7 @@ export function controls(room, time, isCounting, run, toggleFull) {
 
   addEventListener("keydown", (event) => {
     const isTyping = event.target instanceof Element && event.target.closest("input, button, summary, a");
+    if (isForBrowser(event)) return;
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && isCounting()) press("cancel");
     else if (isTyping) return;
@@ -52,6 +53,16 @@ export function controls(room, time, isCounting, run, toggleFull) {
       if (!isCounting()) press("start");
     } else if (event.key === "f" || event.key === "F") toggleFull();
   });
+}
+
+/** Whether a key is for an input method, a picker of a time, or to leave full screen. Safari ends the
+ * composition before it tells of the key, and only its code 229 is left.
+ * @param {KeyboardEvent} event */
+function isForBrowser(event) {
+  if (event.defaultPrevented || event.isComposing || event.keyCode === 229) return true;
+  if (event.key !== "Escape") return false;
+  const isPicker = event.target instanceof HTMLInputElement && event.target.type === "time";
+  return isPicker || document.fullscreenElement !== null;
 }
 
 /** @param {string} id */
@@ -153,21 +164,32 @@ function startBody(form, time) {
   return body;
 }
 
-/** Minutes from now in ms, with a decimal point or comma; NaN if they are not valid.
+/** Minutes from now in ms, with a decimal point or comma, or a comma between thousands as in 1,440; NaN
+ * if they are not valid. `inputs.lead_ms` in Python, and both are tested by the same cases.
  * @param {string} minutes */
 export function leadMs(minutes) {
-  const ms = Number(minutes.replace(",", ".")) * 60_000;
+  const isThousands = /^[1-9]\d{0,2},\d{3}$/.test(minutes);
+  const ms = Number(minutes.replace(",", isThousands ? "" : ".")) * 60_000;
   return ms >= 0 && ms <= DAY_MS ? ms : NaN;
 }
 
-/** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time.
+/** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time. When
+ * summer time ends, clocks show an hour twice; when it begins, one never.
  * @param {string} clock as hh:mm or hh:mm:ss @param {number} time */
 export function nextTime(clock, time) {
   const [hours, minutes, seconds = 0] = clock.split(":").map(Number);
-  const moment = new Date(time);
-  moment.setHours(hours, minutes, seconds, 0);
-  if (moment.getTime() <= time) moment.setDate(moment.getDate() + 1);
-  return moment.getTime();
+  const moments = [0, 1, 2].flatMap((days) => {
+    const moment = new Date(time);
+    moment.setDate(moment.getDate() + days);
+    moment.setHours(hours, minutes, seconds, 0);
+    // Of a time that comes twice this is the first; the second is up to an hour later.
+    return [0, 30, 60].map((later) => moment.getTime() + later * 60_000);
+  });
+  const shows = (/** @type {number} */ moment) => {
+    const date = new Date(moment);
+    return date.getHours() === hours && date.getMinutes() === minutes;
+  };
+  return moments.filter((moment) => moment > time && shows(moment)).sort((a, b) => a - b)[0];
 }
 
 /** @param {HTMLFormElement} form @param {string} name */

@@ -2,7 +2,7 @@
 
 /** @import {MessageFrame} from "../../../types/protocol" */
 
-import { byId } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { load, save } from "./storage.js";
 
 const MAX_MESSAGES = 100;
@@ -37,9 +37,12 @@ export function messageList(room) {
       time.textContent = new Date(at).toLocaleTimeString();
       const words = document.createElement("span");
       words.textContent = text;
+      words.dir = "auto";
       const item = document.createElement("li");
       item.append(time, words);
       list.prepend(item);
+      // A long one scrolls within its place, by the keyboard too.
+      if (words.scrollHeight > words.clientHeight) words.tabIndex = 0;
       while (list.children.length > MAX_MESSAGES) list.lastElementChild?.remove();
       clear.hidden = false;
     },
@@ -78,4 +81,11 @@ export function messageBanner() {
       delete stage.dataset.banner;
     }, BANNER_MS);
   };
+}
+
+/** Have screen readers read out a message. @param {string} text */
+export function announceMessage(text) {
+  // The same text twice is two messages.
+  setText("message-announcer", "");
+  setText("message-announcer", text);
 }

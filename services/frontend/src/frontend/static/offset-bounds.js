@@ -3,14 +3,13 @@
  *
  * `offset` is the server's clock minus the page's, in ms. A ping sent at t1 and answered at t4 with
  * the server's time s proves `offset(t1) <= s - t1` and `offset(t4) >= s - t4`, however long either
- * way took. An offset that drifts at a constant rate is a line, so each sample cuts the plane of all
- * lines twice, and what remains is a convex polygon: its extremes at a moment are the bounds.
+ * way took, give or take the page clock's step. An offset that drifts at a constant rate is a line, so
+ * each sample cuts the plane of all lines twice, and what remains is a convex polygon: its extremes at
+ * a moment are the bounds.
  */
 
 /** The most that two clocks drift apart, in ms a ms. */
 const MAX_RATE = 200e-6;
-/** Browsers round `performance.now()` to a tenth. */
-export const RESOLUTION_MS = 0.1;
 const WINDOW_MS = 60_000;
 const MAX_SAMPLES = 128;
 
@@ -24,6 +23,7 @@ export class OffsetBounds {
   #vertices = [];
   #reference = 0;
   #base = 0;
+  #step = 0;
 
   get isEmpty() {
     return this.#samples.length === 0;
@@ -36,8 +36,9 @@ export class OffsetBounds {
 
   /** Narrow the bounds by a sample. False if no line fits it together with the earlier ones: then the
    * bounds start again from it alone.
-   * @param {Sample} sample */
-  add(sample) {
+   * @param {Sample} sample @param {number} step of the page's clock, in ms: a reading is wrong by less */
+  add(sample, step) {
+    this.#step = step;
     const since = sample.received - WINDOW_MS;
     this.#samples = this.#samples.filter((earlier) => earlier.received > since).slice(1 - MAX_SAMPLES);
     this.#samples.push(sample);
@@ -72,24 +73,25 @@ export class OffsetBounds {
     const drift = (/** @type {number} */ at) => rate * (this.#reference - at) - this.#base;
     const ups = this.#samples.map((one) => one.server - one.sent + drift(one.sent)).sort((a, b) => a - b);
     const downs = this.#samples.map((one) => one.received - one.server - drift(one.received)).sort((a, b) => a - b);
-    return (ups[2] - ups[0] + downs[2] - downs[0]) / 2 + RESOLUTION_MS;
+    return (ups[2] - ups[0] + downs[2] - downs[0]) / 2 + this.#step;
   }
 
   /** The polygon of all lines that fit the samples; empty if none does.
    * @param {Sample[]} samples */
   #intersect(samples) {
     const newest = samples[samples.length - 1];
-    const widest = newest.received - newest.sent + 1;
+    const least = -1 - this.#step;
+    const most = newest.received - newest.sent + 1 + this.#step;
     /** @type {Line[]} */
     let vertices = [
-      { offset: -1, rate: -MAX_RATE },
-      { offset: widest, rate: -MAX_RATE },
-      { offset: widest, rate: MAX_RATE },
-      { offset: -1, rate: MAX_RATE },
+      { offset: least, rate: -MAX_RATE },
+      { offset: most, rate: -MAX_RATE },
+      { offset: most, rate: MAX_RATE },
+      { offset: least, rate: MAX_RATE },
     ];
     for (const { sent, received, server } of samples) {
-      vertices = clip(vertices, sent - this.#reference, server - sent - this.#base + RESOLUTION_MS, 1);
-      vertices = clip(vertices, received - this.#reference, server - received - this.#base - RESOLUTION_MS, -1);
+      vertices = clip(vertices, sent - this.#reference, server - sent - this.#base + this.#step, 1);
+      vertices = clip(vertices, received - this.#reference, server - received - this.#base - this.#step, -1);
     }
     return vertices;
   }

@@ -7,8 +7,8 @@ import { agreement } from "./status.js";
 
 const REFRESH_MS = 2000;
 
-/** @param {string} room @param {Finale} finale @param {() => void} draw */
-export function options(room, finale, draw) {
+/** @param {string} room @param {Finale} finale @param {() => void} draw @param {() => void} toggleFull */
+export function options(room, finale, draw, toggleFull) {
   const root = document.documentElement;
 
   byId("copy")?.addEventListener("click", async () => {
@@ -29,6 +29,8 @@ export function options(room, finale, draw) {
       draw();
     });
   }
+
+  byId("full")?.addEventListener("click", toggleFull);
 
   const sound = byId("sound");
   if (sound instanceof HTMLInputElement) {

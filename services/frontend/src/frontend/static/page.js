@@ -6,19 +6,23 @@
  */
 
 /** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
+/** @import {Transport} from "./connection.js" */
+/** @import {RoomFrame} from "./room.js" */
 
 // Time
 import { ServerClock } from "./server-clock.js";
+import { SteppedClock } from "./stepped-clock.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
+import { EventStream, Polling } from "./http-transports.js";
 import { apply, initial, resume } from "./room.js";
 import { expected, nothing, showNext } from "./countdown.js";
 import { save } from "./storage.js";
 // Drawing
 import { Display } from "./display.js";
 import { Finale } from "./finale.js";
-import { messageBanner, messageList } from "./messages.js";
+import { announceMessage, messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
 import { drawStatus, status } from "./status.js";
 import { byId, setText } from "./dom.js";
@@ -28,9 +32,13 @@ import { options } from "./options.js";
 
 /** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number, delay_ms: number}} */
 const data = JSON.parse(byId("data")?.textContent ?? "");
+const pageClock = new SteppedClock(() => performance.now());
+const wallClock = new SteppedClock(() => Date.now());
 const env = {
-  now: () => performance.now(),
-  wall: () => Date.now(),
+  now: () => pageClock.now(),
+  wall: () => wallClock.now(),
+  step: () => pageClock.step,
+  wallStep: () => wallClock.step,
   setTimer: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
   clearTimer: (/** @type {number} */ timer) => clearTimeout(timer),
   isHidden: () => document.visibilityState === "hidden",
@@ -56,7 +64,7 @@ const messageTimers = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
 const connection = new Connection(
-  { ...env, random: Math.random, open: (address) => new WebSocket(address), isReachable },
+  { ...env, random: Math.random, open, isReachable },
   hosts.map((host) => `${scheme}://${host}${data.path}?room=${data.room}`),
   () => resume(room),
   onFrame,
@@ -66,7 +74,7 @@ const connection = new Connection(
   },
 );
 
-/** @param {Frame} frame */
+/** @param {Frame | RoomFrame} frame */
 function onFrame(frame) {
   if (frame.type === "hello" && frame.protocol !== 1)
     return connection.refuse("this page is out of date: load it again");
@@ -74,7 +82,10 @@ function onFrame(frame) {
   room = apply(room, frame);
   switch (frame.type) {
     case "hello":
-      clock.onHello(frame.instance, connection.requestedAt, frame.server_time);
+      clock.onHello(frame.instance, connection.requestedAt, frame.server_time, connection.transport !== "WebSocket");
+      setText("viewers", `${frame.viewers}`);
+      break;
+    case "room":
       setText("viewers", `${frame.viewers}`);
       break;
     case "viewers":
@@ -113,6 +124,7 @@ function addMessage(message) {
   const isRecent = ms > -RECENT_MS;
   messageTimers.add(isRecent ? Math.max(0, ms) : 0, () => {
     list.add(epoch, message);
+    if (isRecent) announceMessage(message.text);
     if (isRecent && (isCounting() || root.dataset.view !== "room")) showBanner(message.text);
   });
 }
@@ -127,6 +139,7 @@ function updateStatus() {
   const isLate = isCounting() && expected(room.state, clock.time(now), data.delay_ms).isLate;
   const facts = {
     phase: connection.phase,
+    transport: connection.transport,
     reason: connection.reason,
     failures: connection.failures,
     isTurnedAway: connection.isTurnedAway,
@@ -135,6 +148,7 @@ function updateStatus() {
     silentFor: connection.heardAt === null ? null : now - connection.heardAt,
     isKnown: clock.isKnown,
     bound: clock.bound(now),
+    step: clock.step,
     isCounting: isCounting(),
     isLate,
   };
@@ -150,6 +164,17 @@ function ping(id) {
   return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
 }
 
+/** @param {Transport} transport @param {string} address a WebSocket's */
+function open(transport, address) {
+  const { base } = document.documentElement.dataset;
+  /** @param {string} to @param {RequestInit} init */
+  const get = (to, init) => fetch(to.startsWith("/") ? `${base}${to}` : to, init);
+  const http = { ...env, fetch: get };
+  if (transport === "WebSocket") return new WebSocket(address);
+  if (transport === "polling") return new Polling(http, data.room);
+  return new EventStream(http, address.replace(/^ws/, "http").replace("/ws/connect?", "/sse/connect?"));
+}
+
 /** @param {string} address a socket's */
 function isReachable(address) {
   // From another origin a page learns only that there was an answer, and that is enough.
@@ -162,6 +187,7 @@ function isReachable(address) {
 
 /** The page is visible again or the network is back: draw the right number at once, then measure. */
 function wake() {
+  for (const one of [pageClock, wallClock]) one.learn(env.setTimer);
   clock.check();
   draw();
   if (connection.phase === "open") clock.burst();
@@ -170,7 +196,7 @@ function wake() {
 }
 
 controls(data.room, () => clock.time(), isCounting, () => room.state.run, () => screen.toggleFull());
-options(data.room, finale, draw);
+options(data.room, finale, draw, () => screen.toggleFull());
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
 addEventListener("offline", updateStatus);
@@ -179,6 +205,7 @@ addEventListener("pageshow", (event) => event.persisted && connection.connect())
 addEventListener("pagehide", () => connection.close());
 document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
 
+for (const one of [pageClock, wallClock]) one.learn(env.setTimer);
 root.dataset.live = "";
 root.removeAttribute("data-fallback");
 save("again", null);

@@ -1,6 +1,6 @@
 /** A room as its frames report it: every event counts once, in order, over any number of connections. */
 
-/** @import {CancelledFrame, Frame, Hello, StartedFrame, State, TickFrame} from "../../../types/protocol" */
+/** @import {CancelledFrame, Frame, Hello, RoomReply, StartedFrame, State, TickFrame} from "../../../types/protocol" */
 
 /** @typedef {StartedFrame | TickFrame | CancelledFrame} EventFrame */
 /**
@@ -16,11 +16,14 @@ export const initial = {
   state: { status: "idle", run: null, from: null, interval_ms: null, starts_at: null, remaining: null },
 };
 
+/** @typedef {{type: "room"} & RoomReply} RoomFrame the state as the JSON API has it; no coordinator sends this */
+
 /** The room after a frame; the same object if the frame changes nothing.
- * @param {Room} room @param {Frame} frame @returns {Room} */
+ * @param {Room} room @param {Frame | RoomFrame} frame @returns {Room} */
 export function apply(room, frame) {
   switch (frame.type) {
     case "hello":
+    case "room":
       return greet(room, frame);
     case "message":
       return frame.seq > room.seq ? { ...room, seq: frame.seq } : room;
@@ -41,7 +44,7 @@ export function resume(room) {
 
 /** A viewer that was away is sent what it missed after `hello`, whose state already includes it. If the
  * stream was restored from a backup, it ends before what was received, and goes on from there.
- * @param {Room} room @param {Hello} hello @returns {Room} */
+ * @param {Room} room @param {Hello | RoomFrame} hello @returns {Room} */
 function greet(room, hello) {
   const seq = hello.epoch === room.epoch ? Math.min(room.seq, hello.seq) : 0;
   return { epoch: hello.epoch, seq, stateSeq: hello.seq, state: hello.state };

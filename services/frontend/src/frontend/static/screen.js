@@ -1,5 +1,7 @@
 /** The screen: kept awake during a run, full by the key F, without controls if there is no input. */
 
+import { setText } from "./dom.js";
+
 const IDLE_MS = 3000;
 
 export class Screen {
@@ -13,6 +15,8 @@ export class Screen {
     for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"])
       addEventListener(kind, () => this.#onInput(), { passive: true });
     document.addEventListener("visibilitychange", () => this.#updateLock());
+    if (!navigator.wakeLock)
+      setText("awake", `not kept awake: ${isSecureContext ? "this browser can't" : "browsers do so only over HTTPS"}`);
   }
 
   /** @param {boolean} isCounting whether a run is under way */
@@ -41,6 +45,7 @@ export class Screen {
     } else if (document.visibilityState === "visible" && (this.#lock === null || this.#lock.released)) {
       // Browsers refuse it on a low battery, for example.
       this.#lock = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+      if (navigator.wakeLock) setText("awake", this.#lock ? "kept awake" : "not kept awake: the browser refuses");
     }
   }
 }

@@ -3,17 +3,25 @@
 /** @import {Sample} from "./offset-bounds.js" */
 /** @import {Env} from "./timers.js" */
 
-import { OffsetBounds, RESOLUTION_MS } from "./offset-bounds.js";
+import { OffsetBounds } from "./offset-bounds.js";
 import { SlewedOffset } from "./slew.js";
 
 /** Pings of a burst, after which there is one a second. A coordinator accepts ten frames a second. */
 const BURST = 32;
 const BURST_GAP_MS = 125;
+/** A ping without a WebSocket is a request, so there are fewer. */
+const HTTP_BURST = 8;
+/** Each request may be answered by another frontend, whose machine's clock differs by so much at most. */
+const HTTP_TOLERANCE_MS = 10;
 const GAP_MS = 1000;
 /** Before that many pongs the time counts as an estimate. */
 const KNOWN_AFTER = 8;
-/** If the wall clock and the page's move apart by more, the device slept or a clock was set. */
+/** If the wall clock and the page's move apart by more than this and their steps, the device slept or a
+ * clock was set. */
 const JUMP_MS = 50;
+/** A page's clock is taken for no finer, and until its step is learned for no coarser. */
+const FINEST_MS = 0.1;
+const COARSEST_MS = 1000;
 
 export class ServerClock {
   #bounds = new OffsetBounds();
@@ -31,6 +39,8 @@ export class ServerClock {
   /** @type {number | undefined} */
   #timer;
   #gap;
+  #burst = BURST;
+  #tolerance = 0;
 
   /** @param {Env} env @param {(id: number) => boolean} send sends a ping; false if it could not
    * @param {() => void} onJump */
@@ -51,6 +61,11 @@ export class ServerClock {
     return this.#pongs >= KNOWN_AFTER;
   }
 
+  /** The step in which the page's clock moves, in ms. */
+  get step() {
+    return Math.min(COARSEST_MS, Math.max(FINEST_MS, this.#env.step()));
+  }
+
   /** The server's time, as this page shows it. */
   time(now = this.#env.now()) {
     return now + this.#offset.at(now);
@@ -61,7 +76,7 @@ export class ServerClock {
     if (this.#bounds.isEmpty) return Infinity;
     const { low, high } = this.#bounds.at(now);
     const offset = this.#offset.at(now);
-    return Math.max(offset - low, high - offset) + RESOLUTION_MS;
+    return Math.max(offset - low, high - offset) + this.step;
   }
 
   /** The likely error, if the way there is as long as the way back. */
@@ -76,10 +91,13 @@ export class ServerClock {
   }
 
   /** A connection has begun: its handshake is the first sample.
-   * @param {string} instance @param {number} requestedAt @param {number} server */
-  onHello(instance, requestedAt, server) {
+   * @param {string} instance @param {number} requestedAt @param {number} server
+   * @param {boolean} isOverHttp whether its pings are requests */
+  onHello(instance, requestedAt, server, isOverHttp = false) {
     if (instance !== this.#instance) this.#reset();
     this.#instance = instance;
+    this.#burst = isOverHttp ? HTTP_BURST : BURST;
+    this.#tolerance = isOverHttp ? HTTP_TOLERANCE_MS : 0;
     // `hello` carries whole milliseconds, truncated or rounded.
     this.#add({ sent: requestedAt - 1, received: this.#env.now() + 1, server });
     this.burst();
@@ -112,7 +130,9 @@ export class ServerClock {
   /** Detect a clock that jumped, before every ping and whenever the page becomes visible. */
   check() {
     const gap = this.#env.wall() - this.#env.now();
-    const jumped = Math.abs(gap - this.#gap) > JUMP_MS;
+    // Each of four readings may be wrong by a step.
+    const rounding = 2 * (this.step + Math.min(COARSEST_MS, this.#env.wallStep()));
+    const jumped = Math.abs(gap - this.#gap) > JUMP_MS + rounding;
     this.#gap = gap;
     if (jumped) {
       this.#reset();
@@ -128,12 +148,13 @@ export class ServerClock {
   }
 
   /** @param {Sample} sample */
-  #add(sample) {
+  #add({ sent, received, server }) {
+    const sample = { sent: sent - this.#tolerance, received: received + this.#tolerance, server };
     // If a clock was set, the page steps to the new time instead of slewing towards it.
-    if (!this.#bounds.add(sample)) this.#pongs = this.#pings = 0;
+    if (!this.#bounds.add(sample, this.step)) this.#pongs = this.#pings = 0;
     const now = this.#env.now();
     const { low, high, rate } = this.#bounds.at(now);
-    const isSettled = this.#pongs > BURST && !this.#env.isHidden();
+    const isSettled = this.#pongs > this.#burst && !this.#env.isHidden();
     if (isSettled) this.#offset.slew(now, (low + high) / 2, rate);
     else this.#offset.step(now, (low + high) / 2, rate);
   }
@@ -141,7 +162,7 @@ export class ServerClock {
   #schedule() {
     const { now, setTimer, clearTimer } = this.#env;
     clearTimer(this.#timer ?? 0);
-    const gap = this.#pings < BURST ? BURST_GAP_MS : GAP_MS;
+    const gap = this.#pings < this.#burst ? BURST_GAP_MS : GAP_MS;
     // If the page's own clock was set back, this must not wait for it to catch up.
     const since = Math.max(0, now() - this.#pingedAt);
     this.#timer = setTimer(() => this.#ping(), Math.max(0, gap - since));

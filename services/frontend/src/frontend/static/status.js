@@ -1,7 +1,7 @@
 /** The status indicator: whether the room's state is fresh, and how well the time is known. */
 
 /** @import {RoomReply} from "../../../types/protocol" */
-/** @import {Phase} from "./connection.js" */
+/** @import {Phase, Transport} from "./connection.js" */
 
 import { byId, setText } from "./dom.js";
 
@@ -9,10 +9,13 @@ import { byId, setText } from "./dom.js";
 const FRESH_MS = 2500;
 /** With a larger bound the page does not say that it is in step. */
 const IN_STEP_MS = 1000;
+/** From here on the words name the browser's clock as the reason for the bound. */
+const COARSE_STEP_MS = 5;
 
 /**
  * @typedef {{
  *   phase: Phase,
+ *   transport: Transport,
  *   reason: string,
  *   failures: number,
  *   isTurnedAway: boolean,
@@ -21,9 +24,10 @@ const IN_STEP_MS = 1000;
  *   silentFor: number | null,
  *   isKnown: boolean,
  *   bound: number,
+ *   step: number,
  *   isCounting: boolean,
  *   isLate: boolean,
- * }} Facts times in ms
+ * }} Facts times in ms; `step` is that of the browser's clock
  */
 /** @typedef {{light: "green" | "amber" | "estimating" | "red", words: string, canTry: boolean}} Status */
 
@@ -34,7 +38,12 @@ export function status(facts) {
   if (facts.phase === "open" && isFresh) {
     if (facts.isLate) return { light: "estimating", words: "estimating, a tick is late", canTry: false };
     if (!facts.isKnown || facts.bound > IN_STEP_MS) return { light: "amber", words: "finding the time", canTry: false };
-    return { light: "green", words: `in step, ± ${milliseconds(facts.bound)}`, canTry: false };
+    const bound = `± ${milliseconds(facts.bound)}`;
+    // What is asked for now and then is not at once on this screen, however well the time is known.
+    if (facts.transport === "polling")
+      return { light: "amber", words: join("a change is up to a second late", bound, stepWords(facts), "by polling, without messages"), canTry: false };
+    const words = join(`in step, ${bound}`, stepWords(facts), facts.transport === "SSE" ? "by SSE" : "");
+    return { light: "green", words, canTry: false };
   }
   const next = facts.phase === "waiting" ? nextTry(facts) : facts.phase === "connecting" ? "connecting" : "";
   const canTry = facts.phase === "waiting";
@@ -75,6 +84,11 @@ export function milliseconds(ms) {
 function nextTry({ isOnline, retryIn, failures }) {
   if (!isOnline) return "this device is offline";
   return join(failures > 8 ? "no coordinator answers" : "", `next try in ${seconds(Math.max(0, retryIn))}`);
+}
+
+/** @param {Facts} facts */
+function stepWords({ step }) {
+  return step >= COARSE_STEP_MS ? `this browser's clock has steps of ${milliseconds(step)}` : "";
 }
 
 /** @param {number} ms */

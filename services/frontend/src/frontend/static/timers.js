@@ -4,16 +4,20 @@
  * @typedef {{
  *   now: () => number,
  *   wall: () => number,
+ *   step: () => number,
+ *   wallStep: () => number,
  *   setTimer: (run: () => void, ms: number) => number,
  *   clearTimer: (timer: number) => void,
  *   isHidden: () => boolean,
- * }} Env the clocks and timers of a page; a test brings its own
+ * }} Env the clocks of a page, the steps in which they move, and its timers; a test brings its own
  */
 
 /** A browser's timer fires several milliseconds late on a busy machine, and up to half a one early. */
 const EARLY_MS = 6;
 /** The clock is corrected meanwhile, so a distant moment is computed again on the way. */
 const LONGEST_MS = 1000;
+/** How often a clock that moves in large steps is read, since it does not tell when it will move. */
+const POLL_MS = 4;
 
 /** Fires at an exact moment of the server's clock: a timer until just before, then a busy-wait. */
 export class PreciseTimer {
@@ -32,16 +36,19 @@ export class PreciseTimer {
    * only cancels it.
    * @param {number | null} moment @param {() => void} run */
   set(moment, run) {
-    const { setTimer, clearTimer, isHidden } = this.#env;
+    const { setTimer, clearTimer, isHidden, step } = this.#env;
     clearTimer(this.#timer ?? 0);
     if (moment === null) return;
-    const ms = moment - this.#time() - EARLY_MS;
+    const left = moment - this.#time();
+    const isCoarse = step() > EARLY_MS;
+    const ms = isCoarse && left > 0 && left < step() ? POLL_MS : Math.min(left - EARLY_MS, LONGEST_MS);
     this.#timer = setTimer(() => {
-      // If the clock was set back meanwhile, a busy-wait would freeze the page.
-      if (ms <= LONGEST_MS && moment - this.#time() > 2 * EARLY_MS) return this.set(moment, run);
-      if (ms <= LONGEST_MS && !isHidden()) while (moment - this.#time() > 0);
+      // A busy-wait would freeze the page if the clock was set back meanwhile, or moves in large steps.
+      const longest = isCoarse && !isHidden() ? 0 : 2 * EARLY_MS;
+      if (ms < LONGEST_MS && moment - this.#time() > longest) return this.set(moment, run);
+      if (ms < LONGEST_MS && !isHidden()) while (moment - this.#time() > 0);
       run();
-    }, Math.max(0, Math.min(ms, LONGEST_MS)));
+    }, Math.max(0, ms));
   }
 }
 
