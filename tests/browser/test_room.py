@@ -32,7 +32,7 @@ def test_the_first_paint_has_the_state_in_it(stack: Stack, room: str, open_page:
     stack.start(room, **{"from": 500})
     wait_for(first, "499")
     page = open_page(stack.page(room), java_script_enabled=False)
-    assert page.locator("#number").inner_text() in ("499", "498")
+    assert page.locator("#number").inner_text() in ("499", "498", "497")
 
 
 def test_a_page_opened_in_the_middle_shows_the_rest(
