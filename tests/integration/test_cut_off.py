@@ -16,11 +16,13 @@ from support.bus_client import ask
 from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer, cluster
 from support.routes import Routes
 from support.served import Serve, until_ready
-from support.viewer import viewing
+from support.viewer import is_last_tick, viewing
 from support.waiting import until
 
 NAMES = ("nats-1", "nats-2", "nats-3")
 LEADING_SECONDS = 20.0
+MOVED_SECONDS = 20.0
+"""A consumer that is placed on the server that is cut off has to be created again."""
 
 
 @pytest.fixture
@@ -65,9 +67,14 @@ async def test_a_service_says_so_and_moves(
     try:
         await _lead(client, leader)
         async with viewing(coordinator) as viewer:
+            # Long enough for both to have seen the quorum, so that its loss is news.
+            assert (await ask(client, "scheduler.start", interval_ms=600, **{"from": 2}))[0] == 200
+            await viewer.until(is_last_tick)
             cut(network, "nats-1")
             await asyncio.gather(until_ready(coordinator, 503), until_ready(scheduler, 503))
-            await asyncio.gather(until_ready(coordinator), until_ready(scheduler))
+            await asyncio.gather(
+                *(until_ready(one, seconds=MOVED_SECONDS) for one in (coordinator, scheduler))
+            )
             assert (await ask(client, "scheduler.start"))[0] == 200
             await viewer.until(lambda frame: frame["type"] == "tick")
             assert (await ask(client, "scheduler.cancel"))[0] == 200

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 from aiohttp.test_utils import TestServer
 
-from .waiting import until
+from .waiting import WAIT_SECONDS, until
 
 Serve = Callable[..., Awaitable[TestServer]]
 
 
-async def until_ready(server: TestServer, status: int = 200) -> None:
+async def until_ready(server: TestServer, status: int = 200, seconds: float = WAIT_SECONDS) -> None:
     """Wait until `/readyz` answers with the status."""
     async with aiohttp.ClientSession() as session:
 
@@ -18,7 +18,7 @@ async def until_ready(server: TestServer, status: int = 200) -> None:
             async with session.get(server.make_url("/readyz")) as response:
                 return response.status == status
 
-        await until(is_ready)
+        await until(is_ready, seconds)
 
 
 async def metric(server: TestServer, name: str) -> float:

@@ -123,9 +123,9 @@ async def leader_killed(trial: Trial) -> None:
     await stack.ready()
 
 
-async def in_step(trial: Trial) -> AsyncNatsServer:
+async def in_step(trial: Trial, seconds: float = IN_STEP_SECONDS) -> AsyncNatsServer:
     """Wait until every server has the whole stream; gives the leader."""
-    deadline = time.monotonic() + IN_STEP_SECONDS
+    deadline = time.monotonic() + seconds
     while (info := await _stream(trial.stack)) is None or not _is_in_step(info):
         if time.monotonic() > deadline:
             raise RuntimeError(f"the servers are not in step: {info and info.cluster}")
