@@ -37,8 +37,21 @@ async def ask(stack: Stack, subject: str, **fields: object) -> Reply:
 
 async def ask_over(client: Client, subject: str, **fields: object) -> Reply:
     """Ask a service once over an existing connection."""
+    return await _ask(client, subject, fields, {})
+
+
+async def ask_within(ms: int, client: Client, subject: str, **fields: object) -> Reply:
+    """The same, but after so many milliseconds the service does nothing any more."""
+    return await _ask(client, subject, fields, {"Answer-By": str(int(now()) + ms)})
+
+
+async def _ask(
+    client: Client, subject: str, fields: dict[str, object], headers: dict[str, str]
+) -> Reply:
     try:
-        reply = await client.request(subject, json.dumps(fields).encode(), timeout=4.0)
+        reply = await client.request(
+            subject, json.dumps(fields).encode(), timeout=4.0, headers=headers
+        )
     except (nats.errors.Error, TimeoutError):
         return Reply(0, {})
     headers = reply.headers or {}

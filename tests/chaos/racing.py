@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from nats.aio.client import Client
 
 from . import history
-from .countdowns import LEAD_MS, Inject, Plan, Reply, ask_over, disturb, new_rooms, now, settled
+from .countdowns import LEAD_MS, Inject, Plan, Reply, ask_within, disturb, new_rooms, now, settled
 from .scenario import Trial
 from .viewers import until, watching
 
 AT_ONCE = 3
 PAUSE_SECONDS = 0.3
-STARTED = {"from": 4, "interval_ms": 400}
-"""Longer than any start waits for its outcome, so all starts at once have one run between them."""
+WITHIN_MS = 1000
+"""As a frontend asks: a request that is held up on its way is not carried out later."""
+STARTED = {"from": 4, "interval_ms": 500}
+"""Longer than that and a scheduler's patience, so all starts at once have one run between them."""
 CANCELLED_MS = 150
 UNKNOWN = {0, 503}
 UNDECIDED = "requests without an outcome meanwhile (503, or none)"
@@ -77,7 +79,10 @@ async def _start_at_once(trial: Trial, clients: Sequence[Client], asked: _Asked)
     while not asked.is_over:
         [room] = new_rooms(trial)
         asked.starts[room] = await asyncio.gather(
-            *(ask_over(client, "scheduler.start", room=room, **STARTED) for client in clients)
+            *(
+                ask_within(WITHIN_MS, client, "scheduler.start", room=room, **STARTED)
+                for client in clients
+            )
         )
         await asyncio.sleep(PAUSE_SECONDS)
 
@@ -91,21 +96,21 @@ async def _cancel_at_ticks(
         room = waiting.pop() if waiting else new_rooms(trial)[0]
         client, starts_at = trial.random.choice(clients), int(now()) + LEAD_MS
         terms = {"room": room, "starts_at": starts_at, "interval_ms": CANCELLED_MS}
-        started = await ask_over(client, "scheduler.start", **terms)
+        started = await ask_within(WITHIN_MS, client, "scheduler.start", **terms)
         if started.code != 200:
             continue
         due = starts_at + trial.random.randrange(1, 6) * CANCELLED_MS
         # Slightly before or after it: the append should be in flight.
         await asyncio.sleep((due + trial.random.uniform(-1.0, 2.0) - now()) / 1000)
         run = str(started.body["run"])
-        asked.cancels[run] = await ask_over(client, "scheduler.cancel", room=room)
+        asked.cancels[run] = await ask_within(WITHIN_MS, client, "scheduler.cancel", room=room)
 
 
 async def _settled(trial: Trial, asked: _Asked) -> list[history.Event]:
     """The events of everything that was started, once it is over."""
     stack = trial.stack
-    await settled(stack, list(asked.cancels))
-    names = {event.run for event in await history.read(stack) if event.room in asked.starts}
+    events = await settled(stack, list(asked.cancels))
+    names = {event.run for event in events if event.room in asked.starts}
     events = await settled(stack, [*names, *asked.cancels])
     return [event for event in events if event.run in names | set(asked.cancels)]
 
