@@ -98,7 +98,7 @@ SCENARIOS = [
         "stale from those that continue",
         hung,
         rounds=2,
-        setup=partial(running, frontends=1, env={"MAX_TICKS_PER_SECOND": "10000"}),
+        setup=partial(running, frontends=1, env={"MAX_ROOMS_PER_ADDRESS": "10000"}),
         late_limit_ms=100,
         remark="The viewers of the hung coordinator see no number meanwhile, and all of them "
         "afterwards.",
