@@ -113,6 +113,8 @@ async def following(stack: Stack) -> AsyncIterator[list[Event]]:
 def _event(seq: int, stored_at: float, data: bytes) -> Event | None:
     try:
         fields = json.loads(data)
+        if not all(isinstance(fields[name], str) for name in ("room", "run", "type")):
+            return None
         return Event(
             seq=seq,
             stored_at=stored_at,

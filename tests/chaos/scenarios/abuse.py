@@ -170,15 +170,20 @@ async def _viewers(trial: Trial, answers: Answers) -> None:
     """Viewers of as many rooms, all at one coordinator."""
     raise_file_limit()
     address = trial.stack.services["coordinator-1"].url("/sse/connect")
+    watching: list[aiohttp.ClientResponse] = []
     async with _http() as http:
 
         async def ask(number: int) -> str:
-            answer = await http.get(f"{address}?room=abuse-{number}")
+            watching.append(answer := await http.get(f"{address}?room=abuse-{number}"))
             if answer.status != 200:
-                answer.release()
+                watching.pop().close()
             return _status(answer)
 
-        await _repeat(answers, ask)
+        try:
+            await _repeat(answers, ask)
+        finally:
+            for answer in watching:
+                answer.close()
 
 
 def _scenario(
