@@ -305,6 +305,7 @@ class Feed:
     def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
         self._call(self._listener.on_entry, room.name, entry)
         room.last[entry.subject] = entry.seq
+        room.heard.add(entry.subject)
         self._highest = max(self._highest, entry.seq)
         room.moved.set()
 
@@ -364,9 +365,12 @@ class Feed:
                     self._attend_to(room)
 
     def _batches(self) -> Iterator[dict[str, FollowedRoom]]:
+        """What to ask for, by subject. If a subject was heard of a moment ago, its next entry shows
+        a gap, or it is asked for when it has become silent: a run would be received twice."""
         asked: dict[str, FollowedRoom] = {}
         for room in list(self._rooms.values()):
-            asked |= dict.fromkeys(room.last, room)
+            asked |= dict.fromkeys(room.last.keys() - room.heard, room)
+            room.heard.clear()
             if len(asked) + 2 > MAX_SUBJECTS:
                 yield asked
                 asked = {}

@@ -52,6 +52,7 @@ class FollowedRoom:
         "_subscriptions",
         "attempts",
         "awaited",
+        "heard",
         "is_closed",
         "is_new",
         "is_open",
@@ -77,6 +78,8 @@ class FollowedRoom:
         self._subscriptions: dict[str, Subscription] = {}
         self.last = {subjects.events(name): 0, subjects.messages(name): 0}
         """By subject, the sequence of the last entry delivered."""
+        self.heard: set[str] = set()
+        """The subjects of which entries were delivered since the last comparison."""
         self.moved = asyncio.Event()
         """Set when `last` has moved on, or the room was read or closed: waiters check again."""
         self.is_open = False
