@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from runtime.logs import logger
 
+from .inline import Handle, InlineSubscription
 from .parser import Parser
 
 log = logger(__name__)
@@ -29,8 +30,8 @@ class Client(NatsClient):
     permissions: `nats pub --reply countdown.main.events scheduler.start` would have the scheduler
     store another `started`. An append always has the expected sequence, a reply never has.
 
-    `_ps`, `_build_message`, `_process_headers`, `_read_loop` and `_send_unsubscribe` are not public
-    in nats-py: test_poison.py and test_responder.py fail loudly when they change.
+    What begins with `_` is not public in nats-py: test_poison.py, test_feed.py and
+    test_responder.py fail loudly when it changes.
     """
 
     def __init__(self) -> None:
@@ -67,6 +68,14 @@ class Client(NatsClient):
         await self._send_unsubscribe(subscription._id, limit=limit)
         return subscription
 
+    async def subscribe_inline(self, subject: str, handle: Handle) -> InlineSubscription:
+        """Have `handle` called with each message as soon as it is read."""
+        self._sid += 1
+        subscription = InlineSubscription(self, self._sid, subject, handle)
+        self._subs[self._sid] = subscription
+        await self._send_subscribe(subscription)
+        return subscription
+
     async def request(
         self,
         subject: str,
@@ -96,6 +105,15 @@ class Client(NatsClient):
         """
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        subscription = self._subs.get(sid)
+        if isinstance(subscription, InlineSubscription):
+            subscription.take(subject, headers, data)
+        else:
+            await super()._process_msg(sid, subject, reply, data, headers)
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None

@@ -6,27 +6,24 @@ cheapest way to read a little of a large stream: 0.2 ms for the last two entries
 replica may lag behind its leader: the answer is correct, and complete up to its last entry, but
 need not be the newest.
 
-The headers of an entry are its publisher's, then the server's. A publisher can write
-`Nats-Sequence: 1` or `Status: 204` as well; the server's lines come after them and nats-py keeps
-the last of a name, so the server's win. The end of a batch is recognised by the missing
-`Nats-Sequence`, which the server adds to every entry.
+An entry is recognised by the `Nats-Sequence` that the server adds to every one; the end of a batch
+has a status instead.
 """
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
 import msgspec
 from msgspec import Struct
-from nats.aio.msg import Msg
 
 from protocol import subjects
 
 from .client import Client
 from .connection import Bus
 from .errors import BusError, BusUnavailable, NoResponders, bus_errors
+from .headers import entry_of, server_headers, status_of
 from .stream import Entry
 
 ANSWER_SECONDS = 2.0
@@ -34,8 +31,6 @@ MAX_SUBJECTS: Final = 256
 """The most subjects of one `multi_last`: 3 ms of the server's time."""
 
 _DIRECT: Final = f"$JS.API.DIRECT.GET.{subjects.STREAM}"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Batch(Struct, frozen=True):
@@ -43,17 +38,6 @@ class Batch(Struct, frozen=True):
 
     entries: list[Entry]
     up_to: int = 0
-
-
-def entry_of(message: Msg) -> Entry | None:
-    """The entry that the server passed on; None if its headers are incomplete."""
-    headers = message.headers or {}
-    try:
-        stored = datetime.fromisoformat(headers["Nats-Time-Stamp"])
-        at = (stored - _EPOCH) // _MILLISECOND
-        return Entry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, at)
-    except (KeyError, ValueError, TypeError):
-        return None
 
 
 class _Answer:
@@ -64,18 +48,18 @@ class _Answer:
         self._entries: list[Entry] = []
         self._last: int | None = 0
 
-    def take(self, message: Msg) -> None:
-        """Add a message of the answer."""
+    def take(self, block: bytes, payload: bytes) -> None:
+        """Add a message of the answer, with its block of headers."""
         if self.batch.done():
             return
-        headers = message.headers or {}
+        headers = server_headers(block)
         try:
-            if "Nats-Sequence" in headers:
-                self._add(headers, message)
+            if b"Nats-Sequence" in headers:
+                self._add(headers, payload)
             else:
-                self._end(headers)
+                self._end(headers, *status_of(block))
         except (BusError, KeyError, ValueError) as error:
-            self.fail(BusError(f"direct get: {error!r} {headers}"))
+            self.fail(BusError(f"direct get: {error!r} {block[:200]!r}"))
 
     def fail(self, error: BusError) -> None:
         """Give up on the answer."""
@@ -83,32 +67,32 @@ class _Answer:
             self.batch.set_exception(error)
             self.batch.exception()  # or asyncio complains where the asker has failed already
 
-    def _add(self, headers: dict[str, str], message: Msg) -> None:
+    def _add(self, headers: dict[bytes, bytes], payload: bytes) -> None:
         self._follow(headers)
-        entry = entry_of(message)
+        entry = entry_of(headers, payload)
         if entry is None:
-            raise BusError("an entry without its sequence")
+            raise BusError("an entry without its place")
         self._entries.append(entry)
         self._last = entry.seq
 
-    def _end(self, headers: dict[str, str]) -> None:
-        match headers.get("Status"):
+    def _end(self, headers: dict[bytes, bytes], status: str, description: str) -> None:
+        match status:
             case "204":
                 self._follow(headers)
-                up_to = headers.get("Nats-UpTo-Sequence") or headers["Nats-Last-Sequence"]
+                up_to = headers.get(b"Nats-UpTo-Sequence") or headers[b"Nats-Last-Sequence"]
                 self.batch.set_result(Batch(self._entries, int(up_to)))
             case "404":
                 self.batch.set_result(Batch([]))
             case "503":
                 self.fail(NoResponders("direct get: nobody answers"))
-            case None:  # an entry whose headers the client could not read: it is skipped
+            case "":  # an entry whose headers can't be read: it is skipped
                 self._last = None
-            case status:
-                raise BusError(f"{status} {headers.get('Description', '')}".strip())
+            case _:
+                raise BusError(f"{status} {description}".strip())
 
-    def _follow(self, headers: dict[str, str]) -> None:
+    def _follow(self, headers: dict[bytes, bytes]) -> None:
         # If the connection was lost and restored in between, part of the answer was lost, too.
-        if self._last is not None and int(headers["Nats-Last-Sequence"]) != self._last:
+        if self._last is not None and int(headers[b"Nats-Last-Sequence"]) != self._last:
             raise BusUnavailable("part of the answer was lost")
 
 
@@ -123,7 +107,7 @@ class DirectGet:
         self._client: Client | None = None
         self._inbox = ""
         self._ids = count(1)
-        self._outstanding: dict[str, _Answer] = {}
+        self._outstanding: dict[bytes, _Answer] = {}
         bus.on_disconnect.append(self._on_disconnect)
 
     async def multi_last(self, wanted: Sequence[str], start: int = 0) -> Batch:
@@ -149,25 +133,25 @@ class DirectGet:
         with bus_errors("direct get"):
             client = await self._subscribed()
             reply = self._inbox + str(next(self._ids))
-            self._outstanding[reply] = answer
+            self._outstanding[reply.encode()] = answer
             try:
                 await client.publish(_DIRECT, msgspec.json.encode(request), reply=reply)
                 async with asyncio.timeout(ANSWER_SECONDS):
                     return await answer.batch
             finally:
-                del self._outstanding[reply]
+                del self._outstanding[reply.encode()]
 
     async def _subscribed(self) -> Client:
         """The client, which receives the answers; a client that was replaced is closed already."""
         client = self._bus.client
         if client is not self._client:
             self._client, self._inbox = client, client.new_inbox() + "."
-            await client.subscribe(self._inbox + "*", cb=self._on_message)
+            await client.subscribe_inline(self._inbox + "*", self._on_message)
         return client
 
-    async def _on_message(self, message: Msg) -> None:
-        if (answer := self._outstanding.get(message.subject)) is not None:
-            answer.take(message)
+    def _on_message(self, subject: bytes, headers: bytes, payload: bytes) -> None:
+        if (answer := self._outstanding.get(subject)) is not None:
+            answer.take(headers, payload)
 
     def _on_disconnect(self) -> None:
         for answer in self._outstanding.values():

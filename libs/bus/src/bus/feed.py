@@ -17,13 +17,13 @@ from typing import Never, ParamSpec, Protocol
 
 import nats.js.errors
 from aiohttp import web
-from nats.aio.client import Client
 from nats.js.api import StreamInfo
 from prometheus_client import Counter, Gauge
 
 from protocol import subjects
 from runtime.logs import logger
 
+from .client import Client
 from .connection import Bus
 from .direct import MAX_SUBJECTS, Batch, DirectGet
 from .errors import BusError, bus_errors
@@ -327,7 +327,8 @@ class Feed:
             try:
                 with bus_errors("following"):
                     await self._look_at_stream(self._stream)
-                    await self._look_at_rooms(since=self._ends[0])
+                    if self.end > self._ends[0]:
+                        await self._look_at_rooms(since=self._ends[0])
                     self._ends.append(self.end)
             except BusError as error:
                 self._say(str(error))

@@ -12,14 +12,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
 from protocol import subjects
 
-from .direct import entry_of
+from .client import Client
 from .errors import BusError, bus_errors
+from .headers import entry_of, server_headers
+from .inline import InlineSubscription
 from .stream import Entry
 
 HINTS = 64
@@ -50,6 +48,7 @@ class FollowedRoom:
         "_listens_again_at",
         "_listens_since",
         "_subscriptions",
+        "_time",
         "attempts",
         "awaited",
         "heard",
@@ -74,8 +73,9 @@ class FollowedRoom:
         self.name = name
         self._deliver = deliver
         self._attend = attend
+        self._time = asyncio.get_running_loop().time  # kept: to ask for the loop is a system call
         self._client: Client | None = None
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, InlineSubscription] = {}
         self.last = {subjects.events(name): 0, subjects.messages(name): 0}
         """By subject, the sequence of the last entry delivered."""
         self.heard: set[str] = set()
@@ -125,7 +125,7 @@ class FollowedRoom:
     @property
     def is_flooded(self) -> bool:
         """Whether more messages come than are worth reading: a tick does not wait for them."""
-        return _time() < self._flooded_until
+        return self._time() < self._flooded_until
 
     @property
     def has_hints_left(self) -> bool:
@@ -138,25 +138,25 @@ class FollowedRoom:
 
     def be_careful(self) -> None:
         """Messages may be on their way unseen: read events with them, for CAREFUL_SECONDS."""
-        self._careful_until = _time() + CAREFUL_SECONDS
+        self._careful_until = self._time() + CAREFUL_SECONDS
 
     async def subscribe(self, client: Client) -> None:
         """Receive the room's signals; does nothing if they are received. Raises BusError."""
         if self._client is not client:
             events = subjects.live_events(self.name)
-            self._subscriptions[events] = await client.subscribe(events, cb=self._on_event)
+            self._subscriptions[events] = await client.subscribe_inline(events, self._on_event)
             await self._subscribe_to_messages(client)
             self._client = client
-        elif not self.has_hints_left and _time() >= self._listens_again_at:
+        elif not self.has_hints_left and self._time() >= self._listens_again_at:
             await self._subscribe_to_messages(client)
 
     async def _subscribe_to_messages(self, client: Client) -> None:
         """Subscribe for the next HINTS messages; an earlier subscription has reached its limit."""
         messages = subjects.messages(self.name)
         self._hints = 0
-        self._listens_since = _time()
+        self._listens_since = self._time()
         self.be_careful()
-        subscription = await client.subscribe(messages, cb=self._on_message)
+        subscription = await client.subscribe_inline(messages, self._on_message)
         await subscription.unsubscribe(limit=HINTS)
         self._subscriptions[messages] = subscription
 
@@ -171,21 +171,18 @@ class FollowedRoom:
         self._client = None
         self._subscriptions.clear()
 
-    async def _on_event(self, message: Msg) -> None:
+    def _on_event(self, _subject: bytes, headers: bytes, payload: bytes) -> None:
         """The stream has stored an event of the room."""
         if self.is_closed:
             return
         last = self.last[subjects.events(self.name)]
-        try:
-            previous = int((message.headers or {})["Nats-Last-Sequence"])
-        except (KeyError, ValueError):
-            previous = -1
-        entry = entry_of(message)
+        added = server_headers(headers)
+        entry = entry_of(added, payload)
         if entry is None:
             self.is_stale = True
         elif entry.seq <= last:
             return
-        elif self._is_in_turn and previous == last and entry.seq > self.position:
+        elif self._is_in_turn(added, last) and entry.seq > self.position:
             self._deliver(self, entry)
             if self.is_flooded:
                 self.skip_messages()
@@ -194,28 +191,21 @@ class FollowedRoom:
             self.signalled = max(self.signalled, entry.seq)
         self._attend(self)
 
-    @property
-    def _is_in_turn(self) -> bool:
-        """Whether no message can have been stored before an event that has just come.
-
-        In a flooded room it can, and is skipped.
-        """
-        if not self.is_open:
+    def _is_in_turn(self, headers: dict[bytes, bytes], last: int) -> bool:
+        """Whether an event that has just come is the next one after the event `last`, and no
+        message can have been stored before it; in a flooded room one can, and is skipped."""
+        if not self.is_open or headers.get(b"Nats-Last-Sequence") != b"%d" % last:
             return False
-        return self.is_flooded or (not self.is_reading and _time() > self._careful_until)
+        return self.is_flooded or (not self.is_reading and self._time() > self._careful_until)
 
-    async def _on_message(self, _message: Msg) -> None:
+    def _on_message(self, _subject: bytes, _headers: bytes, _payload: bytes) -> None:
         """Somebody has published a message: it will be in the stream in a moment."""
         if self.is_closed:
             return
         self.awaited += 1
         self._hints += 1
         self.be_careful()
-        self._listens_again_at = _time() + FLOOD_SECONDS
-        if self._hints == HINTS and _time() - self._listens_since < FLOODED_SECONDS:
-            self._flooded_until = _time() + FLOODED_SECONDS
+        self._listens_again_at = self._time() + FLOOD_SECONDS
+        if self._hints == HINTS and self._time() - self._listens_since < FLOODED_SECONDS:
+            self._flooded_until = self._time() + FLOODED_SECONDS
         self._attend(self)
-
-
-def _time() -> float:
-    return asyncio.get_running_loop().time()
