@@ -65,7 +65,7 @@ async def test_what_is_stored_while_they_end_is_still_known() -> None:
     async with running(Deadlines(Bus(Settings(), "scheduler"), store, "scheduler-1")):
         pass
     schedule(store, 1, "main", 0)
-    assert store["main"].is_counting
+    assert store["main"].is_under_way
 
 
 async def test_a_run_that_is_only_scheduled_has_a_timer_and_no_task() -> None:

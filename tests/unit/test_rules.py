@@ -6,7 +6,7 @@ import pytest
 from protocol import rules
 from protocol.events import Cancelled, Event, Started, Tick, Unknown
 from protocol.requests import MAX_LEAD_MS, Cancel, RequestError, Start
-from protocol.rules import Countdown, NothingToCancel, NotUnderstood, OtherTerms, RunUnderWay
+from protocol.rules import Countdown, NothingUnderWay, NotUnderstood, OtherTerms, RunUnderWay
 
 NOW = 1_795_420_800_000
 
@@ -61,7 +61,7 @@ def test_a_room_starts_again_once_its_run_has_ended(end: str) -> None:
     room, _ = count_down(started(), NOW + (10_000 if end == "zero" else 4_000))
     if end == "cancel":
         room = rules.apply(room, room.seq + 1, rules.cancel(room, Cancel(), "scheduler-2"))
-    assert not room.is_counting
+    assert not room.is_under_way
     assert rules.next_due(room) is None
     again = rules.start(room, Start(from_=3), NOW + 20_000, "run-2", "scheduler-1")
     assert (again.run, again.from_, again.starts_at) == ("run-2", 3, NOW + 20_000)
@@ -76,10 +76,10 @@ def test_a_cancel_tells_the_last_tick_or_null_before_the_first() -> None:
 
 
 def test_there_is_nothing_to_cancel_where_nothing_counts() -> None:
-    with pytest.raises(NothingToCancel):
+    with pytest.raises(NothingUnderWay):
         rules.cancel(Countdown(), Cancel(), "scheduler-1")
     finished, _ = count_down(started(), NOW + 10_000)
-    with pytest.raises(NothingToCancel):
+    with pytest.raises(NothingUnderWay):
         rules.cancel(finished, Cancel(), "scheduler-1")
 
 
@@ -192,5 +192,5 @@ def test_a_cancel_that_is_repeated_is_answered_as_it_was() -> None:
     assert again == room.last
     assert rules.has_happened(room, again)
     for run in (None, "run-0"):
-        with pytest.raises(NothingToCancel):
+        with pytest.raises(NothingUnderWay):
             rules.cancel(room, Cancel(run=run), "s")

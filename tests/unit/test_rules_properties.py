@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from protocol import rules
 from protocol.events import Cancelled, Event, Started, Tick
 from protocol.requests import Cancel, Start
-from protocol.rules import Countdown, NothingToCancel, RunUnderWay
+from protocol.rules import Countdown, NothingUnderWay, RunUnderWay
 
 REPLICAS = st.integers(0, 2)
 
@@ -79,7 +79,7 @@ class Countdowns(RuleBasedStateMachine):
         replica = self.replicas[which]
         try:
             event = rules.cancel(replica.room, Cancel(), replica.name)
-        except NothingToCancel:
+        except NothingUnderWay:
             return
         self.append(replica, event, is_heard)
 
@@ -151,7 +151,7 @@ class Countdowns(RuleBasedStateMachine):
             room = rules.apply(room, room.seq + 1, tick)
             ticks += 1
         assert ticks == (0 if left is None else left + 1)
-        assert not room.is_counting
+        assert not room.is_under_way
 
 
 Countdowns.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

@@ -19,6 +19,9 @@ HEAD = "// What coordinators and pages say to each other. Made by generate.py, n
 FRAMES = [
     frames.Hello,
     frames.StartedFrame,
+    frames.HeldFrame,
+    frames.ResumedFrame,
+    frames.AdjustedFrame,
     frames.TickFrame,
     frames.CancelledFrame,
     frames.MessageFrame,
@@ -26,6 +29,11 @@ FRAMES = [
     frames.Pong,
     frames.Bye,
 ]
+# A service writes every field of the others. A page may leave one out, and terms the usual ones.
+_LEAVE_OUT = {
+    frames.Ping.__name__,
+    *(kind.__name__ for kind in FRAMES if kind.__struct_config__.omit_defaults),
+}
 _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean"}
 
 
@@ -46,8 +54,7 @@ def _interface(name: str, schema: Schema) -> str:
     assert isinstance(required, list)
     lines = []
     for field, of in properties.items():
-        # A service writes every field; only a page may leave one out.
-        is_optional = name == frames.Ping.__name__ and field not in required
+        is_optional = name in _LEAVE_OUT and field not in required
         lines.append(f"  {field}{'?' if is_optional else ''}: {_type(of)};\n")
     return f"export interface {name} {{\n{''.join(lines)}}}\n"
 

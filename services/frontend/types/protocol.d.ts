@@ -1,5 +1,24 @@
 // What coordinators and pages say to each other. Made by generate.py, not by hand.
 
+export interface AdjustedFrame {
+  type: "adjusted";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  held_at?: number | null;
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
+  remaining: number | null;
+  at: number;
+  seconds: number;
+  seq: number;
+}
+
 export interface Bye {
   type: "bye";
   reason: string;
@@ -14,6 +33,28 @@ export interface CancelledFrame {
   interval_ms: number;
   starts_at: number;
   by: string;
+  held_at?: number | null;
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
+  remaining: number | null;
+  seq: number;
+}
+
+export interface HeldFrame {
+  type: "held";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  held_at?: number | null;
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
   remaining: number | null;
   seq: number;
 }
@@ -53,6 +94,24 @@ export interface Pong {
   server_time: number;
 }
 
+export interface ResumedFrame {
+  type: "resumed";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  held_at?: number | null;
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
+  remaining: number | null;
+  at: number;
+  seq: number;
+}
+
 export interface RoomReply {
   room: string;
   epoch: string;
@@ -76,16 +135,27 @@ export interface StartedFrame {
   interval_ms: number;
   starts_at: number;
   by: string;
+  held_at?: number | null;
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
   seq: number;
 }
 
 export interface State {
-  status: "cancelled" | "finished" | "idle" | "running" | "scheduled" | "unknown";
+  status: "cancelled" | "finished" | "held" | "idle" | "running" | "scheduled" | "unknown";
   run: string | null;
   from: number | null;
   interval_ms: number | null;
   starts_at: number | null;
   remaining: number | null;
+  held_at: number | null;
+  finished_at: number | null;
+  after_zero: "count" | "stop";
+  warning: number | null;
+  danger: number | null;
+  change: string | null;
 }
 
 export interface TickFrame {
@@ -96,6 +166,11 @@ export interface TickFrame {
   interval_ms: number;
   starts_at: number;
   by: string;
+  held_at?: number | null;
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
   remaining: number;
   due: number;
   emitted: number;
@@ -108,4 +183,4 @@ export interface Viewers {
   count: number;
 }
 
-export type Frame = Hello | StartedFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;
+export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;

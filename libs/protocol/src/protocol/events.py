@@ -1,10 +1,11 @@
-"""What can have happened in a room: a run started, a tick was emitted, a run was cancelled.
+"""What can have happened in a room: a run was started, held, resumed, adjusted or cancelled, or a
+tick was emitted.
 
 A newer version may have more: an event of valid form and unknown type is `Unknown`, which is
 neither garbage nor anything to act upon.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -12,17 +13,31 @@ from msgspec import Meta, Struct, field
 from .subjects import RoomName
 
 RunId = Annotated[str, Meta(min_length=1, max_length=36, description="Opaque id of a run.")]
-From = Annotated[int, Meta(ge=1, le=86_400, description="The number that the run counts from.")]
+MAX_FROM = 86_400
+From = Annotated[int, Meta(ge=1, le=MAX_FROM, description="The number that the run counts from.")]
 IntervalMs = Annotated[
     int, Meta(ge=100, le=60_000, description="Milliseconds from one tick to the next.")
 ]
 EpochMs = Annotated[int, Meta(ge=0, le=1 << 53, description="Milliseconds since the Unix epoch.")]
-Remaining = Annotated[int, Meta(ge=0, le=86_400, description="The number that a tick shows.")]
+Remaining = Annotated[int, Meta(ge=0, le=MAX_FROM, description="The number that a tick shows.")]
+ChangeId = Annotated[
+    str, Meta(min_length=1, max_length=36, description="Opaque id of a hold, resume or adjustment.")
+]
+AfterZero = Annotated[
+    Literal["stop", "count"],
+    Meta(description="Whether screens stop at zero, or count on from there; no ticks are stored."),
+]
+Seconds = Annotated[
+    int, Meta(ge=-86_400, le=86_400, description="How much later zero is; earlier if negative.")
+]
 Instance = Annotated[str, Meta(max_length=256, description="The scheduler that stored it.")]
 
 
-class Terms(Struct, frozen=True, kw_only=True):
-    """The terms of a run, which each of its events carries: one event describes the whole run."""
+class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The terms of a run, which each of its events carries: one event describes the whole run.
+
+    A hold, a resume and an adjustment change them, and with them when each tick is due.
+    """
 
     room: RoomName
     run: RunId
@@ -30,6 +45,18 @@ class Terms(Struct, frozen=True, kw_only=True):
     interval_ms: IntervalMs
     starts_at: EpochMs
     by: Instance
+    held_at: Annotated[EpochMs, Meta(description="Since when the run is held.")] | None = None
+    change: Annotated[ChangeId, Meta(description="The last change of these terms.")] | None = None
+    after_zero: AfterZero = "stop"
+    warning: Annotated[Remaining, Meta(description="The first number of the warning.")] | None = (
+        None
+    )
+    danger: Annotated[Remaining, Meta(description="The first number of the danger.")] | None = None
+
+    @property
+    def zero_at(self) -> int:
+        """When the tick 0 is to be emitted, in milliseconds since the Unix epoch."""
+        return self.due(0)
 
     def due(self, remaining: int) -> int:
         """When the tick `remaining` is to be emitted, in milliseconds since the Unix epoch."""
@@ -38,6 +65,32 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 class Started(Terms, frozen=True, kw_only=True, tag_field="type", tag="started"):
     """A run was accepted; its first tick is due at `starts_at`."""
+
+    @property
+    def remaining(self) -> None:
+        """No tick was emitted yet."""
+
+
+class Held(Terms, frozen=True, kw_only=True, tag_field="type", tag="held"):
+    """A run was held at `held_at`; `remaining` is its last tick's, null before the first."""
+
+    remaining: Remaining | None
+
+
+class Resumed(Terms, frozen=True, kw_only=True, tag_field="type", tag="resumed"):
+    """A run goes on at `at`, as much later as it was held; `remaining` as before the hold."""
+
+    remaining: Remaining | None
+    at: EpochMs
+
+
+class Adjusted(Terms, frozen=True, kw_only=True, tag_field="type", tag="adjusted"):
+    """From `at` on a run has more time, or less; `remaining` is the number before its next tick,
+    null before the first."""
+
+    remaining: Remaining | None
+    at: EpochMs
+    seconds: Seconds
 
 
 class Tick(Terms, frozen=True, kw_only=True, tag_field="type", tag="tick"):
@@ -67,7 +120,8 @@ class Unknown(Struct, frozen=True, kw_only=True):
     payload: bytes = b""
 
 
-Known = Started | Tick | Cancelled
+Change = Held | Resumed | Adjusted
+Known = Started | Tick | Change | Cancelled
 Event = Known | Unknown
 
 
@@ -78,7 +132,7 @@ class EventError(ValueError):
 _decoder = msgspec.json.Decoder(Known)
 _unknown = msgspec.json.Decoder(Unknown)
 _encoder = msgspec.json.Encoder()
-_types = {str(kind.__struct_config__.tag) for kind in (Started, Tick, Cancelled)}
+_types = {str(kind.__struct_config__.tag) for kind in get_args(Known)}
 
 
 def encode(event: Event) -> bytes:

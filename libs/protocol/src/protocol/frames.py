@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from .events import Cancelled, EpochMs, Event, From, IntervalMs, Started, Tick, Unknown
+from .events import (
+    Adjusted,
+    AfterZero,
+    Cancelled,
+    EpochMs,
+    Event,
+    From,
+    Held,
+    IntervalMs,
+    Resumed,
+    Started,
+    Tick,
+    Unknown,
+)
 from .rules import Countdown
 from .subjects import RoomName
 
@@ -16,7 +29,7 @@ MAX_INBOUND_BYTES = 1024
 """The largest frame that a viewer may send."""
 
 Seq = Annotated[int, Meta(ge=0, description="The stream sequence of an event or a message.")]
-Status = Literal["idle", "scheduled", "running", "finished", "cancelled", "unknown"]
+Status = Literal["idle", "scheduled", "running", "held", "finished", "cancelled", "unknown"]
 """`unknown`: the room's last event is of a type that only a newer version knows."""
 
 
@@ -29,6 +42,15 @@ class State(Struct, frozen=True, kw_only=True):
     interval_ms: IntervalMs | None = None
     starts_at: EpochMs | None = None
     remaining: int | None = None
+    held_at: EpochMs | None = None
+    """Since when the run is held."""
+    finished_at: EpochMs | None = None
+    """When the zero of a finished run was due."""
+    after_zero: AfterZero = "stop"
+    warning: int | None = None
+    danger: int | None = None
+    change: str | None = None
+    """The last hold, resume or adjustment of the run."""
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -48,6 +70,24 @@ class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
 
 class StartedFrame(Started, frozen=True, kw_only=True, tag_field="type", tag="started"):
     """A `started` event with its place in the stream."""
+
+    seq: Seq
+
+
+class HeldFrame(Held, frozen=True, kw_only=True, tag_field="type", tag="held"):
+    """A `held` event with its place in the stream."""
+
+    seq: Seq
+
+
+class ResumedFrame(Resumed, frozen=True, kw_only=True, tag_field="type", tag="resumed"):
+    """A `resumed` event with its place in the stream."""
+
+    seq: Seq
+
+
+class AdjustedFrame(Adjusted, frozen=True, kw_only=True, tag_field="type", tag="adjusted"):
+    """An `adjusted` event with its place in the stream."""
 
     seq: Seq
 
@@ -130,9 +170,8 @@ class RoomReply(Struct, frozen=True, kw_only=True):
     state: State
 
 
-Frame = (
-    Hello | StartedFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye | Ping
-)
+EventFrame = StartedFrame | TickFrame | HeldFrame | ResumedFrame | AdjustedFrame | CancelledFrame
+Frame = Hello | EventFrame | MessageFrame | Viewers | Pong | Bye | Ping
 
 
 class FrameError(ValueError):
@@ -175,18 +214,21 @@ def decode_ping(payload: bytes) -> Ping:
     return ping
 
 
-def of_event(seq: int, event: Event) -> StartedFrame | TickFrame | CancelledFrame | UnknownFrame:
+_FRAMES: dict[type[Struct], type[EventFrame]] = {
+    Started: StartedFrame,
+    Tick: TickFrame,
+    Held: HeldFrame,
+    Resumed: ResumedFrame,
+    Adjusted: AdjustedFrame,
+    Cancelled: CancelledFrame,
+}
+
+
+def of_event(seq: int, event: Event) -> EventFrame | UnknownFrame:
     """The frame of `event`, stored as `seq`."""
     if isinstance(event, Unknown):
         return UnknownFrame(seq=seq, event=event)
-    fields = msgspec.structs.asdict(event)
-    match event:
-        case Started():
-            return StartedFrame(seq=seq, **fields)
-        case Tick():
-            return TickFrame(seq=seq, **fields)
-        case Cancelled():
-            return CancelledFrame(seq=seq, **fields)
+    return _FRAMES[type(event)](seq=seq, **msgspec.structs.asdict(event))
 
 
 def state_of(room: Countdown) -> State:
@@ -194,21 +236,35 @@ def state_of(room: Countdown) -> State:
     last = room.last
     if last is None:
         return State()
+    if isinstance(last, Unknown):
+        return State(
+            status="unknown",
+            run=last.run,
+            from_=last.from_,
+            interval_ms=last.interval_ms,
+            starts_at=last.starts_at,
+        )
     status: Status
     match last:
-        case Started():
-            status, remaining = "scheduled", None
-        case Tick(remaining=remaining):
-            status = "running" if remaining else "finished"
-        case Cancelled(remaining=remaining):
+        case Cancelled():
             status = "cancelled"
-        case Unknown():
-            status, remaining = "unknown", None
+        case Tick(remaining=0):
+            status = "finished"
+        case _ if last.held_at is not None:
+            status = "held"
+        case _:
+            status = "scheduled" if last.remaining is None else "running"
     return State(
         status=status,
         run=last.run,
         from_=last.from_,
         interval_ms=last.interval_ms,
         starts_at=last.starts_at,
-        remaining=remaining,
+        remaining=last.remaining,
+        held_at=last.held_at,
+        finished_at=last.zero_at if status == "finished" else None,
+        after_zero=last.after_zero,
+        warning=last.warning,
+        danger=last.danger,
+        change=last.change,
     )

@@ -1,17 +1,27 @@
-"""The requests of people and services: start a countdown, cancel it, read a room's state."""
+"""The requests of people and services: start, hold, resume, adjust or cancel a countdown; read a
+room's state."""
 
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from .events import EpochMs, From, IntervalMs, RunId
+from .events import AfterZero, ChangeId, EpochMs, From, IntervalMs, Remaining, RunId, Seconds
 from .subjects import DEFAULT_ROOM, RoomName
 
 MAX_LEAD_MS = 24 * 60 * 60 * 1000
 """How far ahead a run may be scheduled, in milliseconds."""
 MAX_LAG_MS = 1000
 """How far in the past `starts_at` may be, in milliseconds: network delay, the sender's clock."""
+
+
+_Id = (
+    Annotated[
+        ChangeId,
+        Meta(description="Asked again with the same id, it is done once; null makes one up."),
+    ]
+    | None
+)
 
 
 class Start(Struct, frozen=True, kw_only=True):
@@ -31,6 +41,34 @@ class Start(Struct, frozen=True, kw_only=True):
         Annotated[RunId, Meta(description="The id of the run; null has the scheduler choose one.")]
         | None
     ) = None
+    after_zero: AfterZero = "stop"
+    warning: Remaining | None = None
+    danger: Remaining | None = None
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """Hold the run that is under way; if it names a `run`, no other."""
+
+    room: RoomName = DEFAULT_ROOM
+    run: Annotated[RunId, Meta(description="The run to hold; null is any.")] | None = None
+    id: _Id = None
+
+
+class Resume(Struct, frozen=True, kw_only=True):
+    """Let the held run go on; if it names a `run`, no other."""
+
+    room: RoomName = DEFAULT_ROOM
+    run: Annotated[RunId, Meta(description="The run to resume; null is any.")] | None = None
+    id: _Id = None
+
+
+class Adjust(Struct, frozen=True, kw_only=True):
+    """Give the run that is under way more time, or less; if it names a `run`, no other."""
+
+    room: RoomName = DEFAULT_ROOM
+    run: Annotated[RunId, Meta(description="The run to adjust; null is any.")] | None = None
+    id: _Id = None
+    seconds: Seconds
 
 
 class Cancel(Struct, frozen=True, kw_only=True):
@@ -50,7 +88,7 @@ class RequestError(ValueError):
     """An invalid request; the text names the field and what is wrong with it."""
 
 
-R = TypeVar("R", Start, Cancel, ReadRoom)
+R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel, ReadRoom)
 
 
 def decode(payload: bytes, kind: type[R]) -> R:

@@ -3,12 +3,34 @@
 Pure: no clock, no bus. A countdown is what its room's last event says, so `apply` is all there is
 to fold, and any replica with a `Countdown` can decide. The bus keeps their decisions consistent: it
 stores an event only if `seq` is still the last of the room's subject.
+
+The terms of a run say when each of its numbers is due. A hold notes when it began, and nothing is
+due any more; a resume moves all the due times by as long as it lasted; an adjustment moves them by
+so many seconds. So no due time is ever a sum of earlier delays.
 """
 
+from typing import TypeVar
+
+import msgspec
 from msgspec import Struct
 
-from .events import Cancelled, Event, Known, Started, Tick, Unknown
-from .requests import MAX_LAG_MS, MAX_LEAD_MS, Cancel, RequestError, Start
+from .events import (
+    MAX_FROM,
+    Adjusted,
+    Cancelled,
+    Change,
+    Event,
+    Held,
+    Known,
+    Resumed,
+    Started,
+    Terms,
+    Tick,
+    Unknown,
+)
+from .requests import MAX_LAG_MS, MAX_LEAD_MS, Adjust, Cancel, Hold, RequestError, Resume, Start
+
+E = TypeVar("E", bound=Terms)
 
 
 class Countdown(Struct, frozen=True):
@@ -18,15 +40,13 @@ class Countdown(Struct, frozen=True):
     last: Event | None = None
 
     @property
-    def is_counting(self) -> bool:
-        """Whether a run is under way: accepted, not at zero, not cancelled."""
+    def is_under_way(self) -> bool:
+        """Whether a run is under way: accepted, not at zero, not cancelled; it may be held."""
         match self.last:
-            case Started():
-                return True
-            case Tick(remaining=remaining):
-                return remaining > 0
-            case _:
+            case None | Unknown() | Cancelled() | Tick(remaining=0):
                 return False
+            case _:
+                return True
 
 
 class RunUnderWay(Exception):
@@ -46,8 +66,16 @@ class OtherTerms(Exception):
         self.last = last
 
 
-class NothingToCancel(Exception):
-    """A cancel was refused: nothing is under way in the room."""
+class NothingUnderWay(Exception):
+    """A command was refused: no run is under way in the room."""
+
+
+class NotHeld(Exception):
+    """A resume was refused: the run counts; `last` is the room's last event."""
+
+    def __init__(self, last: Event) -> None:
+        super().__init__(f"run {last.run!r} is not held")
+        self.last = last
 
 
 class NotUnderstood(Exception):
@@ -77,44 +105,32 @@ def removed(countdown: Countdown, seq: int) -> Countdown:
     A run under way goes on: its next event is appended after what is left. If nothing is left of a
     room without a run, its state is unknown.
     """
-    return Countdown(seq, countdown.last if seq or countdown.is_counting else None)
+    return Countdown(seq, countdown.last if seq or countdown.is_under_way else None)
 
 
 def next_remaining(countdown: Countdown) -> int | None:
     """The number of the next tick; None if no run is under way."""
-    match countdown.last:
-        case Started() as started:
-            return started.from_
-        case Tick(remaining=remaining) if remaining > 0:
-            return remaining - 1
-        case _:
-            return None
+    last = countdown.last
+    if not countdown.is_under_way or not isinstance(last, Known):
+        return None
+    return last.from_ if last.remaining is None else last.remaining - 1
 
 
 def next_due(countdown: Countdown) -> int | None:
-    """When the next tick is to be emitted, in milliseconds since the Unix epoch."""
-    remaining = next_remaining(countdown)
-    if remaining is None or not isinstance(countdown.last, Started | Tick):
+    """When the next tick is to be emitted, in milliseconds since the Unix epoch; None if no run is
+    under way, or it is held."""
+    remaining, last = next_remaining(countdown), countdown.last
+    if remaining is None or not isinstance(last, Known) or last.held_at is not None:
         return None
-    return countdown.last.due(remaining)
+    return last.due(remaining)
 
 
 def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
     """The tick to store next, if it is due at `now`; `by` is the replica that would store it."""
-    remaining, last = next_remaining(countdown), countdown.last
-    if remaining is None or not isinstance(last, Started | Tick) or last.due(remaining) > now:
+    remaining, due, last = next_remaining(countdown), next_due(countdown), countdown.last
+    if remaining is None or due is None or due > now or not isinstance(last, Known):
         return None
-    return Tick(
-        room=last.room,
-        run=last.run,
-        from_=last.from_,
-        interval_ms=last.interval_ms,
-        starts_at=last.starts_at,
-        by=by,
-        remaining=remaining,
-        due_at=last.due(remaining),
-        emitted=now,
-    )
+    return _next(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
 
 
 def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str) -> Started:
@@ -130,7 +146,7 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         raise NotUnderstood(last)
     if last is not None and last.run == run:
         return _started_before(last, request)
-    if last is not None and countdown.is_counting:
+    if last is not None and countdown.is_under_way:
         raise RunUnderWay(last)
     starts_at = now if request.starts_at is None else request.starts_at
     if starts_at > now + MAX_LEAD_MS:
@@ -144,57 +160,155 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         interval_ms=request.interval_ms,
         starts_at=starts_at,
         by=by,
+        after_zero=request.after_zero,
+        warning=request.warning,
+        danger=request.danger,
     )
 
 
 def _started_before(last: Known, request: Start) -> Started:
-    """The `started` event of the run that `last` is of; a request without `starts_at` agrees with
-    any."""
+    """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
+    any, and every request with a run whose terms were changed since."""
     starts_at = last.starts_at if request.starts_at is None else request.starts_at
-    terms = (last.from_, last.interval_ms, last.starts_at)
-    if (request.from_, request.interval_ms, starts_at) != terms:
+    asked = (request.from_, request.interval_ms, starts_at)
+    if last.change is None and asked != (last.from_, last.interval_ms, last.starts_at):
         raise OtherTerms(last)
-    return Started(
-        room=last.room,
-        run=last.run,
-        from_=last.from_,
-        interval_ms=last.interval_ms,
-        starts_at=last.starts_at,
-        by=last.by,
+    return _next(Started, last)
+
+
+def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held | Tick:
+    """The event that holds the run; a tick that is due at `now` has to be stored before it.
+
+    If the run is held already, that is repeated: the event has happened.
+
+    Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
+    names, NotUnderstood if that can't be known.
+    """
+    last = _under_way(countdown, request.run)
+    if last.held_at is not None or request.id == last.change is not None:
+        return _next(Held, last, remaining=last.remaining)
+    if (tick := decide(countdown, now, by)) is not None:
+        return tick
+    id = request.id or new_id
+    return _next(Held, last, by=by, remaining=last.remaining, held_at=now, change=id)
+
+
+def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str) -> Resumed:
+    """The event that lets the held run go on at `now`: every number is due as much later as the run
+    was held.
+
+    If the run was resumed by this request, that is repeated: the event has happened.
+
+    Raises NotHeld if the run counts, and what `hold` raises.
+    """
+    last = _under_way(countdown, request.run)
+    if request.id == last.change is not None:
+        return _next(Resumed, last, remaining=last.remaining, at=now)
+    if last.held_at is None:
+        raise NotHeld(last)
+    return _next(
+        Resumed,
+        last,
+        by=by,
+        remaining=last.remaining,
+        at=now,
+        starts_at=last.starts_at + max(0, now - last.held_at),
+        held_at=None,
+        change=request.id or new_id,
+    )
+
+
+def adjust(
+    countdown: Countdown, request: Adjust, now: int, new_id: str, by: str
+) -> Adjusted | Tick:
+    """The event that gives the run more time, or less, from `now` on; a tick that is due at `now`
+    has to be stored before it.
+
+    With less time than is left, zero is due at once, also if the run was held. If this request was
+    carried out already, that is repeated: the event has happened.
+
+    Raises RequestError if it would be a run from more than MAX_FROM, or of no number before it has
+    begun; and what `hold` raises.
+    """
+    last = _under_way(countdown, request.run)
+    if request.id == last.change is not None:
+        return _next(Adjusted, last, remaining=last.remaining, at=now, seconds=request.seconds)
+    if (tick := decide(countdown, now, by)) is not None:
+        return tick
+    held_at, interval_ms = last.held_at, last.interval_ms
+    zero_at = last.zero_at + 1000 * request.seconds
+    if last.remaining is None:
+        remaining, from_ = None, (zero_at - last.starts_at) // interval_ms
+        if from_ < 1:
+            raise RequestError(f"seconds: {request.seconds} leaves nothing of the run")
+    else:
+        if zero_at <= (now if held_at is None else held_at):
+            zero_at, held_at = now, None
+        left = zero_at - (now if held_at is None else held_at)
+        remaining = max(1, -(-left // interval_ms))
+        from_ = max(remaining, last.from_ + (zero_at - last.zero_at) // interval_ms)
+    if from_ > MAX_FROM:
+        raise RequestError(f"seconds: {request.seconds} makes it a run from more than {MAX_FROM}")
+    return _next(
+        Adjusted,
+        last,
+        by=by,
+        remaining=remaining,
+        at=now,
+        seconds=request.seconds,
+        from_=from_,
+        starts_at=zero_at - from_ * interval_ms,
+        held_at=held_at,
+        change=request.id or new_id,
     )
 
 
 def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
-    """The event that ends the run under way.
+    """The event that ends the run under way, or one that counts on after zero.
 
     If the request names a run that is cancelled already, it is repeated: the event has happened.
 
-    Raises NothingToCancel if no run is under way, RunUnderWay if it is not the one that the request
+    Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
     last = countdown.last
-    if isinstance(last, Unknown):
-        raise NotUnderstood(last)
     if isinstance(last, Cancelled) and last.run == request.run:
         return last
-    if last is None or not countdown.is_counting:
-        raise NothingToCancel
-    if request.run not in (None, last.run):
-        raise RunUnderWay(last)
-    return Cancelled(
-        room=last.room,
-        run=last.run,
-        from_=last.from_,
-        interval_ms=last.interval_ms,
-        starts_at=last.starts_at,
-        by=by,
-        remaining=last.remaining if isinstance(last, Tick) else None,
-    )
+    if isinstance(last, Tick) and last.after_zero == "count" and request.run in (None, last.run):
+        return _next(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
+    last = _under_way(countdown, request.run)
+    return _next(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
 
 
-def has_happened(countdown: Countdown, event: Started | Cancelled) -> bool:
+def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> bool:
     """Whether the event of a command is in the room's history: then it is the answer as it is."""
     last = countdown.last
-    if last is None or last.run != event.run:
+    if not isinstance(last, Known) or last.run != event.run:
         return False
-    return isinstance(event, Started) or isinstance(last, Cancelled)
+    match event:
+        case Started():
+            return True
+        case Cancelled():
+            return isinstance(last, Cancelled)
+        case _:
+            return last.change == event.change
+
+
+def _under_way(countdown: Countdown, run: str | None) -> Known:
+    """The last event of the run under way, if it is `run`, or `run` is None."""
+    last = countdown.last
+    if isinstance(last, Unknown):
+        raise NotUnderstood(last)
+    if last is None or not countdown.is_under_way:
+        raise NothingUnderWay
+    if run not in (None, last.run):
+        raise RunUnderWay(last)
+    return last
+
+
+def _next(kind: type[E], last: Terms, **fields: object) -> E:
+    """An event of the run that `last` is of, with its terms but for `fields`."""
+    return kind(**{name: getattr(last, name) for name in _TERMS} | fields)
+
+
+_TERMS = [field.name for field in msgspec.structs.fields(Terms)]

@@ -50,8 +50,14 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     responder = Responder(
         bus,
         "scheduler",
-        "Starts and cancels countdowns",
-        {subjects.START: commands.start, subjects.CANCEL: commands.cancel},
+        "Starts, holds, resumes, adjusts and cancels countdowns",
+        {
+            subjects.START: commands.start,
+            subjects.HOLD: commands.hold,
+            subjects.RESUME: commands.resume,
+            subjects.ADJUST: commands.adjust,
+            subjects.CANCEL: commands.cancel,
+        },
         instance,
     )
     app[health.CHECKS].extend([follower.check, store.check, responder.check])

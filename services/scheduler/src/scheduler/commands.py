@@ -1,4 +1,4 @@
-"""The commands of people: start a run, cancel it."""
+"""The commands of people: start a run, hold, resume, adjust or cancel it."""
 
 import asyncio
 import uuid
@@ -10,9 +10,16 @@ import msgspec
 
 from bus.errors import BusError, BusTimeout, ServiceError
 from protocol import events, requests, rules
-from protocol.events import Cancelled, Started
-from protocol.requests import Cancel, RequestError, Start
-from protocol.rules import Countdown, NothingToCancel, NotUnderstood, OtherTerms, RunUnderWay
+from protocol.events import Cancelled, Change, Started, Tick
+from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
+from protocol.rules import (
+    Countdown,
+    NotHeld,
+    NothingUnderWay,
+    NotUnderstood,
+    OtherTerms,
+    RunUnderWay,
+)
 from runtime.clock import whole_now_ms
 from runtime.logs import logger
 
@@ -20,8 +27,9 @@ from .appender import Conflict
 from .event_store import EventStore
 from .load import RETRY_AFTER_SECONDS, TooMuch
 
-E = TypeVar("E", Started, Cancelled)
-R = TypeVar("R", Start, Cancel)
+R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel)
+Rule = Callable[[Countdown, R, int, str, str], Started | Change | Cancelled | Tick]
+"""What a command does to a countdown now: (countdown, request, now in ms, new id, scheduler)."""
 
 log = logger(__name__)
 
@@ -33,56 +41,68 @@ long as the caller waits."""
 
 
 class Commands:
-    """The endpoints `scheduler.start` and `scheduler.cancel`."""
+    """The endpoints `scheduler.start`, `.hold`, `.resume`, `.adjust` and `.cancel`.
+
+    The reply is the event. All raise ServiceError: 400 the field and what is wrong with it, 404
+    nothing is under way, 409 with the last event of the run that is in the way as the body, 503.
+    """
 
     def __init__(self, store: EventStore, instance: str) -> None:
         self._store = store
         self._instance = instance
 
     async def start(self, payload: bytes) -> bytes:
-        """Start a run; the reply is its `started` event.
+        """Start a run.
 
-        Raises ServiceError 400, 409 (the body is the last event of the run under way), 422 (the
-        body is the last event of the run that has other terms), 429 (there are too many runs;
-        nothing is stored) or 503.
+        Also raises ServiceError 422 (the body is the last event of the run that has other terms) or
+        429 (there are too many runs; nothing is stored).
         """
-        new_run, is_admitted = uuid.uuid4().hex, False
+        is_admitted = False
 
-        def decide(countdown: Countdown, request: Start) -> Started:
+        def start(countdown: Countdown, request: Start, now: int, id: str, by: str) -> Started:
             nonlocal is_admitted
-            event = rules.start(countdown, request, whole_now_ms(), new_run, self._instance)
+            event = rules.start(countdown, request, now, id, by)
             if not is_admitted and not rules.has_happened(countdown, event):
                 self._store.load.check(event)
                 is_admitted = True  # once: later it may have been stored without an answer
             return event
 
-        return await self._carry_out(payload, Start, decide)
+        return await self._carry_out(payload, Start, start)
+
+    async def hold(self, payload: bytes) -> bytes:
+        """Hold the run under way."""
+        return await self._carry_out(payload, Hold, rules.hold)
+
+    async def resume(self, payload: bytes) -> bytes:
+        """Let the held run go on; 409 if it is not held."""
+        return await self._carry_out(payload, Resume, rules.resume)
+
+    async def adjust(self, payload: bytes) -> bytes:
+        """Give the run under way more time, or less."""
+        return await self._carry_out(payload, Adjust, rules.adjust)
 
     async def cancel(self, payload: bytes) -> bytes:
-        """Cancel the run under way; the reply is its `cancelled` event.
+        """Cancel the run under way."""
 
-        Raises ServiceError 400, 404, 409 (another run is under way; the body is its last event) or
-        503.
-        """
-        return await self._carry_out(
-            payload,
-            Cancel,
-            lambda countdown, request: rules.cancel(countdown, request, self._instance),
-        )
+        def cancel(
+            countdown: Countdown, request: Cancel, _now: int, _id: str, by: str
+        ) -> Cancelled:
+            return rules.cancel(countdown, request, by)
 
-    async def _carry_out(
-        self, payload: bytes, kind: type[R], decide: Callable[[Countdown, R], E]
-    ) -> bytes:
-        """Store what `decide` returns for the request's room; the reply is the event."""
+        return await self._carry_out(payload, Cancel, cancel)
+
+    async def _carry_out(self, payload: bytes, kind: type[R], rule: Rule[R]) -> bytes:
+        """Store what `rule` says of the request's room; the reply is the event."""
         try:
             request = requests.decode(payload, kind)
             async with asyncio.timeout(ANSWER_SECONDS):
-                event = await self._store_decision(request, decide)
+                event = await self._store_decision(request, rule)
         except RequestError as error:
             raise ServiceError(400, str(error)) from None
-        except NothingToCancel:
-            raise ServiceError(404, f"nothing to cancel in room {request.room!r}") from None
-        except RunUnderWay as error:
+        except NothingUnderWay:
+            doing = kind.__name__.lower()
+            raise ServiceError(404, f"nothing to {doing} in room {request.room!r}") from None
+        except (RunUnderWay, NotHeld) as error:
             raise ServiceError(409, str(error), events.encode(error.last)) from None
         except OtherTerms as error:
             raise ServiceError(422, str(error), events.encode(error.last)) from None
@@ -97,30 +117,34 @@ class Commands:
         log.info(kind.__name__.lower(), room=event.room, run=event.run)
         return events.encode(event)
 
-    async def _store_decision(self, request: R, decide: Callable[[Countdown, R], E]) -> E:
-        """Append the event that `decide` returns for the room's countdown.
+    async def _store_decision(self, request: R, rule: Rule[R]) -> Started | Change | Cancelled:
+        """Append the event that `rule` says for the room's countdown.
 
         1. Decide on what is known. An event that has happened already is the answer. That and a
            refusal count only if the room has just been read: what was folded may lag behind.
-        2. Append, expecting that nothing else has happened in the room.
+        2. Append, expecting that nothing else has happened in the room. A tick that is due is
+           appended first, and decided on again.
         3. If something has, or no answer came, read the room and go to 1. An append without an
            answer may have been stored: then the event has happened.
         """
-        room, is_fresh, was_appended = request.room, False, False
+        room, is_fresh, was_appended, new_id = request.room, False, False, uuid.uuid4().hex
         pauses = chain(NEWS_SECONDS, repeat(NEWS_SECONDS[-1]))
         while True:
             countdown = self._store[room]
             try:
-                event = decide(countdown, request)
+                event = rule(countdown, request, whole_now_ms(), new_id, self._instance)
                 # From now on this run is meant, whatever happens in the room.
                 request = msgspec.structs.replace(request, run=event.run)
+                if isinstance(event, Tick):
+                    await self._store.append(event, countdown)
+                    continue
                 if not rules.has_happened(countdown, event):
                     was_appended = True
                     await self._store.append(event, countdown)
                     return event
                 if is_fresh:
                     return event
-            except (RunUnderWay, NothingToCancel, NotUnderstood, OtherTerms):
+            except (RunUnderWay, NotHeld, NothingUnderWay, NotUnderstood, OtherTerms):
                 if is_fresh:
                     raise
             except (Conflict, BusTimeout):

@@ -141,7 +141,7 @@ class EventStore:
             del self._countdowns[room]
         else:
             self._countdowns[room] = countdown
-            if not countdown.is_counting:
+            if not countdown.is_under_way:
                 self._over[room] = None
                 self._forget_oldest()
         self.load.replace(before, countdown)

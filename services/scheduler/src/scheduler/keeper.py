@@ -1,11 +1,12 @@
 """Runs outlive their events: a run's last event is stored again if it was removed.
 
-A run that waits for its first tick, or long for its next, is known by one event. That can be
-purged, deleted, too old, or pushed out by newer entries. The schedulers that know the run go on
-with it in any case; the event is stored again so that schedulers that start later know it, too.
+A run that waits for its first tick, or long for its next, or is held, is known by one event. That
+can be purged, deleted, too old, or pushed out by newer entries. The schedulers that know the run go
+on with it in any case; the event is stored again so that schedulers that start later know it, too.
 """
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import Never
 
@@ -48,7 +49,8 @@ class Keeper:
         rooms = {
             name: self._store[name].seq
             for name in self._store
-            if (rules.next_due(self._store[name]) or 0) > soon
+            if self._store[name].is_under_way
+            and (rules.next_due(self._store[name]) or math.inf) > soon
         }
         for name in await self._removals.missing(rooms):
             await self._store_again(name)

@@ -63,7 +63,7 @@ class Load:
 def _interval_ms(countdown: Countdown) -> int | None:
     """The interval of the run under way; None if there is none."""
     last = countdown.last
-    return last.interval_ms if countdown.is_counting and isinstance(last, Terms) else None
+    return last.interval_ms if countdown.is_under_way and isinstance(last, Terms) else None
 
 
 def _microticks(interval_ms: int) -> int:
