@@ -184,13 +184,14 @@ def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) ->
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
-    last = _under_way(countdown, request.run)
-    if last.held_at is not None or request.id == last.change is not None:
+    id = request.id or new_id
+    last = _repeated(countdown, id) or _under_way(countdown, request.run)
+    if last.held_at is not None or last.change == id:
         return _next(Held, last, remaining=last.remaining)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
-    id = request.id or new_id
-    return _next(Held, last, by=by, remaining=last.remaining, held_at=now, change=id)
+    held_at = _not_before(last, now)
+    return _next(Held, last, by=by, remaining=last.remaining, held_at=held_at, change=id)
 
 
 def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str) -> Resumed:
@@ -201,20 +202,22 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
 
     Raises NotHeld if the run counts, and what `hold` raises.
     """
-    last = _under_way(countdown, request.run)
-    if request.id == last.change is not None:
+    id = request.id or new_id
+    last = _repeated(countdown, id) or _under_way(countdown, request.run)
+    if last.change == id:
         return _next(Resumed, last, remaining=last.remaining, at=now)
     if last.held_at is None:
         raise NotHeld(last)
+    at = max(now, last.held_at)
     return _next(
         Resumed,
         last,
         by=by,
         remaining=last.remaining,
-        at=now,
-        starts_at=last.starts_at + max(0, now - last.held_at),
+        at=at,
+        starts_at=last.starts_at + at - last.held_at,
         held_at=None,
-        change=request.id or new_id,
+        change=id,
     )
 
 
@@ -230,36 +233,37 @@ def adjust(
     Raises RequestError if it would be a run from more than MAX_FROM, or of no number before it has
     begun; and what `hold` raises.
     """
-    last = _under_way(countdown, request.run)
-    if request.id == last.change is not None:
-        return _next(Adjusted, last, remaining=last.remaining, at=now, seconds=request.seconds)
+    id, seconds = request.id or new_id, request.seconds
+    last = _repeated(countdown, id) or _under_way(countdown, request.run)
+    if last.change == id:
+        return _next(Adjusted, last, remaining=last.remaining, at=now, seconds=seconds)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
-    held_at, interval_ms = last.held_at, last.interval_ms
-    zero_at = last.zero_at + 1000 * request.seconds
+    at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
+    zero_at = last.zero_at + 1000 * seconds
     if last.remaining is None:
         remaining, from_ = None, (zero_at - last.starts_at) // interval_ms
         if from_ < 1:
-            raise RequestError(f"seconds: {request.seconds} leaves nothing of the run")
+            raise RequestError(f"seconds: {seconds} leaves nothing of the run")
     else:
-        if zero_at <= (now if held_at is None else held_at):
-            zero_at, held_at = now, None
-        left = zero_at - (now if held_at is None else held_at)
+        if zero_at <= (held_at or at):
+            zero_at, held_at = at, None
+        left = zero_at - (held_at or at)
         remaining = max(1, -(-left // interval_ms))
         from_ = max(remaining, last.from_ + (zero_at - last.zero_at) // interval_ms)
     if from_ > MAX_FROM:
-        raise RequestError(f"seconds: {request.seconds} makes it a run from more than {MAX_FROM}")
+        raise RequestError(f"seconds: {seconds} makes it a run from more than {MAX_FROM}")
     return _next(
         Adjusted,
         last,
         by=by,
         remaining=remaining,
-        at=now,
-        seconds=request.seconds,
+        at=at,
+        seconds=seconds,
         from_=from_,
         starts_at=zero_at - from_ * interval_ms,
         held_at=held_at,
-        change=request.id or new_id,
+        change=id,
     )
 
 
@@ -292,6 +296,17 @@ def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> b
             return isinstance(last, Cancelled)
         case _:
             return last.change == event.change
+
+
+def _repeated(countdown: Countdown, id: str) -> Known | None:
+    """The room's last event, if the change `id` was the last one of its run."""
+    last = countdown.last
+    return last if isinstance(last, Known) and last.change == id else None
+
+
+def _not_before(last: Known, now: int) -> int:
+    """Now, or when the last tick was due, if it was stored by a scheduler whose clock is ahead."""
+    return now if last.remaining is None else max(now, last.due(last.remaining))
 
 
 def _under_way(countdown: Countdown, run: str | None) -> Known:
