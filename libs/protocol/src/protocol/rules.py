@@ -244,7 +244,10 @@ def adjust(
     else:
         if zero_at <= (now if held_at is None else held_at):
             zero_at, held_at = now, None
-        left = zero_at - (now if held_at is None else held_at)
+        # A tick that a clock ahead of this one stored early is not stored again.
+        left = min(
+            zero_at - (now if held_at is None else held_at), zero_at - last.due(last.remaining)
+        )
         remaining = max(1, -(-left // interval_ms))
         from_ = max(remaining, last.from_ + (zero_at - last.zero_at) // interval_ms)
     if from_ > MAX_FROM:
