@@ -185,7 +185,7 @@ def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) ->
     names, NotUnderstood if that can't be known.
     """
     last = _under_way(countdown, request.run)
-    if last.held_at is not None or request.id == last.change is not None:
+    if last.held_at is not None:
         return _next(Held, last, remaining=last.remaining)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
@@ -202,10 +202,12 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
     Raises NotHeld if the run counts, and what `hold` raises.
     """
     last = _under_way(countdown, request.run)
-    if request.id == last.change is not None:
-        return _next(Resumed, last, remaining=last.remaining, at=now)
     if last.held_at is None:
-        raise NotHeld(last)
+        if request.id is None or request.id != last.change:
+            raise NotHeld(last)
+        if isinstance(last, Resumed):
+            return last
+        return _next(Resumed, last, remaining=last.remaining, at=now)
     return _next(
         Resumed,
         last,
@@ -231,7 +233,10 @@ def adjust(
     begun; and what `hold` raises.
     """
     last = _under_way(countdown, request.run)
-    if request.id == last.change is not None:
+    # The id may have been that of a hold, too, or of a resume.
+    if request.id == last.change is not None and not isinstance(last, Held | Resumed):
+        if isinstance(last, Adjusted):
+            return last
         return _next(Adjusted, last, remaining=last.remaining, at=now, seconds=request.seconds)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
@@ -293,8 +298,12 @@ def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> b
             return True
         case Cancelled():
             return isinstance(last, Cancelled)
-        case _:
-            return last.change == event.change
+        case Held():
+            return last.held_at is not None
+        case Resumed():
+            return last.change == event.change and last.held_at is None
+        case Adjusted():
+            return last.change == event.change and not isinstance(last, Held | Resumed)
 
 
 def _under_way(countdown: Countdown, run: str | None) -> Known:
