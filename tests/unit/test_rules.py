@@ -157,9 +157,15 @@ def test_a_start_that_is_repeated_is_answered_as_it_was(state: str) -> None:
     assert rules.has_happened(room, again)
 
 
-@pytest.mark.parametrize("terms", [{"from_": 4}, {"interval_ms": 500}, {"starts_at": NOW + 1}])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        *({"from_": 4}, {"interval_ms": 500}, {"starts_at": NOW + 1}),
+        *({"after_zero": "count"}, {"warning": 2}, {"danger": 1}),
+    ],
+)
 def test_the_same_run_with_other_terms_is_refused_with_its_last_event(
-    terms: dict[str, int],
+    terms: dict[str, int | str],
 ) -> None:
     room = ended("running")
     with pytest.raises(OtherTerms, match=r"^run: 'run-1' was started before") as refusal:

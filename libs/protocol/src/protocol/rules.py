@@ -170,10 +170,15 @@ def _started_before(last: Known, request: Start) -> Started:
     """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
     any, and every request with a run whose terms were changed since."""
     starts_at = last.starts_at if request.starts_at is None else request.starts_at
-    asked = (request.from_, request.interval_ms, starts_at)
-    if last.change is None and asked != (last.from_, last.interval_ms, last.starts_at):
+    asked = (request.from_, request.interval_ms, starts_at, *_phases(request))
+    terms = (last.from_, last.interval_ms, last.starts_at, *_phases(last))
+    if last.change is None and asked != terms:
         raise OtherTerms(last)
     return _next(Started, last)
+
+
+def _phases(terms: Terms | Start) -> tuple[str | int | None, ...]:
+    return terms.after_zero, terms.warning, terms.danger
 
 
 def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held | Tick:
