@@ -176,9 +176,15 @@ def test_a_start_that_is_repeated_is_answered_as_it_was(state: str) -> None:
     assert rules.has_happened(room, again)
 
 
-@pytest.mark.parametrize("terms", [{"from_": 4}, {"interval_ms": 500}, {"starts_at": NOW + 1}])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        *({"from_": 4}, {"interval_ms": 500}, {"starts_at": NOW + 1}),
+        *({"after_zero": "count"}, {"warning": 2}, {"danger": 1}),
+    ],
+)
 def test_the_same_run_with_other_terms_is_refused_with_its_last_event(
-    terms: dict[str, int],
+    terms: dict[str, int | str],
 ) -> None:
     room = ended("running")
     with pytest.raises(OtherTerms, match=r"^run: 'run-1' was started before") as refusal:
@@ -228,7 +234,7 @@ def test_a_hold_keeps_what_was_left_of_the_second() -> None:
     room = held(NOW + 3400)
     last = room.last
     assert isinstance(last, Held)
-    assert (last.held_at, last.remaining, last.change) == (NOW + 3400, 7, "hold-1")
+    assert (last.held_at, last.remaining, last.change) == (NOW + 3400, 7, "hold:hold-1")
     assert rules.decide(room, NOW + 900_000, "scheduler-1") is None
     resumed = rules.resume(room, Resume(), NOW + 63_400, "resume-1", "scheduler-1")
     assert (resumed.at, resumed.held_at, resumed.remaining) == (NOW + 63_400, None, 7)
@@ -380,7 +386,7 @@ def test_terms_stay_with_the_run() -> None:
     assert isinstance(resumed, Resumed)
     room, ticks = count_down(follow(room, resumed), NOW + 900_000)
     assert {(t.after_zero, t.warning, t.danger, t.change) for t in ticks} == {
-        ("count", 5, 3, "resume-1")
+        ("count", 5, 3, "resume:resume-1")
     }
 
 

@@ -170,10 +170,15 @@ def _started_before(last: Known, request: Start) -> Started:
     """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
     any, and every request with a run whose terms were changed since."""
     starts_at = last.starts_at if request.starts_at is None else request.starts_at
-    asked = (request.from_, request.interval_ms, starts_at)
-    if last.change is None and asked != (last.from_, last.interval_ms, last.starts_at):
+    asked = (request.from_, request.interval_ms, starts_at, *_phases(request))
+    terms = (last.from_, last.interval_ms, last.starts_at, *_phases(last))
+    if last.change is None and asked != terms:
         raise OtherTerms(last)
     return _next(Started, last)
+
+
+def _phases(terms: Terms | Start) -> tuple[str | int | None, ...]:
+    return terms.after_zero, terms.warning, terms.danger
 
 
 def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held | Tick:
@@ -184,14 +189,14 @@ def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) ->
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
-    id = request.id or new_id
-    last = _repeated(countdown, id) or _under_way(countdown, request.run)
-    if last.held_at is not None or last.change == id:
+    change = f"hold:{request.id or new_id}"
+    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    if last.held_at is not None or last.change == change:
         return _next(Held, last, remaining=last.remaining)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
     held_at = _not_before(last, now)
-    return _next(Held, last, by=by, remaining=last.remaining, held_at=held_at, change=id)
+    return _next(Held, last, by=by, remaining=last.remaining, held_at=held_at, change=change)
 
 
 def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str) -> Resumed:
@@ -202,10 +207,11 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
 
     Raises NotHeld if the run counts, and what `hold` raises.
     """
-    id = request.id or new_id
-    last = _repeated(countdown, id) or _under_way(countdown, request.run)
-    if last.change == id:
-        return _next(Resumed, last, remaining=last.remaining, at=now)
+    change = f"resume:{request.id or new_id}"
+    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    if last.change == change:
+        at = last.at if isinstance(last, Resumed) else now
+        return _next(Resumed, last, remaining=last.remaining, at=at)
     if last.held_at is None:
         raise NotHeld(last)
     at = max(now, last.held_at)
@@ -217,7 +223,7 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
         at=at,
         starts_at=last.starts_at + at - last.held_at,
         held_at=None,
-        change=id,
+        change=change,
     )
 
 
@@ -233,10 +239,11 @@ def adjust(
     Raises RequestError if it would be a run from more than MAX_FROM, or of no number before it has
     begun; and what `hold` raises.
     """
-    id, seconds = request.id or new_id, request.seconds
-    last = _repeated(countdown, id) or _under_way(countdown, request.run)
-    if last.change == id:
-        return _next(Adjusted, last, remaining=last.remaining, at=now, seconds=seconds)
+    change, seconds = f"adjust:{request.id or new_id}", request.seconds
+    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    if last.change == change:
+        at = last.at if isinstance(last, Adjusted) else now
+        return _next(Adjusted, last, remaining=last.remaining, at=at, seconds=seconds)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
     at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
@@ -263,7 +270,7 @@ def adjust(
         from_=from_,
         starts_at=zero_at - from_ * interval_ms,
         held_at=held_at,
-        change=id,
+        change=change,
     )
 
 
@@ -298,10 +305,10 @@ def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> b
             return last.change == event.change
 
 
-def _repeated(countdown: Countdown, id: str) -> Known | None:
-    """The room's last event, if the change `id` was the last one of its run."""
+def _changed_by(change: str, countdown: Countdown) -> Known | None:
+    """The room's last event, if `change` was the last one of its run: then it has happened."""
     last = countdown.last
-    return last if isinstance(last, Known) and last.change == id else None
+    return last if isinstance(last, Known) and last.change == change else None
 
 
 def _not_before(last: Known, now: int) -> int:
