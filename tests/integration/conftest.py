@@ -18,6 +18,7 @@ import frontend.app
 import frontend.settings
 import scheduler.app
 import scheduler.settings
+from support.api_client import Api, calling
 from support.nats_server import NatsServer
 from support.served import Serve, until_ready
 
@@ -93,3 +94,21 @@ async def serve_frontend(
         return server
 
     return serve
+
+
+@pytest.fixture
+async def page(
+    serve_scheduler: Serve, serve_coordinator: Serve, serve_frontend: Serve
+) -> TestServer:
+    """A frontend, with two schedulers and a coordinator behind it."""
+    await serve_scheduler()
+    await serve_scheduler(instance="scheduler-2")
+    await serve_coordinator()
+    return await serve_frontend()
+
+
+@pytest.fixture
+async def api(page: TestServer) -> AsyncIterator[Api]:
+    """Ask the JSON API; gives the status and the body's JSON."""
+    async with calling(page) as api:
+        yield api

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,20 @@ from typing import Any
 import aiohttp
 import nats
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from yarl import URL
 
-import frontend.app
-import frontend.settings
+from support.api_client import Api, Reply
 from support.bus_client import ask, history
 from support.nats_server import CONFIG, PASSWORDS, NatsServer
-from support.served import Serve, until_ready
+from support.served import Serve
 from support.waiting import until
 
 ROOMS = [f"room-{n}" for n in range(20)]
 STANDSTILL_SECONDS = 1.2
 FIRST_ATTEMPT_SECONDS = 0.9
 LONG = {"from": 600}
-
-Reply = tuple[int, Any]
-Api = Callable[..., Awaitable[Reply]]
 
 
 @pytest.fixture
@@ -41,37 +35,6 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
-
-
-@pytest.fixture
-async def page(
-    nats_server: NatsServer,
-    serve_scheduler: Serve,
-    serve_coordinator: Serve,
-    aiohttp_server: Callable[[web.Application], Awaitable[TestServer]],
-) -> TestServer:
-    """A frontend, with two schedulers and a coordinator behind it."""
-    await serve_scheduler()
-    await serve_scheduler(instance="scheduler-2")
-    await serve_coordinator()
-    settings = frontend.settings.Settings(nats_url=nats_server.url)
-    server = await aiohttp_server(frontend.app.create_app(settings))
-    await until_ready(server)
-    return server
-
-
-@pytest.fixture
-async def api(page: TestServer) -> AsyncIterator[Api]:
-    """Ask the JSON API; gives the status and the body's JSON."""
-    async with aiohttp.ClientSession() as session:
-
-        async def ask_api(method: str, path: str, body: object = None, **headers: str) -> Reply:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            url = URL(f"{page.make_url('/api/rooms/')}{path}", encoded=True)
-            async with session.request(method, url, json=body, headers=sent) as answer:
-                return answer.status, await answer.json()
-
-        yield ask_api
 
 
 @asynccontextmanager
@@ -140,12 +103,13 @@ async def test_the_same_run_with_other_terms_is_422_with_the_run(
 
 
 @pytest.mark.parametrize("run", ["", "x" * 37, 5])
-@pytest.mark.parametrize("subject", ["scheduler.start", "scheduler.cancel"])
+@pytest.mark.parametrize("subject", ["start", "hold", "resume", "adjust", "cancel"])
 async def test_a_run_that_is_no_run_s_id_is_named(
     serve_scheduler: Serve, bus: Client, subject: str, run: object
 ) -> None:
     await serve_scheduler()
-    reply = await bus.request(subject, json.dumps({"run": run}).encode(), timeout=5)
+    asked = json.dumps({"run": run, "seconds": 1}).encode()
+    reply = await bus.request(f"scheduler.{subject}", asked, timeout=5)
     headers = reply.headers or {}
     assert headers["Nats-Service-Error-Code"] == "400"
     assert headers["Nats-Service-Error"].startswith("run: ")
@@ -226,6 +190,22 @@ async def test_while_the_bus_stands_still_nobody_is_told_the_opposite_of_what_ha
     for room, (status, _) in zip(ROOMS, replies, strict=True):
         if status == 200:
             assert (await history(bus, room))[-1]["type"] == "cancelled"
+
+
+async def test_an_adjustment_of_which_nobody_heard_whether_it_was_stored_is_done_once(
+    nats_server: NatsServer, api: Api, bus: Client
+) -> None:
+    asked = []
+    for room in ROOMS:
+        _, started = await api("POST", f"{room}/countdown", LONG)
+        body = {"run": started["run"], "seconds": 60}
+        asked.append(api("POST", f"{room}/countdown/adjust", body))
+    replies, seconds = await standing_still_after(nats_server, "scheduler.adjust", 10, asked)
+    assert [status for status, _ in replies] == [200] * len(ROOMS)
+    assert max(seconds) > FIRST_ATTEMPT_SECONDS  # or nothing was asked twice
+    for room, (_, event) in zip(ROOMS, replies, strict=True):
+        adjusted = [e for e in await history(bus, room) if e["type"] == "adjusted"]
+        assert [(e["change"], e["from"]) for e in adjusted] == [(event["change"], 660)]
 
 
 async def test_a_message_of_which_nobody_heard_whether_it_was_stored_is_stored_once(

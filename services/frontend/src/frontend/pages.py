@@ -69,6 +69,7 @@ async def render(
             "control": control,
             "given": given or {},
             "run": _id(problem, control == "start", given, "run"),
+            "change_id": _id(problem, control == "change", given, "id"),
             "message_id": _id(problem, control == "message", given, "id"),
             "needs_token": bool(settings.control_token),
             "data": _data(request, room, reply),
