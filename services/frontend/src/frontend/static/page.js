@@ -105,7 +105,7 @@ function onFrame(frame) {
 function draw() {
   // Without any idea of the time there is nothing better than the first paint.
   if (!clock.isSet && !isDrawn) return;
-  const shown = showNext(room.state, clock.time(), data.delay_ms, last);
+  const shown = showNext(room, clock.time(), data.delay_ms, last);
   display.draw(shown);
   finale.draw(shown);
   screen.setCounting(isCounting());
