@@ -7,8 +7,18 @@ from aiohttp import web
 from msgspec import Meta, Raw, Struct
 
 from protocol import requests
-from protocol.events import EpochMs, From, IntervalMs, RunId
+from protocol.events import (
+    AfterZero,
+    ChangeId,
+    EpochMs,
+    From,
+    IntervalMs,
+    Remaining,
+    RunId,
+    Seconds,
+)
 from protocol.messages import MessageId
+from protocol.requests import Adjust, Cancel, Hold, Resume
 from runtime.clock import now_ms
 
 from . import auth, backend, inputs
@@ -51,6 +61,27 @@ class StartBody(Struct, rename={"from_": "from"}):
         Annotated[RunId, Meta(description="Asked again with the same run, it is started once.")]
         | None
     ) = None
+    after_zero: AfterZero = "stop"
+    warning: Annotated[Remaining, Meta(description="The first number of the warning.")] | None = (
+        None
+    )
+    danger: Annotated[Remaining, Meta(description="The first number of the danger.")] | None = None
+
+
+class ChangeBody(Struct, kw_only=True):
+    """A hold or a resume without its room."""
+
+    run: Annotated[RunId, Meta(description="The run that is meant; null is any.")] | None = None
+    id: (
+        Annotated[ChangeId, Meta(description="Asked again with the same id, it is done once.")]
+        | None
+    ) = None
+
+
+class AdjustBody(ChangeBody, kw_only=True):
+    """An adjustment without its room."""
+
+    seconds: Seconds
 
 
 async def read(request: web.Request) -> web.Response:
@@ -78,7 +109,34 @@ async def cancel(request: web.Request) -> web.Response:
     """`DELETE /api/rooms/<room>/countdown?run=<run>`: 200 with the `cancelled` event."""
     room = inputs.room_name(request)
     auth.check_token(request, auth.bearer(request))
-    return _json(await backend.cancel(request.app, room, inputs.run(request.query)))
+    asked = Cancel(room=room, run=inputs.run(request.query))
+    return _json(await backend.change(request.app, asked))
+
+
+async def hold(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/countdown/hold`: 200 with the `held` event."""
+    return await _change(request, Hold, ChangeBody)
+
+
+async def resume(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/countdown/resume`: 200 with the `resumed` event."""
+    return await _change(request, Resume, ChangeBody)
+
+
+async def adjust(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/countdown/adjust`: 200 with the `adjusted` event."""
+    return await _change(request, Adjust, AdjustBody)
+
+
+async def _change(
+    request: web.Request, kind: type[Hold | Resume | Adjust], body: type[ChangeBody]
+) -> web.Response:
+    room = inputs.room_name(request)
+    auth.check_token(request, auth.bearer(request))
+    terms = _decode(await inputs.read(request) or b"{}", body)
+    terms.id = inputs.idempotency_key(request, terms.id, "id")
+    asked = kind(room=room, **msgspec.structs.asdict(terms))
+    return _json(await backend.change(request.app, asked))
 
 
 async def send(request: web.Request) -> web.Response:

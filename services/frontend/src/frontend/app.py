@@ -46,6 +46,9 @@ def create_app(settings: Settings) -> web.Application:
             web.get("/r/{room}", pages.room, name="room"),
             web.get("/r/{room}/qr.svg", qr.code),
             web.post("/r/{room}/start", forms.start),
+            web.post("/r/{room}/hold", forms.hold),
+            web.post("/r/{room}/resume", forms.resume),
+            web.post("/r/{room}/adjust", forms.adjust),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
             web.get("/static/{version}/{name}", assets.serve),
@@ -59,6 +62,9 @@ def create_app(settings: Settings) -> web.Application:
                 web.get("/api/rooms/{room}", api.read),
                 web.post("/api/rooms/{room}/countdown", api.start),
                 web.delete("/api/rooms/{room}/countdown", api.cancel),
+                web.post("/api/rooms/{room}/countdown/hold", api.hold),
+                web.post("/api/rooms/{room}/countdown/resume", api.resume),
+                web.post("/api/rooms/{room}/countdown/adjust", api.adjust),
                 web.post("/api/rooms/{room}/messages", api.send),
             ]
         )

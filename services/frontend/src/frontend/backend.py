@@ -16,6 +16,7 @@ from bus.connection import BUS
 from bus.errors import BusError, BusTimeout, NoResponders, ServiceError, bus_errors
 from protocol import messages, requests, subjects
 from protocol.frames import RoomReply, State
+from protocol.requests import Adjust, Cancel, Hold, Resume
 
 from .problem import Problem, not_valid
 from .rate_limits import RATE_LIMITS
@@ -29,10 +30,20 @@ SHOWN_TRIES = 50
 """How long, and with how many requests, to wait until a coordinator has an event."""
 
 
-class _Run(Struct):
-    """An event, the field used here."""
+_SUBJECTS: dict[type[Struct], str] = {
+    Hold: subjects.HOLD,
+    Resume: subjects.RESUME,
+    Adjust: subjects.ADJUST,
+    Cancel: subjects.CANCEL,
+}
 
+
+class _Event(Struct):
+    """An event, the fields used here."""
+
+    type: str
     run: str
+    change: str | None = None
 
 
 class _Ack(Struct):
@@ -52,21 +63,30 @@ async def start(app: web.Application, request: requests.Start) -> Raw:
     """Start a run; returns its `started` event as JSON, once a coordinator has it."""
     request = msgspec.structs.replace(request, run=request.run or new_id())
     event = await _ask(app, subjects.START, request, "scheduler")
-    run = msgspec.json.decode(event, type=_Run).run
+    run = msgspec.json.decode(event, type=_Event).run
     await _wait_until(app, request.room, lambda state: state.run == run)
     return Raw(event)
 
 
-async def cancel(app: web.Application, room: str, run: str | None = None) -> Raw:
-    """Cancel `run`, or else the run under way; returns its `cancelled` event as JSON, once a
-    coordinator has it."""
-    run = run or await _run_under_way(app, room)
-    request = requests.Cancel(room=room, run=run)
+async def change(app: web.Application, request: Hold | Resume | Adjust | Cancel) -> Raw:
+    """Hold, resume, adjust or cancel the run that the request names, or else the one under way;
+    returns the event as JSON, once a coordinator has it."""
+    run = request.run or await _run_under_way(app, request.room)
+    request = msgspec.structs.replace(request, run=run)
+    if not isinstance(request, Cancel):
+        request = msgspec.structs.replace(request, id=request.id or new_id())
     # Without a run, the second attempt could mean another run than the first.
-    event = await _ask(app, subjects.CANCEL, request, "scheduler", is_repeatable=run is not None)
-    run = msgspec.json.decode(event, type=_Run).run
-    await _wait_until(app, room, lambda state: state.run != run or state.status == "cancelled")
-    return Raw(event)
+    subject, is_repeatable = _SUBJECTS[type(request)], run is not None
+    reply = await _ask(app, subject, request, "scheduler", is_repeatable=is_repeatable)
+    event = msgspec.json.decode(reply, type=_Event)
+
+    def is_shown(state: State) -> bool:
+        if state.run != event.run or state.status == "cancelled":
+            return True
+        return event.type != "cancelled" and state.change == event.change
+
+    await _wait_until(app, request.room, is_shown)
+    return Raw(reply)
 
 
 async def send(app: web.Application, room: str, text: str, id: str | None = None) -> None:
@@ -92,7 +112,7 @@ async def send(app: web.Application, room: str, text: str, id: str | None = None
 
 
 def new_id() -> str:
-    """An id that nobody else has, for a run or a message."""
+    """An id that nobody else has, for a run, a change or a message."""
     return uuid.uuid4().hex
 
 
@@ -107,12 +127,13 @@ async def _holds(app: web.Application, seq: int, subject: str, payload: bytes) -
 
 
 async def _run_under_way(app: web.Application, room: str) -> str | None:
-    """The run that a cancel without one means, so that it means the same when it is asked again;
+    """The run that a change without one means, so that it means the same when it is asked again;
     None if no coordinator tells of one at once."""
     with suppress(TimeoutError, Problem):
         async with asyncio.timeout(SHOWN_SECONDS):
             now = (await state(app, room)).state
-            return now.run if now.status in ("scheduled", "running") else None
+            is_over = now.status == "finished" and now.after_zero == "stop"
+            return None if is_over or now.status in ("idle", "cancelled", "unknown") else now.run
     return None
 
 
@@ -142,7 +163,7 @@ async def _ask(
     try:
         return await (_twice(attempt) if is_repeatable else attempt())
     except ServiceError as error:
-        raise _problem(error, subject) from None
+        raise _problem(error, request) from None
     except NoResponders:
         raise Problem(503, f"No {service} is running at the moment.") from None
     except BusTimeout:
@@ -163,27 +184,23 @@ async def _twice(attempt: Callable[[], Awaitable[T]]) -> T:
         return await attempt()
 
 
-def _problem(error: ServiceError, subject: str) -> Problem:
+def _problem(error: ServiceError, request: Struct) -> Problem:
+    last = _event(error.body)
     match error.code:
         case 400:
             return not_valid(error.description)
         case 404:
-            return Problem(404, "There is nothing to cancel: no countdown is under way.")
-        case 409 if subject == subjects.CANCEL:
-            return Problem(
-                409, "Another countdown is under way in this room.", event=_event(error.body)
-            )
+            doing = type(request).__name__.lower()
+            return Problem(404, f"There is nothing to {doing}: no countdown is under way.")
+        case 409 if isinstance(request, requests.Start):
+            return Problem(409, "A countdown is already under way in this room.", event=last)
+        case 409 if isinstance(request, Resume) and last and _is_of(last, request.run):
+            return Problem(409, "The countdown is not held.", event=last)
         case 409:
-            return Problem(
-                409, "A countdown is already under way in this room.", event=_event(error.body)
-            )
+            return Problem(409, "Another countdown is under way in this room.", event=last)
         case 422:
-            return Problem(
-                422,
-                "run: has been started before, with other terms.",
-                field="run",
-                event=_event(error.body),
-            )
+            words = "run: has been started before, with other terms."
+            return Problem(422, words, field="run", event=last)
         case 429:
             return Problem(429, _sentence(error.description), retry_after=error.retry_after or 1)
         case _:
@@ -199,3 +216,7 @@ def _event(body: bytes) -> Raw | None:
         return msgspec.json.decode(body, type=Raw)
     except msgspec.MsgspecError:
         return None
+
+
+def _is_of(event: Raw, run: str | None) -> bool:
+    return run in (None, msgspec.json.decode(event, type=_Event).run)

@@ -1,7 +1,8 @@
 """The page's forms: they work without a script, and redirect back to the page."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -10,6 +11,7 @@ from aiohttp.typedefs import Handler
 from protocol import requests
 from protocol.events import Terms
 from protocol.messages import MessageId
+from protocol.requests import Adjust, Cancel, Hold, Resume, Start
 from runtime.clock import whole_now_ms
 
 from . import auth, backend, inputs, pages
@@ -17,6 +19,7 @@ from .inputs import Form
 from .problem import Problem, not_valid
 
 Act = Callable[[web.Request, str, Form], Awaitable[None]]
+R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel)
 
 
 def rerendered(control: str) -> Callable[[Act], Handler]:
@@ -43,7 +46,8 @@ def rerendered(control: str) -> Callable[[Act], Handler]:
 
 @rerendered("start")
 async def start(request: web.Request, room: str, form: Form) -> None:
-    """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`."""
+    """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`,
+    `after_zero`, `warning`, `danger`."""
     asked = _start(room, form, whole_now_ms())
     try:
         await backend.start(request.app, asked)
@@ -56,7 +60,28 @@ async def start(request: web.Request, room: str, form: Form) -> None:
 @rerendered("cancel")
 async def cancel(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/cancel`: `run`."""
-    await backend.cancel(request.app, room, inputs.run(_filled(form)))
+    await backend.change(request.app, _asked(Cancel, room, _filled(form)))
+
+
+@rerendered("change")
+async def hold(request: web.Request, room: str, form: Form) -> None:
+    """`POST /r/<room>/hold`: `run`, `id`."""
+    await backend.change(request.app, _asked(Hold, room, _filled(form)))
+
+
+@rerendered("change")
+async def resume(request: web.Request, room: str, form: Form) -> None:
+    """`POST /r/<room>/resume`: `run`, `id`."""
+    await backend.change(request.app, _asked(Resume, room, _filled(form)))
+
+
+@rerendered("change")
+async def adjust(request: web.Request, room: str, form: Form) -> None:
+    """`POST /r/<room>/adjust`: `seconds`, also with a plus sign, `run`, `id`."""
+    fields = _filled(form)
+    if "seconds" in fields:
+        fields["seconds"] = fields["seconds"].strip().removeprefix("+")
+    await backend.change(request.app, _asked(Adjust, room, fields))
 
 
 @rerendered("message")
@@ -77,7 +102,7 @@ def _message_id(form: Form) -> str | None:
         raise not_valid(f"id: {error}") from None
 
 
-def _is_start_of(problem: Problem, asked: requests.Start) -> bool:
+def _is_start_of(problem: Problem, asked: Start) -> bool:
     """Whether the conflicting run counts from the same number at the same interval."""
     if problem.event is None:
         return False
@@ -85,7 +110,7 @@ def _is_start_of(problem: Problem, asked: requests.Start) -> bool:
     return (started.from_, started.interval_ms) == (asked.from_, asked.interval_ms)
 
 
-def _start(room: str, form: Form, now: int) -> requests.Start:
+def _start(room: str, form: Form, now: int) -> Start:
     """The start request of a form."""
     fields: dict[str, object] = dict(_filled(form))
     minutes = fields.pop("minutes", None)
@@ -98,7 +123,12 @@ def _start(room: str, form: Form, now: int) -> requests.Start:
             raise not_valid("minutes: out of range")
         if lead_ms:
             fields["starts_at"] = now + lead_ms
+    return _asked(Start, room, fields)
+
+
+def _asked(kind: type[R], room: str, fields: Mapping[str, object]) -> R:
+    """The request of a form's fields."""
     try:
-        return msgspec.convert(fields | {"room": room}, requests.Start, strict=False)
+        return msgspec.convert({**fields, "room": room}, kind, strict=False)
     except msgspec.ValidationError as error:
         raise not_valid(requests.describe(error)) from None

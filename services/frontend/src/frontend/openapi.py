@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from protocol.events import Cancelled, Known, RunId, Started
+from protocol.events import Adjusted, Cancelled, Held, Known, Resumed, RunId, Started
 from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
 from . import inputs
-from .api import StartBody, Stored, Text, Time
+from .api import AdjustBody, ChangeBody, StartBody, Stored, Text, Time
 from .settings import SETTINGS
 
 Json = dict[str, object]
@@ -44,7 +44,10 @@ async def serve(request: web.Request) -> web.Response:
 def document(base_path: str = "") -> bytes:
     """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
-        [RoomReply, Started, Cancelled, StartBody, Text, Stored, Time, Problem],
+        [
+            *(RoomReply, Started, Held, Resumed, Adjusted, Cancelled),
+            *(StartBody, ChangeBody, AdjustBody, Text, Stored, Time, Problem),
+        ],
         ref_template=_SCHEMAS + "{name}",
     )
     return msgspec.json.encode(
@@ -76,6 +79,18 @@ def document(base_path: str = "") -> bytes:
                         parameters=[_run()],
                     ),
                 },
+                "/api/rooms/{room}/countdown/hold": _change(
+                    "Hold a run, or else the one under way", "Held", "ChangeBody"
+                ),
+                "/api/rooms/{room}/countdown/resume": _change(
+                    "Let a held run go on; 409 if it is not held", "Resumed", "ChangeBody"
+                ),
+                "/api/rooms/{room}/countdown/adjust": _change(
+                    "Give a run, or else the one under way, more time or less",
+                    "Adjusted",
+                    "AdjustBody",
+                    is_body_required=True,
+                ),
                 "/api/rooms/{room}/messages": {
                     "parameters": [_room()],
                     "post": _operation(
@@ -120,6 +135,19 @@ def _key(field: str) -> Json:
         "description": f"The same as `{field}` in the body; it may be in double quotes",
         "schema": {"type": "string", "pattern": inputs.KEY_PATTERN},
     }
+
+
+def _change(summary: str, answer: str, body: str, *, is_body_required: bool = False) -> Json:
+    """A path for one change of the run under way."""
+    operation = _operation(
+        summary,
+        answer,
+        body=body,
+        is_body_required=is_body_required,
+        refusals=[400, 401, 403, 404, 409, 413, 422, 503],
+        parameters=[_key("id")],
+    )
+    return {"parameters": [_room()], "post": operation}
 
 
 def _operation(

@@ -12,6 +12,10 @@ _WANTED = {
     "starts_at": "a time from now to 24 hours ahead, in milliseconds since 1970",
     "minutes": "minutes from now, 1,440 at most",
     "text": "some text",
+    "seconds": "whole seconds that leave the countdown 1 to 86,400 numbers",
+    "after_zero": "stop or count",
+    "warning": "a whole number from 0 to 86,400",
+    "danger": "a whole number from 0 to 86,400",
     "run": "1 to 36 characters",
     "id": "1 to 36 visible ASCII characters",
 }
