@@ -106,6 +106,15 @@ async def _holds(app: web.Application, seq: int, subject: str, payload: bytes) -
     return (entry.subject, entry.data) == (subject, payload)
 
 
+async def is_over(app: web.Application, room: str, run: str) -> bool:
+    """Whether a coordinator tells at once that `run` is the room's last one, and is over."""
+    with suppress(TimeoutError, Problem):
+        async with asyncio.timeout(SHOWN_SECONDS):
+            now = (await state(app, room)).state
+            return now.run == run and now.status in ("finished", "cancelled")
+    return False
+
+
 async def _run_under_way(app: web.Application, room: str) -> str | None:
     """The run that a cancel without one means, so that it means the same when it is asked again;
     None if no coordinator tells of one at once."""
