@@ -402,6 +402,33 @@ async def test_a_form_that_is_sent_twice_is_one_start_and_one_message(
         assert kinds.count("cancelled") == 1
 
 
+@pytest.mark.parametrize("end", ["finished", "cancelled"])
+async def test_a_form_whose_run_is_over_starts_another_one(
+    page: TestServer, bus: Client, end: str
+) -> None:
+    """The Back button, then Start."""
+    async with aiohttp.ClientSession() as session:
+
+        async def submit(form: str, sent: dict[str, str]) -> int:
+            url = page.make_url(f"/r/main/{form}")
+            async with session.post(url, data=sent, allow_redirects=False) as answer:
+                return answer.status
+
+        async def is_over() -> bool:
+            return bool((await ask(bus, "coordinator.room"))[1]["state"]["status"] == end)
+
+        short = {"run": "mine", "from": "1", "interval_ms": "100"}
+        long = {"run": "mine", "from": "600"}
+        assert await submit("start", short if end == "finished" else long) == 303
+        if end == "cancelled":
+            assert await submit("cancel", {"run": "mine"}) == 303
+        await until(is_over)
+        # Pressed twice, it starts one all the same.
+        assert [await submit("start", long), await submit("start", long)] == [303, 409]
+        first, second = [e["run"] for e in await history(bus) if e["type"] == "started"]
+        assert first == "mine" != second
+
+
 async def test_a_form_whose_outcome_is_unknown_keeps_its_id(
     page: TestServer, nats_server: NatsServer
 ) -> None:

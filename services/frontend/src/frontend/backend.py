@@ -153,7 +153,8 @@ async def _ask(
     except ServiceError as error:
         raise _problem(error, subject) from None
     except NoResponders:
-        raise Problem(503, f"No {service} is running at the moment.") from None
+        # None is running, or those that are have more requests than they take: NATS says the same.
+        raise Problem(503, f"No {service} takes requests at the moment: try again.") from None
     except BusTimeout:
         raise Problem(503, f"The {service} did not answer in time.") from None
     except BusError:

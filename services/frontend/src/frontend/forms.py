@@ -46,7 +46,7 @@ async def start(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`."""
     asked = _start(room, form, whole_now_ms())
     if asked.run and await backend.is_over(request.app, room, asked.run):
-        # The form is that of an earlier visit, by the Back button: this is another start.
+        # The form is an earlier one, by the Back button: this is another start.
         asked = msgspec.structs.replace(asked, run=None)
     try:
         await backend.start(request.app, asked)
