@@ -1,6 +1,7 @@
 """A service served in the test's own process: starting it, its readiness, its metrics."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestServer
@@ -8,6 +9,10 @@ from aiohttp.test_utils import TestServer
 from .waiting import WAIT_SECONDS, until
 
 Serve = Callable[..., Awaitable[TestServer]]
+Reply = tuple[int, Any]
+"""A status and the body's JSON."""
+Api = Callable[..., Awaitable[Reply]]
+"""Asks the JSON API: a method, a path below /api/rooms/, a body, headers."""
 
 
 async def until_ready(server: TestServer, status: int = 200, seconds: float = WAIT_SECONDS) -> None:
