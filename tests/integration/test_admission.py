@@ -6,6 +6,8 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from bus.feed import FEED
+from bus.followed_room import FollowedRoom
 from coordinator.hub import HUB
 from support.served import Serve, metric
 from support.viewer import UPGRADE, viewing
@@ -102,3 +104,23 @@ async def test_a_request_that_is_no_web_socket_opens_no_room(serve_coordinator: 
     ):
         assert answer.status == 426
     assert "cold" not in server.app[HUB].rooms
+
+
+async def test_rooms_that_are_opened_at_once_take_their_turn(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is refused as long as the pasts of others are read, one after another."""
+    monkeypatch.setattr("coordinator.handshake.OPEN_SECONDS", 0.4)
+    monkeypatch.setattr("bus.feed.READERS", 1)
+    server = await serve_coordinator()
+    feed = server.app[FEED]
+    read = feed._read_on
+
+    async def slowly(room: FollowedRoom) -> bool:
+        await asyncio.sleep(0.15)
+        return bool(await read(room))
+
+    monkeypatch.setattr(feed, "_read_on", slowly)
+    async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(opened(server, f"room-{number}", HERE))

@@ -41,6 +41,8 @@ class Hub:
         self._feed = feed
         self._metrics = RoomMetrics()
         self.rooms: dict[str, Room] = {}
+        self.rooms_read = 0
+        """How many rooms' pasts have been read so far, some of them again."""
         self.opened_by: Count[str] = Count()
         """How many of the rooms each address has opened."""
 
@@ -92,6 +94,7 @@ class Hub:
 
     def on_opened(self, name: str) -> None:
         """Everything that the stream holds of a room has been delivered."""
+        self.rooms_read += 1
         if (room := self.rooms.get(name)) is not None:
             room.on_read()
 
