@@ -34,7 +34,7 @@ async def submit(page: TestServer, form: str, fields: dict[str, str]) -> tuple[i
         return got.status, await got.text()
 
 
-async def test_a_run_is_held_resumed_and_adjusted_and_the_next_request_sees_it(
+async def test_a_run_is_held_resumed_and_adjusted_and_the_room_shows_it(
     api: Api, bus: Client
 ) -> None:
     _, started = await api("POST", PATH, LONG)
@@ -118,6 +118,7 @@ async def test_what_is_not_valid_is_422_with_the_field(
     await api("POST", PATH, LONG)
     status, problem = await api("POST", path, body)
     assert (status, problem["field"]) == (422, field)
+    assert "`" not in problem["detail"]  # a program's words
 
 
 async def test_a_body_that_is_not_json_is_400(page: TestServer) -> None:
