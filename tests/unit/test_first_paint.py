@@ -24,6 +24,8 @@ class Case(Struct, kw_only=True, forbid_unknown_fields=True):
     left: float
     caption: str
     page_caption: str = ""
+    status: str = ""
+    phase: str = ""
 
 
 class Cases(Struct):
@@ -42,6 +44,8 @@ def test_the_first_paint_shows_what_the_page_does(case: Case) -> None:
     assert shown.number == case.number
     assert shown.left == pytest.approx(case.left, abs=1e-4)
     assert shown.caption == case.caption
+    assert shown.status == case.status or not case.status
+    assert shown.phase == case.phase
 
 
 def test_a_state_that_nobody_reported_shows_nothing() -> None:

@@ -9,18 +9,20 @@ import { cases } from "./cases.js";
 // Any delay: the page is told it in its data.
 const DELAY = 250;
 const START = 1_000_000;
-const TERMS = { run: "a", from: 10, interval_ms: 1000, starts_at: START };
+const TERMS = { ...initial.state, run: "a", from: 10, interval_ms: 1000, starts_at: START };
 
 const running = (more) => ({ ...TERMS, status: "running", remaining: 10, ...more });
 /** What is expected `ms` after the first number. */
 const at = (ms, state) => expected(running(state), START + DELAY + ms, DELAY);
 
-for (const { name, state: given, after, clock = false, number, left, ...words } of cases("countdown-cases.json")) {
+for (const { name, state: given, after, clock = false, number, left, status, phase, ...words } of cases("countdown-cases.json")) {
   test(`the page shows what the first paint does: ${name}`, () => {
     const state = { ...initial.state, ...given };
     const shown = expected(state, (state.starts_at ?? 0) + DELAY + after, DELAY);
     assert.equal(shown.number === null ? "" : numberText(shown.number, clock), number);
     assert.ok(Math.abs(shown.left - left) < 1e-4, `${shown.left} instead of ${left}`);
+    if (status) assert.equal(shown.status, status);
+    assert.equal(shown.phase, phase ?? "");
     const time = new Date(state.starts_at ?? 0).toLocaleTimeString();
     assert.equal(caption(shown), (words.page_caption ?? words.caption).replace("{time}", time));
   });
@@ -49,11 +51,11 @@ test("a lap of the ring is a minute at most", () => {
   assert.equal(at(0, { status: "cancelled", remaining: 7 }).lapMs, 0);
 });
 
-/** Show `moments`, each `[ms, state]` after the first number, one after another; what each showed. */
+/** Show `moments`, each `[ms, state, earlier]` after the first number, one after another; what each showed. */
 function showAll(...moments) {
   let last = nothing;
-  return moments.map(([ms, state]) => {
-    const shown = showNext(running(state), START + DELAY + ms, DELAY, last);
+  return moments.map(([ms, state, earlier = []]) => {
+    const shown = showNext({ ...initial, state: running(state), earlier }, START + DELAY + ms, DELAY, last);
     last = shown.last;
     return shown;
   });
@@ -104,4 +106,93 @@ test("the finale is at zero, once, and only for a page that showed one", () => {
   assert.deepEqual(finales([10_000], [10_001]), [false, false]);
   assert.deepEqual(finales([8000], [10_000]), [false, false]);
   assert.deepEqual(finales([9000], [10_000, { run: "b" }]), [false, false]);
+});
+
+/** A state that counts until `ms` after the start. */
+const until = (ms, state) => [{ state: running(state), until: START + ms }];
+
+test("a hold stops number and ring at its own moment, however long before it is known", () => {
+  const held = { status: "held", held_at: START + 3400, remaining: 7, change: "h" };
+  const shown = showAll([3399, held], [3400, held], [4400, held], [60_000, held]);
+  assert.deepEqual(shown.map(({ number }) => number), [7, 7, 7, 7]);
+  assert.deepEqual(shown.map(({ status }) => status), ["running", "held", "held", "held"]);
+  assert.deepEqual(shown.map(({ lapMs }) => lapMs), [10_000, 0, 0, 0]);
+  assert.deepEqual(shown.map(({ left }) => left.toFixed(4)), ["0.6601", "0.6600", "0.6600", "0.6600"]);
+  assert.deepEqual(shown.map(({ isNew }) => isNew), [true, false, false, false]);
+});
+
+test("it says when the hold is to be shown, and each second of it", () => {
+  const next = (ms) => at(ms, { status: "held", held_at: START + 3400, remaining: 7 }).nextAt - START - DELAY;
+  assert.deepEqual([next(2999), next(3000), next(3400), next(4399.5), next(4400)], [3000, 3400, 4400, 4400, 5400]);
+});
+
+test("a hold that is heard of late steps back to its number", () => {
+  const held = { status: "held", held_at: START + 3400, remaining: 7, change: "h" };
+  assert.deepEqual(numbers([4000], [4100, held]), [6, 7]);
+});
+
+test("no tick is late while a run is held, and after it each is late by its new time", () => {
+  assert.equal(at(90_000, { status: "held", held_at: START + 3400, remaining: 7 }).isLate, false);
+  const resumed = { starts_at: START + 5000, remaining: 7 };
+  assert.deepEqual([at(9999, resumed).isLate, at(10_000, resumed).isLate], [false, true]);
+});
+
+test("a resume is shown at its own moment, from the number at which the run was held", () => {
+  const earlier = until(8400, { status: "held", held_at: START + 3400, remaining: 7, change: "h" });
+  const resumed = { starts_at: START + 5000, remaining: 7, change: "r" };
+  const shown = showAll([8399, resumed, earlier], [8400, resumed, earlier], [9000, resumed, earlier]);
+  assert.deepEqual(shown.map(({ status }) => status), ["held", "running", "running"]);
+  assert.deepEqual(shown.map(({ number }) => number), [7, 7, 6]);
+  assert.equal(shown[0].nextAt, START + DELAY + 8400);
+});
+
+test("an adjustment jumps at its own moment, upwards too, and only then", () => {
+  const earlier = until(3400, { remaining: 7 });
+  const adjusted = { from: 20, remaining: 17, change: "a" };
+  const shown = showAll(...[3399, 3400, 4000, 3999].map((ms) => [ms, adjusted, earlier]));
+  assert.deepEqual(shown.map(({ number }) => number), [7, 17, 16, 16]);
+  assert.deepEqual(shown.map(({ isAdjusted }) => isAdjusted), [false, true, false, false]);
+  assert.equal(shown[0].nextAt, START + DELAY + 3400);
+});
+
+test("a clock that is set back a little does not undo a change that was shown", () => {
+  const earlier = until(3400, { remaining: 7 });
+  const adjusted = { from: 20, remaining: 17, change: "a" };
+  const shown = showAll(...[3400, 3399, 3101, 3050].map((ms) => [ms, adjusted, earlier]));
+  assert.deepEqual(shown.map(({ number }) => number), [17, 17, 17, 7]);
+});
+
+test("zero that an adjustment brings has its finale, but none on a page that was asleep", () => {
+  const earlier = until(3400, { remaining: 7 });
+  const zero = { starts_at: START - 6600, remaining: 1, change: "a" };
+  const finished = { ...zero, status: "finished", remaining: 0 };
+  const finales = (...moments) => showAll(...moments).map(({ isFinale }) => isFinale);
+  assert.deepEqual(finales([3399, zero, earlier], [3400, zero, earlier], [3401, finished, earlier]), [false, true, false]);
+  assert.deepEqual(finales([3000], [4399, finished]), [false, true]);
+  assert.deepEqual(finales([3000], [4400, finished]), [false, false]);
+});
+
+test("a run that counts on after zero has its finale, and then counts up without any tick being late", () => {
+  const state = { status: "finished", remaining: 0, after_zero: "count" };
+  const shown = showAll([9000, state], [10_000, state], [11_000, state], [10_900, state], [75_000, state]);
+  assert.deepEqual(shown.map(({ number }) => number), [1, 0, -1, -1, -65]);
+  assert.deepEqual(shown.map(({ isFinale }) => isFinale), [false, true, false, false, false]);
+  assert.deepEqual(shown.map(({ status }) => status), ["running", "overtime", "overtime", "overtime", "overtime"]);
+  assert.ok(shown.every(({ isLate }) => !isLate));
+  assert.equal(shown[4].nextAt, START + DELAY + 76_000);
+  const unheard = at(12_000, { remaining: 1, after_zero: "count" });
+  assert.deepEqual([unheard.number, unheard.isLate], [-2, true]);
+});
+
+test("a cancel ends the count after zero", () => {
+  const state = { status: "finished", remaining: 0, after_zero: "count" };
+  const shown = showAll([13_000, state], [13_100, { ...state, status: "cancelled" }]);
+  assert.deepEqual(shown.map(({ number }) => number), [-3, 0]);
+  assert.equal(caption(shown[1]), "ended");
+});
+
+test("a phase begins with its number, on a screen whose clock was corrected, too", () => {
+  const state = { warning: 8, danger: 6 };
+  const shown = showAll([1999, state], [2000, state], [3999, state], [4000, state], [3900, state], [10_000, state]);
+  assert.deepEqual(shown.map(({ phase }) => phase), ["", "warning", "warning", "danger", "danger", "danger"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { apply, initial, resume } from "../src/frontend/static/room.js";
+import { apply, initial, resume, stateAt } from "../src/frontend/static/room.js";
 import { cases } from "./cases.js";
 
 const TERMS = { room: "main", run: "a", from: 10, interval_ms: 1000, starts_at: 0, by: "s" };
@@ -16,7 +16,7 @@ const after = (...frames) => frames.reduce(apply, initial);
 for (const { name, event, state } of cases("state-cases.json")) {
   test(`the state is the coordinator's: ${name}`, () => {
     const room = event === null ? initial : apply(initial, { ...event, seq: 1 });
-    assert.deepEqual(room.state, state);
+    assert.deepEqual(room.state, { ...initial.state, ...state });
   });
 }
 
@@ -59,4 +59,30 @@ test("a stream that was restored from a backup goes on from where the backup end
 test("it resumes after the last frame received", () => {
   assert.equal(resume(initial), "");
   assert.equal(resume(after(hello(12, 8, "e:1"), message(12))), "&epoch=e%3A1&after=12");
+});
+
+const change = (seq, type, at, more) => ({ type, ...TERMS, change: `c${seq}`, remaining: 7, at, seq, ...more });
+/** The changes whose terms count at each of `moments`. */
+const changesAt = (room, ...moments) => moments.map((moment) => stateAt(room, moment).state.change);
+
+test("a change counts from its own moment, and before it what counted before", () => {
+  const room = after(hello(12, 7), change(13, "adjusted", 3400, { from: 20, seconds: 10 }), tick(14, 6));
+  assert.deepEqual(stateAt(room, 3399).state.from, 10);
+  assert.equal(stateAt(room, 3399).until, 3400);
+  assert.equal(stateAt(room, 3400).state.remaining, 6);
+  assert.equal(stateAt(room, 3400).until, null);
+});
+
+test("changes that follow each other at once count one after the other", () => {
+  const resumed = after(hello(12, 7), change(13, "held", 0, { held_at: 3000 }), change(14, "resumed", 3200));
+  const room = [change(15, "adjusted", 3300), change(16, "held", 0, { held_at: 3350 })].reduce(apply, resumed);
+  assert.deepEqual(changesAt(room, 3199, 3200, 3299, 3300), ["c13", "c14", "c14", "c16"]);
+  assert.equal(stateAt(room, 3300).state.held_at, 3350);
+});
+
+test("what counted long before a change is forgotten, and all of it with another run", () => {
+  const room = after(hello(12, 7), change(13, "resumed", 1000), change(14, "resumed", 5000));
+  assert.deepEqual(room.earlier.map(({ until }) => until), [5000]);
+  const started = apply(room, { type: "started", ...TERMS, run: "b", seq: 15 });
+  assert.deepEqual(started.earlier, []);
 });

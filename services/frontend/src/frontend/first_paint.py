@@ -4,14 +4,22 @@ The script computes the same with a better clock (`static/countdown.js`). Both a
 cases in `services/frontend/tests/countdown-cases.json`.
 """
 
+import math
+from typing import Literal
+
 from msgspec import Struct
 
-from protocol.frames import State
+from protocol.frames import State, Status
 
 DELAY_MS = 250
 """Every number is shown this long after it is due, on every screen of every room: longer than
 nearly every path from the scheduler to a screen takes, so that all change at once. The script gets
 it in the page's data."""
+
+
+Phase = Literal["", "warning", "danger"]
+_PHASES: dict[Phase, str] = {"": "", "warning": "soon over", "danger": "almost over"}
+"""What the phases are called, for whoever sees no colours."""
 
 
 class FirstPaint(Struct, frozen=True, kw_only=True):
@@ -20,11 +28,13 @@ class FirstPaint(Struct, frozen=True, kw_only=True):
     number: str
     left: float
     caption: str
+    status: Status | Literal["overtime"] = "idle"
+    phase: Phase = ""
 
     @property
     def size(self) -> int:
         """The number of characters that the font size fits: 10 and 9 are equally large."""
-        return min(max(len(self.number), 2), 8)
+        return min(max(len(self.number), 2), 10)
 
     @property
     def gap(self) -> float:
@@ -58,23 +68,71 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
         return FirstPaint(
             number="" if remaining is None else number_text(remaining, is_clock),
             left=1 if remaining is None else ring_left(remaining, first),
-            caption="cancelled",
+            caption="ended" if remaining == 0 else "cancelled",
+            status="cancelled",
         )
-    elapsed = (now_ms - DELAY_MS - starts_at) / interval_ms
-    if elapsed < 0:
-        return FirstPaint(number="", left=1, caption="starting soon")
+    now = now_ms - DELAY_MS
+    moment = now if state.held_at is None else min(now, state.held_at)
+    elapsed = (moment - starts_at) / interval_ms
+    passed = math.floor(elapsed) if state.after_zero == "count" else min(first, int(elapsed))
+    number = None if elapsed < 0 else first - passed
+    phase = phase_of(state, number)
+    status = status_at(state, number, now)
     return FirstPaint(
-        number=number_text(max(0, first - int(elapsed)), is_clock),
-        left=ring_left(max(0, first - elapsed), first),
-        caption="",
+        number="" if number is None else number_text(number, is_clock),
+        left=1 if number is None else ring_left(max(0, first - elapsed), first),
+        caption=caption(status, phase if number else "", now - (state.held_at or 0)),
+        status=status,
+        phase=phase,
     )
 
 
+def status_at(state: State, number: int | None, now_ms: float) -> Status | Literal["overtime"]:
+    """The status with `number` to show at `now_ms`: of a run that is not cancelled."""
+    if state.held_at is not None and now_ms >= state.held_at:
+        return "held"
+    if number is None:
+        return "scheduled"
+    if number > 0:
+        return "running"
+    if state.after_zero == "count":
+        return "overtime"
+    return "finished" if state.status == "finished" else "running"
+
+
+def phase_of(state: State, number: int | None) -> Phase:
+    """The phase of a run by its number; in overtime it has none."""
+    if number is None or number < 0:
+        return ""
+    if state.danger is not None and number <= state.danger:
+        return "danger"
+    return "warning" if state.warning is not None and number <= state.warning else ""
+
+
+def caption(status: Status | Literal["overtime"], phase: Phase, held_ms: float) -> str:
+    """The words below the number; none while it counts without a phase."""
+    match status:
+        case "held":
+            return f"held for {clock_text(int(held_ms / 1000))}"
+        case "overtime":
+            return "over time"
+        case "scheduled":
+            return "starting soon"
+        case _:
+            return _PHASES[phase]
+
+
 def number_text(number: int, is_clock: bool) -> str:
-    """The number as text; above 59 as minutes and seconds if `is_clock`."""
-    if not is_clock or number < 60:
-        return str(number)
-    minutes, seconds = divmod(number, 60)
+    """The number as text, with a plus sign below zero; above 59 as minutes and seconds if
+    `is_clock`."""
+    if number < 0:
+        return f"+{number_text(-number, is_clock)}"
+    return clock_text(number) if is_clock and number >= 60 else str(number)
+
+
+def clock_text(seconds: int) -> str:
+    """Seconds as m:ss, from an hour on as h:mm:ss."""
+    minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 

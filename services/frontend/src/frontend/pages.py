@@ -63,7 +63,6 @@ async def render(
             "here": address(request, room),
             "view": view,
             "reply": reply,
-            "status": state.status if state else "unknown",
             "first_paint": first_paint.of_state(state, whole_now_ms(), view.format == "clock"),
             "problem": problem,
             "control": control,

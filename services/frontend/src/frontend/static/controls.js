@@ -1,6 +1,9 @@
-/** The forms start, cancel and send, submitted without leaving the page; and their keys. */
+/** The forms start, change, cancel and send, submitted without leaving the page; and their keys. */
+
+/** @import {State} from "../../../types/protocol" */
 
 import { byId, setText } from "./dom.js";
+import { isCounting, isUnderWay } from "./room.js";
 
 /** How long Cancel waits for the second press that confirms it. */
 const ARMED_MS = 3000;
@@ -8,16 +11,17 @@ const ARMED_MS = 3000;
 const DOUBLE_CLICK_MS = 500;
 /** So long after a press whose outcome is unknown, another one still means the same. */
 const AGAIN_MS = 10_000;
+/** The arrow keys, and whether they mean more time or less. */
+const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * @param {string} room
  * @param {() => number} time the server's time
- * @param {() => boolean} isCounting
- * @param {() => string | null} run the run that is shown
+ * @param {() => State} state what is known of the room
  * @param {() => void} toggleFull
  */
-export function controls(room, time, isCounting, run, toggleFull) {
+export function controls(room, time, state, toggleFull) {
   const base = `${document.documentElement.dataset.base}/api/rooms/${room}`;
 
   const starts = repeatable((form) => {
@@ -34,24 +38,39 @@ export function controls(room, time, isCounting, run, toggleFull) {
   }));
   onSubmit("send", "message-words", messages);
 
+  const changes = eachPress((action, value) => {
+    const body = { run: state().run, id: newId() };
+    const more = action === "adjust" ? { seconds: Number(value) } : {};
+    return { method: "POST", address: `${base}/countdown/${action}`, body: { ...body, ...more } };
+  });
+  onSubmit("change", "change-words", changes);
+
   const isConfirmed = confirmation();
   onSubmit("cancel", "cancel-words", () => {
-    const shown = run();
-    if (!isConfirmed(shown)) return null;
-    const query = shown ? `?run=${encodeURIComponent(shown)}` : "";
+    const { run } = state();
+    if (!isConfirmed(run)) return null;
+    const query = run ? `?run=${encodeURIComponent(run)}` : "";
     return { method: "DELETE", address: `${base}/countdown${query}`, body: null };
   });
 
   addEventListener("keydown", (event) => {
-    const isTyping = event.target instanceof Element && event.target.closest("input, button, summary, a");
+    const isIn = (/** @type {string} */ parts) => event.target instanceof Element && event.target.closest(parts);
     if (isForBrowser(event)) return;
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape" && isCounting()) press("cancel");
-    else if (isTyping) return;
-    else if (event.key === " ") {
+    const isHeld = state().status === "held";
+    if (event.key === "Escape" && isCounting(state())) press("#cancel");
+    else if (isIn("input")) return;
+    else if (event.key === " " && !isIn("button, summary, a")) {
       event.preventDefault();
-      if (!isCounting()) press("start");
+      if (isHeld) press("#resume");
+      else if (!isUnderWay(state())) press("#start");
     } else if (event.key === "f" || event.key === "F") toggleFull();
+    else if (!isUnderWay(state())) return;
+    else if (event.key === "h" || event.key === "H") press(isHeld ? "#resume" : "#hold");
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      event.preventDefault();
+      press(`#change [value="${ARROWS[event.key] * (event.shiftKey ? 60 : 10)}"]`);
+    }
   });
 }
 
@@ -65,10 +84,11 @@ function isForBrowser(event) {
   return isPicker || document.fullscreenElement !== null;
 }
 
-/** @param {string} id */
-function press(id) {
-  const form = byId(id);
-  if (form instanceof HTMLFormElement) form.requestSubmit();
+/** Submit a form, or press its button. @param {string} selector */
+function press(selector) {
+  const part = document.querySelector(selector);
+  if (part instanceof HTMLFormElement) part.requestSubmit();
+  if (part instanceof HTMLButtonElement) part.form?.requestSubmit(part);
 }
 
 /**
@@ -78,7 +98,7 @@ function press(id) {
  *   body: object | null,
  *   onSuccess?: () => void,
  *   onAnswer?: (status: number) => void,
- * }} ApiRequest
+ * }} ApiRequest `onAnswer` is told 504 if there was none
  */
 /**
  * The same request, with the same id, for a form that is submitted again before its outcome is known, or
@@ -106,7 +126,37 @@ export function repeatable(toRequest) {
   };
 }
 
-/** An id for a run or a message. `crypto.randomUUID` exists on pages over HTTPS only. */
+/**
+ * A request for each press of a button, named by the last part of its address: two presses of +10 s are
+ * twenty seconds. After one whose outcome is unknown it is the same again, with the same id. A double
+ * click on Hold must not press Resume, which takes its place.
+ * @param {(action: string, value: string) => ApiRequest} toRequest
+ * @returns {(form: HTMLFormElement, button: HTMLButtonElement) => ApiRequest | null}
+ */
+export function eachPress(toRequest) {
+  /** @type {Map<string, ApiRequest>} */
+  const lost = new Map();
+  let isDouble = false;
+  return (_, { formAction, value }) => {
+    const action = formAction.slice(formAction.lastIndexOf("/") + 1);
+    if (action !== "adjust") {
+      if (isDouble) return null;
+      isDouble = true;
+      setTimeout(() => (isDouble = false), DOUBLE_CLICK_MS);
+    }
+    const key = action + value;
+    const request = lost.get(key) ?? toRequest(action, value);
+    lost.delete(key);
+    request.onAnswer = (status) => {
+      if (status < 500) return;
+      lost.set(key, request);
+      setTimeout(() => lost.get(key) === request && lost.delete(key), AGAIN_MS);
+    };
+    return request;
+  };
+}
+
+/** An id for a run, a change or a message. `crypto.randomUUID` exists on pages over HTTPS only. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -116,15 +166,15 @@ export function newId() {
  * Submit a form to the API, and show beside it what went wrong.
  * @param {string} id
  * @param {string} words the id of the element for that
- * @param {(form: HTMLFormElement) => ApiRequest | string | null} toRequest the request, or what is wrong
- * with the form, or null for neither
+ * @param {(form: HTMLFormElement, button: HTMLButtonElement) => ApiRequest | string | null} toRequest the
+ * request, or what is wrong with the form, or null for neither
  */
 function onSubmit(id, words, toRequest) {
   const form = byId(id);
   if (!(form instanceof HTMLFormElement)) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const request = toRequest(form);
+    const request = toRequest(form, /** @type {HTMLButtonElement} */ (event.submitter));
     if (request === null) return;
     setText(words, "");
     setText(words, typeof request === "string" ? request : await send(request, field(form, "token")));
@@ -146,6 +196,7 @@ async function send({ method, address, body, onSuccess, onAnswer }, token) {
     }
     return (await response.json()).detail ?? `It was refused (${response.status}).`;
   } catch {
+    onAnswer?.(504);
     return "The server can't be reached.";
   }
 }
@@ -155,7 +206,8 @@ async function send({ method, address, body, onSuccess, onAnswer }, token) {
 function startBody(form, time) {
   /** @type {Record<string, number | string>} */
   const body = {};
-  for (const name of ["from", "interval_ms"]) if (field(form, name)) body[name] = number(field(form, name));
+  for (const name of ["from", "interval_ms", "warning", "danger"]) if (field(form, name)) body[name] = number(field(form, name));
+  if (field(form, "after_zero")) body.after_zero = field(form, "after_zero");
   const ms = leadMs(field(form, "minutes"));
   if (Number.isNaN(ms)) return "minutes: should be minutes from now, 1,440 at most.";
   if (ms > 0) body.starts_at = Math.round(time + ms);
@@ -205,7 +257,7 @@ function number(text) {
 /** A function that Cancel calls on each press, with the run that is shown; true on the second within a
  * few seconds, if the run is still the same. */
 function confirmation() {
-  const button = byId("cancel")?.querySelector("button");
+  const button = byId("cancel-button");
   const label = button?.textContent ?? "";
   let armedAt = -Infinity;
   let timer = 0;

@@ -1,79 +1,134 @@
 /** What a screen shows of a room at a moment of the server's clock. Pure: no clock, no document. */
 
 /** @import {State} from "../../../types/protocol" */
+/** @import {Room} from "./room.js" */
+
+import { stateAt } from "./room.js";
 
 /** A tick that has not arrived so long after its number was to be shown is late. */
 const LATE_MS = 1000;
 /** A correction of the clock by less never shows a number again. */
 const JITTER_MS = 300;
+/** A page that was asleep while a change brought zero makes no fuss so long after it. */
+const RECENT_MS = 1000;
 
 /**
  * @typedef {{
  *   time: number,
- *   status: State["status"],
+ *   status: State["status"] | "overtime",
  *   number: number | null,
+ *   phase: "" | "warning" | "danger",
  *   left: number,
  *   lapMs: number,
  *   startsAt: number | null,
+ *   heldMs: number,
  *   nextAt: number | null,
  *   isLate: boolean,
- * }} Expected at `time`: `left` of the ring, from 1 to 0, of which a whole lap takes `lapMs` (0 stands
- * still); at `nextAt` something else is to be shown
+ * }} Expected at `time`: `number` is below zero in overtime; `left` of the ring, from 1 to 0, of which a
+ * whole lap takes `lapMs` (0 stands still); held for `heldMs`; at `nextAt` something else is to be shown
  */
-/** @typedef {{run: string, number: number}} Last the last number shown, and the run it is of */
+/** @typedef {{run: string, change: string | null, number: number}} Last the last number shown, and the
+ * run it is of, with its last change */
 /**
- * @typedef {Expected & {last: Last, isNew: boolean, isFinale: boolean}} Shown `last` for the next time;
- * `isNew` if it is another number than the last, `isFinale` if it has just counted down to zero
+ * @typedef {Expected & {last: Last, isNew: boolean, isAdjusted: boolean, isFinale: boolean}} Shown `last`
+ * for the next time; `isNew` if it is another number than the last, `isAdjusted` if a change made it so,
+ * `isFinale` if it has just counted down to zero, or was brought there
  */
 
 /** Nothing was shown yet. @type {Last} */
-export const nothing = { run: "", number: Infinity };
+export const nothing = { run: "", change: null, number: Infinity };
 
 /** What the state says is to be shown: every number `delay` ms after it is due. `first_paint.py`
  * computes the same, and both are tested by the same cases.
  * @param {State} state @param {number} time @param {number} delay @returns {Expected} */
 export function expected(state, time, delay) {
-  const { status, from, interval_ms, starts_at, remaining } = state;
-  const still = { time, number: null, left: 1, lapMs: 0, startsAt: starts_at, nextAt: null, isLate: false };
+  const { status, from, interval_ms, starts_at, held_at, remaining } = state;
+  /** @type {Expected} */
+  const still = { time, status, number: null, phase: "", left: 1, lapMs: 0, startsAt: starts_at, heldMs: 0, nextAt: null, isLate: false };
   if (from === null || interval_ms === null || starts_at === null || status === "idle" || status === "unknown")
     return { ...still, status: "idle" };
   if (status === "cancelled")
-    return { ...still, status, number: remaining, left: remaining === null ? 1 : ringLeft(remaining, from) };
-  const elapsed = (time - delay - starts_at) / interval_ms;
-  if (elapsed < 0) return { ...still, status: "scheduled", nextAt: starts_at + delay };
-  const passed = Math.min(from, Math.floor(elapsed));
+    return { ...still, number: remaining, left: remaining === null ? 1 : ringLeft(remaining, from) };
+  const now = time - delay;
+  const moment = Math.min(now, held_at ?? Infinity);
+  const elapsed = (moment - starts_at) / interval_ms;
+  const isEndless = state.after_zero === "count";
+  const passed = isEndless ? Math.floor(elapsed) : Math.min(from, Math.floor(elapsed));
+  const number = passed < 0 ? null : from - passed;
+  const phase = phaseOf(state, number);
+  const left = number === null ? 1 : ringLeft(Math.max(0, from - elapsed), from);
+  if (held_at !== null && now >= held_at) {
+    const nextAt = held_at + (Math.floor((now - held_at) / 1000) + 1) * 1000 + delay;
+    return { ...still, status: "held", number, phase, left, heldMs: now - held_at, nextAt };
+  }
+  const nextDue = Math.min(starts_at + Math.max(0, passed + 1) * interval_ms, held_at ?? Infinity);
+  if (number === null) return { ...still, status: "scheduled", nextAt: nextDue + delay };
   const received = remaining === null ? -1 : from - remaining;
   return {
     ...still,
-    // The tick that finishes a run arrives before its zero is to be shown.
-    status: status === "finished" && passed === from ? status : "running",
-    number: from - passed,
-    left: ringLeft(Math.max(0, from - elapsed), from),
-    lapMs: Math.min(from, 60) * interval_ms,
-    nextAt: passed < from ? starts_at + (passed + 1) * interval_ms + delay : null,
-    isLate: Math.min(from, Math.floor(elapsed - LATE_MS / interval_ms)) > received,
+    status: statusAt(state, number),
+    number,
+    phase,
+    left,
+    lapMs: number > 0 ? Math.min(from, 60) * interval_ms : 0,
+    nextAt: number > 0 || isEndless ? nextDue + delay : null,
+    isLate: held_at === null && Math.min(from, Math.floor(elapsed - LATE_MS / interval_ms)) > received,
   };
 }
 
 /** What to show next, after `last`. Never step back to a number already shown, unless the state says so:
  * the clock is corrected during a run, and a correction must not show a number twice.
- * @param {State} state @param {number} time @param {number} delay @param {Last} last @returns {Shown} */
-export function showNext(state, time, delay, last) {
+ * @param {Room} room @param {number} time @param {number} delay @param {Last} last @returns {Shown} */
+export function showNext(room, time, delay, last) {
+  // Nor back to before a change that was shown already.
+  const ahead = stateAt(room, time - delay + JITTER_MS);
+  const { state, until } = ahead.state.change === last.change ? ahead : stateAt(room, time - delay);
   const shown = expected(state, time, delay);
+  const nextAt = until === null ? shown.nextAt : Math.min(shown.nextAt ?? Infinity, until + delay);
+  const { change } = state;
   const run = state.run ?? "";
   const isSameRun = run === last.run;
-  if (shown.number === null)
-    return { ...shown, last: isSameRun ? last : { run, number: Infinity }, isNew: false, isFinale: false };
+  if (shown.number === null) {
+    const none = { run, change, number: isSameRun ? last.number : Infinity };
+    return { ...shown, nextAt, last: none, isNew: false, isAdjusted: false, isFinale: false };
+  }
+  const isChanged = isSameRun && change !== last.change;
   // What is still above the last number after JITTER_MS is the truth, and no correction of the clock.
-  const isTruth = (expected(state, time + JITTER_MS, delay).number ?? 0) > last.number;
+  const isTruth = isChanged || (expected(state, time + JITTER_MS, delay).number ?? 0) > last.number;
   const number = isSameRun && !isTruth ? Math.min(shown.number, last.number) : shown.number;
+  const isNew = number !== last.number;
+  const isRecent = time - delay - zeroAt(state) < RECENT_MS;
   return {
     ...shown,
+    nextAt,
     number,
-    last: { run, number },
-    isNew: number !== last.number,
-    isFinale: isSameRun && number === 0 && last.number === 1,
+    phase: phaseOf(state, number),
+    last: { run, change, number },
+    isNew,
+    isAdjusted: isChanged && isNew,
+    isFinale: isSameRun && isNew && number === 0 && (last.number === 1 || (isChanged && isRecent)),
   };
+}
+
+/** @param {State} state */
+function zeroAt({ starts_at, from, interval_ms }) {
+  return (starts_at ?? 0) + (from ?? 0) * (interval_ms ?? 0);
+}
+
+/** The status with a number to show. The tick that finishes a run arrives before its zero is to be shown.
+ * @param {State} state @param {number} number @returns {Expected["status"]} */
+function statusAt({ status, after_zero }, number) {
+  if (number > 0) return "running";
+  if (after_zero === "count") return "overtime";
+  return status === "finished" ? status : "running";
+}
+
+/** The phase of a run by its number; in overtime it has none.
+ * @param {State} state @param {number | null} number @returns {Expected["phase"]} */
+function phaseOf({ warning, danger }, number) {
+  if (number === null || number < 0) return "";
+  if (danger !== null && number <= danger) return "danger";
+  return warning !== null && number <= warning ? "warning" : "";
 }
 
 /** How much of the ring is left: of the whole run, or of the minute if the run is longer.

@@ -24,37 +24,70 @@ export class Display {
 
   /** @param {Shown} shown */
   draw(shown) {
+    const before = this.#root.dataset.status;
     const digits = shown.number === null ? "" : numberText(shown.number, this.#root.dataset.format === "clock");
     // The number comes first: nothing else may delay it.
     if (this.#number && this.#number.textContent !== digits) {
       this.#number.textContent = digits;
-      this.#number.dataset.size = `${Math.min(8, Math.max(2, digits.length))}`;
+      this.#number.dataset.size = `${Math.min(10, Math.max(2, digits.length))}`;
       document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`;
     }
     setText("caption", caption(shown));
-    if (this.#root.dataset.status !== shown.status) this.#root.dataset.status = shown.status;
+    if (before !== shown.status) this.#root.dataset.status = shown.status;
+    if (this.#root.dataset.phase !== shown.phase) this.#root.dataset.phase = shown.phase;
     const isLast = shown.number !== null && shown.number <= LAST && shown.status !== "cancelled";
     this.#root.toggleAttribute("data-last", isLast);
     this.#ring.show(shown.left, shown.status === "running" && !this.#reducedMotion.matches ? shown.lapMs : 0);
-    if (shown.isNew && ANNOUNCED.has(shown.number ?? NaN)) setText("announcer", digits);
+    const words = announced(shown, before, digits);
+    if (words) setText("announcer", words);
   }
 }
 
-/** A number as text; above 59 as minutes and seconds if `isClock`.
- * @param {number} number @param {boolean} isClock */
-export function numberText(number, isClock) {
-  if (!isClock || number < 60) return `${number}`;
-  const two = (/** @type {number} */ part) => `${part}`.padStart(2, "0");
-  const hours = Math.floor(number / 3600);
-  const minutes = Math.floor((number % 3600) / 60);
-  return hours ? `${hours}:${two(minutes)}:${two(number % 60)}` : `${minutes}:${two(number % 60)}`;
+/** What screen readers are to read out; empty if nothing.
+ * @param {Shown} shown @param {string | undefined} before the status that was drawn before @param {string} digits */
+export function announced({ status, number, isNew, isAdjusted }, before, digits) {
+  if (status === "held" && before !== "held") return `held ${digits}`;
+  if (before === "held" && (status === "running" || status === "scheduled")) return `resumed ${digits}`;
+  return isAdjusted || (isNew && ANNOUNCED.has(number ?? NaN)) ? digits : "";
 }
 
-/** The words below the number; none while it counts. @param {Expected} shown */
-export function caption({ status, startsAt, time }) {
-  if (status === "idle") return "ready";
-  if (status === "cancelled") return "cancelled";
-  return status === "scheduled" && startsAt !== null ? starting(startsAt, time) : "";
+/** A number as text, with a plus sign below zero; above 59 as minutes and seconds if `isClock`.
+ * @param {number} number @param {boolean} isClock @returns {string} */
+export function numberText(number, isClock) {
+  if (number < 0) return `+${numberText(-number, isClock)}`;
+  if (!isClock || number < 60) return `${number}`;
+  return clockText(number);
+}
+
+/** Seconds as m:ss, from an hour on as h:mm:ss. @param {number} seconds */
+function clockText(seconds) {
+  const two = (/** @type {number} */ part) => `${part}`.padStart(2, "0");
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** What the phases are called, for whoever sees no colours. */
+const PHASES = { "": "", warning: "soon over", danger: "almost over" };
+
+/** The words below the number; none while it counts without a phase. @param {Expected} shown */
+export function caption({ status, number, phase, startsAt, heldMs, time }) {
+  switch (status) {
+    case "idle":
+      return "ready";
+    case "cancelled":
+      return number === 0 ? "ended" : "cancelled";
+    case "held":
+      return `held for ${clockText(Math.floor(heldMs / 1000))}`;
+    case "overtime":
+      return "over time";
+    case "running":
+      return number ? PHASES[phase] : "";
+    case "scheduled":
+      return startsAt === null ? "" : starting(startsAt, time);
+    default:
+      return "";
+  }
 }
 
 /** @param {number} startsAt @param {number} time */

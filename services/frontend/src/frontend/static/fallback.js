@@ -13,12 +13,13 @@
     request.onload = function () {
       if (request.status !== 200 || root.hasAttribute("data-live")) return;
       var state = JSON.parse(request.responseText).state;
-      setText("number", state.remaining === null ? "" : String(state.remaining));
+      var isOver = state.status === "finished" && state.after_zero === "count";
+      setText("number", isOver || state.remaining === null ? "" : String(state.remaining));
       number.setAttribute("data-size", Math.max(2, number.textContent.length));
-      root.setAttribute("data-status", state.status);
-      var shownRun = document.getElementById("shown-run");
-      if (shownRun) shownRun.value = state.run || "";
-      setText("caption", { idle: "ready", scheduled: "starting soon", cancelled: "cancelled" }[state.status] || "");
+      root.setAttribute("data-status", isOver ? "overtime" : state.status);
+      var shownRuns = document.querySelectorAll(".shown-run");
+      for (var i = 0; i < shownRuns.length; i++) shownRuns[i].value = state.run || "";
+      setText("caption", isOver ? "over time" : { idle: "ready", scheduled: "starting soon", held: "held", cancelled: "cancelled" }[state.status] || "");
       setText("status-words", "simple page, as of " + new Date().toLocaleTimeString());
     };
     request.send();

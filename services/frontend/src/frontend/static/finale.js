@@ -18,7 +18,7 @@ export class Finale {
   /** @param {Shown} shown */
   draw(shown) {
     if (shown.isFinale) this.#play();
-    else if (shown.number) this.#stop();
+    else if ((shown.number ?? 0) > 0) this.#stop();
   }
 
   #play() {

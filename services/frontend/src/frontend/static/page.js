@@ -16,7 +16,7 @@ import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
 import { EventStream, Polling } from "./http-transports.js";
-import { apply, initial, resume } from "./room.js";
+import { apply, initial, isCounting, resume } from "./room.js";
 import { expected, nothing, showNext } from "./countdown.js";
 import { save } from "./storage.js";
 // Drawing
@@ -105,10 +105,10 @@ function onFrame(frame) {
 function draw() {
   // Without any idea of the time there is nothing better than the first paint.
   if (!clock.isSet && !isDrawn) return;
-  const shown = showNext(room.state, clock.time(), data.delay_ms, last);
+  const shown = showNext(room, clock.time(), data.delay_ms, last);
   display.draw(shown);
   finale.draw(shown);
-  screen.setCounting(isCounting());
+  screen.setRun(isCounting(room.state), room.state.status === "held");
   timer.set(shown.nextAt, draw);
   last = shown.last;
   isDrawn = true;
@@ -125,18 +125,14 @@ function addMessage(message) {
   messageTimers.add(isRecent ? Math.max(0, ms) : 0, () => {
     list.add(epoch, message);
     if (isRecent) announceMessage(message.text);
-    if (isRecent && (isCounting() || root.dataset.view !== "room")) showBanner(message.text);
+    if (isRecent && (isCounting(room.state) || root.dataset.view !== "room")) showBanner(message.text);
   });
-}
-
-function isCounting() {
-  return room.state.status === "running" || room.state.status === "scheduled";
 }
 
 /** Show how certain all this is. */
 function updateStatus() {
   const now = env.now();
-  const isLate = isCounting() && expected(room.state, clock.time(now), data.delay_ms).isLate;
+  const isLate = isCounting(room.state) && expected(room.state, clock.time(now), data.delay_ms).isLate;
   const facts = {
     phase: connection.phase,
     transport: connection.transport,
@@ -149,7 +145,7 @@ function updateStatus() {
     isKnown: clock.isKnown,
     bound: clock.bound(now),
     step: clock.step,
-    isCounting: isCounting(),
+    isCounting: isCounting(room.state),
     isLate,
   };
   drawStatus(status(facts), facts, clock.likely());
@@ -195,7 +191,7 @@ function wake() {
   updateStatus();
 }
 
-controls(data.room, () => clock.time(), isCounting, () => room.state.run, () => screen.toggleFull());
+controls(data.room, () => clock.time(), () => room.state, () => screen.toggleFull());
 options(data.room, finale, draw, () => screen.toggleFull());
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
@@ -215,7 +211,7 @@ if (navigation && navigation.type !== "back_forward" && navigation.transferSize 
   clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: data.now });
   draw();
 }
-screen.setCounting(isCounting());
+screen.setRun(isCounting(room.state), room.state.status === "held");
 connection.connect();
 setInterval(() => {
   updateStatus();

@@ -1,4 +1,5 @@
-/** The screen: kept awake during a run, full by the key F, without controls if there is no input. */
+/** The screen: kept awake during a run, full by the key F, without controls if there is no input and the
+ * run is not held. */
 
 import { setText } from "./dom.js";
 
@@ -7,6 +8,7 @@ const IDLE_MS = 3000;
 export class Screen {
   #root = document.documentElement;
   #isCounting = false;
+  #isHeld = false;
   /** @type {WakeLockSentinel | null} */
   #lock = null;
   #timer = 0;
@@ -19,10 +21,11 @@ export class Screen {
       setText("awake", `not kept awake: ${isSecureContext ? "this browser can't" : "browsers do so only over HTTPS"}`);
   }
 
-  /** @param {boolean} isCounting whether a run is under way */
-  setCounting(isCounting) {
-    if (isCounting === this.#isCounting) return;
+  /** @param {boolean} isCounting whether a run is under way, or counts on @param {boolean} isHeld */
+  setRun(isCounting, isHeld) {
+    if (isCounting === this.#isCounting && isHeld === this.#isHeld) return;
     this.#isCounting = isCounting;
+    this.#isHeld = isHeld;
     this.#onInput();
     this.#updateLock();
   }
@@ -35,7 +38,8 @@ export class Screen {
   #onInput() {
     clearTimeout(this.#timer);
     this.#root.removeAttribute("data-resting");
-    if (this.#isCounting) this.#timer = setTimeout(() => this.#root.setAttribute("data-resting", ""), IDLE_MS);
+    if (!this.#isCounting || this.#isHeld) return;
+    this.#timer = setTimeout(() => this.#root.setAttribute("data-resting", ""), IDLE_MS);
   }
 
   async #updateLock() {
