@@ -192,7 +192,7 @@ async def test_a_change_that_is_asked_for_again_is_done_once_by_any_scheduler(
     replies.append(await ask(bus, f"scheduler.{doing}", **asked))
     terms = {(code, e["type"], e["change"], e["from"], e["starts_at"]) for code, e in replies}
     [(code, kind, change, _, _)] = terms
-    assert (code, change) == (200, "once")
+    assert (code, change) == (200, f"{doing}:once")
     assert [e["type"] for e in await history(bus)].count(kind) == 1
 
 
@@ -301,9 +301,9 @@ async def test_viewers_get_the_changes_as_they_are_stored_and_who_comes_later_th
             frame = json.loads(event["data"])
             assert event["event"] == frame["type"]
             sent.append(frame)
-            if frame.get("change") == "last":
+            if frame.get("change") == "hold:last":
                 break
-        await viewer.until(lambda frame: frame.get("change") == "last")
+        await viewer.until(lambda frame: frame.get("change") == "hold:last")
     frames = [frame for frame in sent if "run" in frame]
     assert frames == await history(bus)
     assert frames == [frame for frame in viewer.frames if "run" in frame]
@@ -312,4 +312,4 @@ async def test_viewers_get_the_changes_as_they_are_stored_and_who_comes_later_th
     async with viewing(server) as late:
         state = (await late.frame())["state"]
     assert (state["status"], state["held_at"]) == ("held", held["held_at"])
-    assert (state["change"], state["from"]) == ("last", 660)
+    assert (state["change"], state["from"]) == ("hold:last", 660)

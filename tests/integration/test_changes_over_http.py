@@ -63,7 +63,7 @@ async def test_a_change_that_is_asked_for_again_by_the_body_or_the_header_is_don
         ({"id": "once", **fields}, {"Idempotency_Key": "once"}),
     ):
         status, event = await api("POST", f"{PATH}/{doing}", body, **headers)
-        assert (status, event["type"], event["change"]) == (200, kind, "once")
+        assert (status, event["type"], event["change"]) == (200, kind, f"{doing}:once")
         terms.add((event["from"], event["starts_at"]))
     assert len(terms) == 1
     assert (await kinds(bus)).count(kind) == 1
