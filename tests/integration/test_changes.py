@@ -196,6 +196,23 @@ async def test_a_change_that_is_asked_for_again_is_done_once_by_any_scheduler(
     assert [e["type"] for e in await history(bus)].count(kind) == 1
 
 
+@pytest.mark.parametrize(("doing", "fields"), CHANGES)
+async def test_a_change_that_is_asked_for_again_is_known_also_once_its_run_is_over(
+    serve_scheduler: Serve, bus: Client, doing: str, fields: dict[str, int]
+) -> None:
+    await serve_scheduler()
+    await ask(bus, "scheduler.start", run="mine", **LONG)
+    if doing == "resume":
+        await ask(bus, "scheduler.hold")
+    asked: dict[str, Any] = {"run": "mine", "id": "once", **fields}
+    _, changed = await ask(bus, f"scheduler.{doing}", **asked)
+    await ask(bus, "scheduler.cancel")
+    code, again = await ask(bus, f"scheduler.{doing}", **asked)
+    assert (code, again["type"], again["change"]) == (200, changed["type"], changed["change"])
+    assert (await ask(bus, f"scheduler.{doing}", **asked | {"id": "another"}))[0] == 404
+    assert (await history(bus))[-1]["type"] == "cancelled"
+
+
 async def test_an_adjustment_with_another_id_is_another_one(
     serve_scheduler: Serve, bus: Client
 ) -> None:

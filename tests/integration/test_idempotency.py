@@ -93,7 +93,12 @@ async def test_the_same_run_with_other_terms_is_422_with_the_run(
 ) -> None:
     await serve_scheduler()
     _, started = await ask(bus, "scheduler.start", run="mine", **LONG)
-    for other in ({"from": 599}, {"interval_ms": 500, **LONG}, {"starts_at": 1, **LONG}):
+    for other in (
+        {"from": 599},
+        {"interval_ms": 500, **LONG},
+        {"starts_at": 1, **LONG},
+        {"after_zero": "count", **LONG},
+    ):
         code, last = await ask(bus, "scheduler.start", run="mine", **other)
         assert (code, last["run"], last["from"]) == (422, "mine", 600)
     starts_at = started["starts_at"]
@@ -387,9 +392,14 @@ async def test_a_form_whose_outcome_is_unknown_keeps_its_id(
 ) -> None:
     nats_server.kill()
     async with aiohttp.ClientSession() as session:
-        for path, form, name in (("start", "start", "run"), ("messages", "send", "id")):
+        for path, form, name in (
+            ("start", "start", "run"),
+            ("adjust", "change", "id"),
+            ("messages", "send", "id"),
+        ):
             url = page.make_url(f"/r/main/{path}")
-            async with session.post(url, data={name: "mine", "text": "hello"}) as answer:
+            sent = {name: "mine", "text": "hello", "seconds": "10"}
+            async with session.post(url, data=sent) as answer:
                 assert answer.status == 503
                 assert fields(await answer.text(), form)[name] == "mine"
 
