@@ -192,8 +192,25 @@ async def test_a_change_that_is_asked_for_again_is_done_once_by_any_scheduler(
     replies.append(await ask(bus, f"scheduler.{doing}", **asked))
     terms = {(code, e["type"], e["change"], e["from"], e["starts_at"]) for code, e in replies}
     [(code, kind, change, _, _)] = terms
-    assert (code, change) == (200, "once")
+    assert (code, change) == (200, f"{doing}:once")
     assert [e["type"] for e in await history(bus)].count(kind) == 1
+
+
+@pytest.mark.parametrize(("doing", "fields"), CHANGES)
+async def test_a_change_that_is_asked_for_again_is_known_also_once_its_run_is_over(
+    serve_scheduler: Serve, bus: Client, doing: str, fields: dict[str, int]
+) -> None:
+    await serve_scheduler()
+    await ask(bus, "scheduler.start", run="mine", **LONG)
+    if doing == "resume":
+        await ask(bus, "scheduler.hold")
+    asked: dict[str, Any] = {"run": "mine", "id": "once", **fields}
+    _, changed = await ask(bus, f"scheduler.{doing}", **asked)
+    await ask(bus, "scheduler.cancel")
+    code, again = await ask(bus, f"scheduler.{doing}", **asked)
+    assert (code, again["type"], again["change"]) == (200, changed["type"], changed["change"])
+    assert (await ask(bus, f"scheduler.{doing}", **asked | {"id": "another"}))[0] == 404
+    assert (await history(bus))[-1]["type"] == "cancelled"
 
 
 async def test_an_adjustment_with_another_id_is_another_one(
@@ -301,9 +318,9 @@ async def test_viewers_get_the_changes_as_they_are_stored_and_who_comes_later_th
             frame = json.loads(event["data"])
             assert event["event"] == frame["type"]
             sent.append(frame)
-            if frame.get("change") == "last":
+            if frame.get("change") == "hold:last":
                 break
-        await viewer.until(lambda frame: frame.get("change") == "last")
+        await viewer.until(lambda frame: frame.get("change") == "hold:last")
     frames = [frame for frame in sent if "run" in frame]
     assert frames == await history(bus)
     assert frames == [frame for frame in viewer.frames if "run" in frame]
@@ -312,4 +329,4 @@ async def test_viewers_get_the_changes_as_they_are_stored_and_who_comes_later_th
     async with viewing(server) as late:
         state = (await late.frame())["state"]
     assert (state["status"], state["held_at"]) == ("held", held["held_at"])
-    assert (state["change"], state["from"]) == ("last", 660)
+    assert (state["change"], state["from"]) == ("hold:last", 660)

@@ -1,5 +1,6 @@
 """Hold, resume and adjust over the JSON API and the page's forms."""
 
+import re
 from typing import Any
 
 import aiohttp
@@ -34,7 +35,7 @@ async def submit(page: TestServer, form: str, fields: dict[str, str]) -> tuple[i
         return got.status, await got.text()
 
 
-async def test_a_run_is_held_resumed_and_adjusted_and_the_next_request_sees_it(
+async def test_a_run_is_held_resumed_and_adjusted_and_the_room_shows_it(
     api: Api, bus: Client
 ) -> None:
     _, started = await api("POST", PATH, LONG)
@@ -63,7 +64,7 @@ async def test_a_change_that_is_asked_for_again_by_the_body_or_the_header_is_don
         ({"id": "once", **fields}, {"Idempotency_Key": "once"}),
     ):
         status, event = await api("POST", f"{PATH}/{doing}", body, **headers)
-        assert (status, event["type"], event["change"]) == (200, kind, "once")
+        assert (status, event["type"], event["change"]) == (200, kind, f"{doing}:once")
         terms.add((event["from"], event["starts_at"]))
     assert len(terms) == 1
     assert (await kinds(bus)).count(kind) == 1
@@ -118,6 +119,7 @@ async def test_what_is_not_valid_is_422_with_the_field(
     await api("POST", PATH, LONG)
     status, problem = await api("POST", path, body)
     assert (status, problem["field"]) == (422, field)
+    assert "`" not in problem["detail"]  # a program's words
 
 
 async def test_a_body_that_is_not_json_is_400(page: TestServer) -> None:
@@ -169,25 +171,35 @@ async def test_a_run_is_held_resumed_and_adjusted_by_forms_each_once(
     assert "danger" not in started
     for doing, _, _ in CHANGES:
         form = {"run": "mine", "id": f"{doing}-1"}
-        for seconds in ("+60", "60"):
-            sent = form | {"seconds": seconds} if doing == "adjust" else form
+        for _ in range(2):  # the browser's reload
+            sent = form | {"seconds": "60"} if doing == "adjust" else form
             assert (await submit(page, doing, sent))[0] == 303
     assert await kinds(bus) == ["started", "held", "resumed", "adjusted"]
     assert (await history(bus))[-1]["from"] == 660
 
 
-async def test_a_form_that_fails_is_answered_with_the_page(page: TestServer, bus: Client) -> None:
-    assert (await submit(page, "hold", {"run": "", "id": ""}))[0] == 404
+@pytest.mark.parametrize(
+    ("form", "fields", "status", "words"),
+    [
+        ("resume", {"run": "mine"}, 409, "The countdown is not held."),
+        ("hold", {"run": "another"}, 409, "Another countdown is under way in this room."),
+        ("hold", {"id": "x" * 37}, 422, "id: should be"),
+        ("adjust", {"seconds": "", "id": "a"}, 422, "seconds: should be whole seconds"),
+        ("adjust", {"seconds": "a minute"}, 422, "seconds: should be whole seconds"),
+    ],
+)
+async def test_a_form_that_fails_is_answered_with_the_page_and_the_reason(
+    page: TestServer, bus: Client, form: str, fields: dict[str, str], status: int, words: str
+) -> None:
     await ask(bus, "scheduler.start", run="mine", **LONG)
-    for form, fields, status in (
-        ("resume", {"run": "mine"}, 409),
-        ("hold", {"run": "another"}, 409),
-        ("hold", {"id": "x" * 37}, 422),
-        ("adjust", {"seconds": "", "id": "a"}, 422),
-        ("adjust", {"seconds": "a minute"}, 422),
-        ("start", {"after_zero": "explode"}, 422),
-    ):
-        code, html = await submit(page, form, fields)
-        assert code == status
-        assert 'id="number"' in html
+    code, html = await submit(page, form, fields)
+    assert code == status
+    assert re.search(rf'id="change-words"[^>]*>{words}', html)
     assert await kinds(bus) == ["started"]
+
+
+async def test_a_form_without_a_run_to_change_is_answered_with_the_page(page: TestServer) -> None:
+    for doing, _, _ in CHANGES:
+        code, html = await submit(page, doing, {"run": "", "id": "", "seconds": "5"})
+        assert code == 404
+        assert f"nothing to {doing}" in html

@@ -97,9 +97,14 @@ async def test_a_form_whose_outcome_is_unknown_keeps_its_id(
 ) -> None:
     nats_server.kill()
     async with aiohttp.ClientSession() as session:
-        for path, form, name in (("start", "start", "run"), ("messages", "send", "id")):
+        for path, form, name in (
+            ("start", "start", "run"),
+            ("adjust", "change", "id"),
+            ("messages", "send", "id"),
+        ):
             url = page.make_url(f"/r/main/{path}")
-            async with session.post(url, data={name: "mine", "text": "hello"}) as answer:
+            sent = {name: "mine", "text": "hello", "seconds": "10"}
+            async with session.post(url, data=sent) as answer:
                 assert answer.status == 503
                 assert fields(await answer.text(), form)[name] == "mine"
 

@@ -55,7 +55,12 @@ async def test_the_same_run_with_other_terms_is_422_with_the_run(
 ) -> None:
     await serve_scheduler()
     _, started = await ask(bus, "scheduler.start", run="mine", **LONG)
-    for other in ({"from": 599}, {"interval_ms": 500, **LONG}, {"starts_at": 1, **LONG}):
+    for other in (
+        {"from": 599},
+        {"interval_ms": 500, **LONG},
+        {"starts_at": 1, **LONG},
+        {"after_zero": "count", **LONG},
+    ):
         code, last = await ask(bus, "scheduler.start", run="mine", **other)
         assert (code, last["run"], last["from"]) == (422, "mine", 600)
     starts_at = started["starts_at"]

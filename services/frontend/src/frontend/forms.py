@@ -80,11 +80,8 @@ async def resume(request: web.Request, room: str, form: Form) -> None:
 
 @rerendered("change")
 async def adjust(request: web.Request, room: str, form: Form) -> None:
-    """`POST /r/<room>/adjust`: `seconds`, also with a plus sign, `run`, `id`."""
-    fields = _filled(form)
-    if "seconds" in fields:
-        fields["seconds"] = fields["seconds"].strip().removeprefix("+")
-    await backend.change(request.app, _asked(Adjust, room, fields))
+    """`POST /r/<room>/adjust`: `seconds`, `run`, `id`."""
+    await backend.change(request.app, _asked(Adjust, room, _filled(form)))
 
 
 @rerendered("message")
