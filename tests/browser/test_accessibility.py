@@ -62,6 +62,30 @@ def test_axe_finds_nothing(
 
 
 @pytest.mark.chromium  # as above
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["", "?view=stage"])
+def test_axe_finds_nothing_in_a_phase_a_hold_or_overtime(
+    stack: Stack, room: str, open_page: Opening, scheme: str, view: str
+) -> None:
+    needs_axe()
+    page = open_page(stack.page(room, view), color_scheme=scheme)
+    wait_green(page)
+    terms = {"from": 50, "warning": 49, "danger": 30, "after_zero": "count"}
+    stack.ask("POST", f"/api/rooms/{room}/countdown", terms)
+    for what, seconds, words in (
+        ("adjust", 0, "soon over"),
+        ("hold", 0, "held for"),
+        ("adjust", -30, "held for"),
+        ("resume", 0, "almost over"),
+        ("adjust", -60, "over time"),
+    ):
+        body = {"seconds": seconds} if what == "adjust" else {}
+        stack.ask("POST", f"/api/rooms/{room}/countdown/{what}", body)
+        expect(page.locator("#caption")).to_contain_text(words)
+        assert found_by_axe(page) == []
+
+
+@pytest.mark.chromium  # as above
 def test_axe_finds_nothing_where_something_is_wrong(
     own_stack: Stack, room: str, open_page: Opening
 ) -> None:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { cases } from "./cases.js";
-import { leadMs, newId, nextTime, repeatable } from "../src/frontend/static/controls.js";
+import { eachPress, leadMs, newId, nextTime, repeatable } from "../src/frontend/static/controls.js";
 
 test("a time of day is the next one, today or tomorrow", () => {
   const noon = new Date(2026, 10, 23, 12, 0, 0).getTime();
@@ -66,4 +66,32 @@ test("a form is asked again as the same request while its outcome is unknown, an
   assert.notEqual(late.body.id, refused.body.id, "once it is refused");
   context.mock.timers.tick(10_000);
   assert.notEqual(ask(form).body.id, late.body.id, "long after");
+});
+
+test("each press of an adjustment counts, but one after an unknown outcome is the same again", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const ask = eachPress((action, value) => ({ method: "POST", address: action, body: { id: newId(), value } }));
+  const press = (action, value = "") => ask(null, { formAction: `http://tminus/r/main/${action}`, value });
+
+  const [one, two] = [press("adjust", "10"), press("adjust", "10")];
+  assert.notEqual(one.body.id, two.body.id);
+  assert.deepEqual([one.address, one.body.value], ["adjust", "10"]);
+  one.onAnswer(200);
+  two.onAnswer(504);
+  assert.notEqual(press("adjust", "60").body.id, two.body.id, "another button");
+  assert.equal(press("adjust", "10"), two, "the same button");
+  assert.notEqual(press("adjust", "10"), two, "once it was asked again");
+  two.onAnswer(504);
+  context.mock.timers.tick(10_000);
+  assert.notEqual(press("adjust", "10"), two, "long after");
+});
+
+test("a double click on Hold does not press Resume", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const ask = eachPress((action) => ({ method: "POST", address: action, body: null }));
+  const press = (action) => ask(null, { formAction: `/r/main/${action}`, value: "" });
+  assert.equal(press("hold").address, "hold");
+  assert.equal(press("resume"), null);
+  context.mock.timers.tick(500);
+  assert.equal(press("resume").address, "resume");
 });
