@@ -80,8 +80,8 @@ def check_changes(
         stored = [event for event in in_room if event.change == f"{made.kind}:{made.id}"]
         stored = [event for event in stored if event.type == STORED[made.kind]]
         over_at = min((event.stored_at for event in in_room if event.remaining == 0), default=now())
-        outcome.require(len(stored) <= 1, f"a {made.kind} was carried out {len(stored)} times")
-        outcome.require(made.reply is not None, f"nobody told the outcome of a {made.kind}")
+        outcome.require(len(stored) <= 1, f"{made.kind}: carried out {len(stored)} times")
+        outcome.require(made.reply is not None, f"{made.kind}: nobody told the outcome")
         unknown = sum(reply.code in UNKNOWN for _, reply in made.replies)
         outcome.worst(UNDECIDED, outcome.figures.get(UNDECIDED, 0) + unknown)
         for at, reply in made.replies:
@@ -91,7 +91,7 @@ def check_changes(
                 is_true = over_at <= at
             else:
                 is_true = reply.code in UNKNOWN
-            outcome.require(is_true, f"a {made.kind} was answered {reply}: {stored or in_room[-1]}")
+            outcome.require(is_true, f"{made.kind}: answered {reply}: {stored or in_room[-1]}")
 
 
 def _agrees(reply: Reply, event: history.Event) -> bool:
