@@ -19,35 +19,32 @@ HELD_SECONDS = 0.4
 """The longest hold, two intervals."""
 HELD_OF_ADJUSTED = 0.3
 """How many of the runs that are adjusted are held then."""
-Strike = Callable[[str], Coroutine[None, None, None]]
+Strike = Callable[[Trial, str], Coroutine[None, None, None]]
 """Kills something, given the scheduler that stores a room's ticks, and starts it again."""
 Race = Callable[[Trial, Sequence[Client], str], Coroutine[None, None, list[Change]]]
 
 
 async def hold_against_tick(trial: Trial) -> None:
-    await _race(
-        trial, _hold_and_resume, trial.either(200, AT_ONCE), partial(_kill_scheduler, trial)
-    )
+    await _race(trial, [_hold_and_resume], trial.either(200, AT_ONCE), _kill_scheduler)
 
 
 async def adjust_against_tick(trial: Trial) -> None:
-    await _race(trial, _adjust, trial.either(200, AT_ONCE), partial(_kill_scheduler, trial))
+    await _race(trial, [_adjust], trial.either(200, AT_ONCE), _kill_scheduler)
 
 
 async def without_a_leader(trial: Trial) -> None:
-    for race in (_hold_and_resume, _adjust):
-        await in_step(trial)
-        await _race(trial, race, trial.either(60, AT_ONCE), partial(_kill_leader, trial))
+    await in_step(trial)
+    await _race(trial, [_hold_and_resume, _adjust], trial.either(120, AT_ONCE), _kill_leader)
 
 
-async def _race(trial: Trial, race: Race, count: int, strike: Strike) -> None:
+async def _race(trial: Trial, races: Sequence[Race], count: int, strike: Strike) -> None:
     """So many runs with a change at the instant of a tick; at that of one in AT_ONCE, `strike`."""
     changes: list[Change] = []
     names: list[str] = []
     async with AsyncExitStack() as leaving:
         clients = [await leaving.enter_async_context(trial.stack.client()) for _ in range(3)]
 
-        async def run(room: str, is_struck: bool) -> None:
+        async def run(room: str, race: Race, is_struck: bool) -> None:
             starts_at = int(now()) + LEAD_MS + trial.random.randrange(TERMS["interval_ms"])
             terms = {"room": room, "starts_at": starts_at, **TERMS}
             started = await ask_within(1000, clients[0], "scheduler.start", **terms)
@@ -60,12 +57,17 @@ async def _race(trial: Trial, race: Race, count: int, strike: Strike) -> None:
             await asyncio.sleep((due + trial.random.uniform(-2.0, 2.0) - now()) / 1000)
             async with asyncio.TaskGroup() as group:
                 if is_struck:
-                    group.create_task(strike(str(started.body["by"])))
+                    group.create_task(strike(trial, str(started.body["by"])))
                 changes.extend(await race(trial, clients, room))
 
         for _ in range(0, count, AT_ONCE):
             rooms = new_rooms(trial, AT_ONCE)
-            await asyncio.gather(*(run(room, room == rooms[0]) for room in rooms))
+            await asyncio.gather(
+                *(
+                    run(room, races[number % len(races)], number == 0)
+                    for number, room in enumerate(rooms)
+                )
+            )
     events = await settled(trial.stack, names)
     trial.outcome.check_stream(events, names)
     trial.outcome.check_services(trial.stack)
