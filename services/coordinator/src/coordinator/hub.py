@@ -46,6 +46,11 @@ class Hub:
         self.opened_by: Count[str] = Count()
         """How many of the rooms each address has opened."""
 
+    @property
+    def is_following(self) -> bool:
+        """Whether the stream can be read."""
+        return self._feed.check() is None
+
     def room(self, name: str, address: str = "") -> Room:
         """The room called `name`; if it was not followed yet, follows it for `address`."""
         room = self.rooms.get(name)
