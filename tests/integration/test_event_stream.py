@@ -7,7 +7,7 @@ from nats.aio.client import Client
 
 from support.bus_client import ask
 from support.event_stream import listening
-from support.served import Serve
+from support.served import Serve, metric
 from support.viewer import viewing
 
 
@@ -75,10 +75,16 @@ async def test_an_event_source_that_is_refused_for_now_is_told_to_come_back(
 ) -> None:
     # Any status but 200 would end it for good.
     server = await serve_coordinator(max_viewers=1)
+    names = [
+        'tminus_handshakes_refused_total{reason="all"}',
+        'tminus_http_refused_total{status="503"}',
+    ]
+    before = [await metric(server, name) for name in names]
     async with viewing(server) as viewer:
         await viewer.frame()
         async with listening(server, Accept="text/event-stream") as stream:
             [bye] = [event async for event in stream]
+    assert [await metric(server, name) for name in names] == [count + 1 for count in before]
     assert 5000 <= int(bye["retry"]) <= 10_000
     assert bye["event"] == "bye"
     assert json.loads(bye["data"]) == {"type": "bye", "reason": "full", "reconnect_ms": 5000}

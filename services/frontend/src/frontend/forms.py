@@ -49,6 +49,9 @@ async def start(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`,
     `after_zero`, `warning`, `danger`."""
     asked = _start(room, form, whole_now_ms())
+    if asked.run and await backend.is_over(request.app, room, asked.run):
+        # The form is an earlier one, by the Back button: this is another start.
+        asked = msgspec.structs.replace(asked, run=None)
     try:
         await backend.start(request.app, asked)
     except Problem as problem:
