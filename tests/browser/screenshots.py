@@ -1,7 +1,9 @@
 """Takes the pictures in docs/screenshots: `make screenshots`."""
 
 import base64
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -87,6 +89,7 @@ def take(stack: Stack, browser: Browser) -> None:
     wait_for(pages["stage-dark"], "0")
     pages["stage-dark"].wait_for_timeout(600)
     pictures("zero", ["stage-dark", "stage-light", "phone-dark"])
+    changes(stack, pages, pictures)
     stack.start(ROOM)
     wait_for(pages["stage-dark"], "9")
     for coordinator in stack.coordinators:
@@ -96,6 +99,34 @@ def take(stack: Stack, browser: Browser) -> None:
         expect(pages[name].locator("#banner")).to_be_hidden()
     wait_for(pages["stage-dark"], "5")
     pictures("estimating", ["desktop-dark", "phone-light", "stage-dark"])
+
+
+def changes(
+    stack: Stack, pages: dict[str, Page], pictures: Callable[[str, list[str]], None]
+) -> None:
+    """Take the pictures of a run in its phases, held, and after zero."""
+
+    def ask(what: str, words: str, **body: object) -> None:
+        stack.ask("POST", f"/api/rooms/{ROOM}/countdown{what}", body)
+        for page in pages.values():
+            expect(page.locator("#caption")).to_have_text(re.compile(words))
+            # The controls have faded after three seconds.
+            page.mouse.move(5, 5)
+            page.mouse.move(9, 9)
+            expect(page.locator("html")).not_to_have_attribute("data-finale", "")
+        pages["desktop-light"].wait_for_timeout(600)
+
+    terms = {"from": 95, "warning": 95, "danger": 60, "after_zero": "count"}
+    ask("", "soon over", **terms)
+    pictures("warning", ["desktop-light", "stage-dark"])
+    ask("/hold", "held for 0:01")
+    pictures("held", ["desktop-dark", "phone-light", "stage-light"])
+    ask("/resume", "soon over")
+    ask("/adjust", "almost over", seconds=-40)
+    pictures("danger", ["desktop-dark", "phone-light", "stage-light"])
+    ask("/adjust", "over time", seconds=-60)
+    pictures("overtime", ["desktop-light", "phone-dark", "stage-dark"])
+    stack.ask("DELETE", f"/api/rooms/{ROOM}/countdown")
 
 
 if __name__ == "__main__":

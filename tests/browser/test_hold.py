@@ -110,11 +110,13 @@ def test_the_keys_hold_resume_and_adjust(stack: Stack, room: str, open_page: Ope
     page.keyboard.press("ArrowLeft")
     assert terms(stack, room)["status"] == "held"
     page.get_by_label("Message", exact=True).blur()
+    page.wait_for_timeout(600)  # a double press is one
     page.keyboard.press("Space")
     is_shown(page, "running")
+    page.wait_for_timeout(600)
     page.keyboard.press("H")
     is_shown(page, "held")
-    page.wait_for_timeout(600)  # a double press is one
+    page.wait_for_timeout(600)
     page.keyboard.press("H")
     is_shown(page, "running")
 

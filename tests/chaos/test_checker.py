@@ -106,7 +106,9 @@ def ordered(*indexes: int) -> list[Event]:
 
 
 ALL = range(len(HISTORY))
-TICK_IN_HOLD = replace(HISTORY[5], starts_at=NOW, change="id-3", held_at=NOW + 1500, due=NOW + 2000)
+TICK_IN_HOLD = replace(
+    HISTORY[5], starts_at=NOW, change="hold:id-3", held_at=NOW + 1500, due=NOW + 2000
+)
 BROKEN = {
     "a tick is lost": ordered(0, 1, *ALL[3:]),
     "a tick is lost after a resume": ordered(*ALL[:5], *ALL[6:]),
@@ -129,7 +131,7 @@ BROKEN = {
     "an adjustment takes a number": changed(6, remaining=4),
     "an adjustment repeats a number": changed(6, remaining=6),
     "an adjustment resumes": changed(9, held_at=None),
-    "a change is made twice": changed(8, change="id-3"),
+    "a change is made twice": changed(8, change="hold:id-3"),
     "a change has no id": changed(3, change=None),
     "something follows zero": ordered(*ALL, 3),
     "something follows a cancel": [

@@ -1,13 +1,21 @@
 """How many handshakes may wait, and how many rooms may be opened, in all and by one address."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from bus.feed import FEED, READERS
+from bus.followed_room import FollowedRoom
+from bus.room_reader import RoomReader
+from bus.stream import Entry
+from coordinator.admission import ADMISSION, OPENINGS
 from coordinator.hub import HUB
-from support.served import Serve, metric
+from support.nats_server import NatsServer
+from support.served import Serve, metric, until_ready
 from support.viewer import UPGRADE, viewing
 from support.waiting import WAIT_SECONDS, until
 
@@ -102,3 +110,67 @@ async def test_a_request_that_is_no_web_socket_opens_no_room(serve_coordinator: 
     ):
         assert answer.status == 426
     assert "cold" not in server.app[HUB].rooms
+
+
+async def test_rooms_that_are_opened_at_once_take_their_turn(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is refused as long as the pasts of others are read, one after another."""
+    monkeypatch.setattr("coordinator.handshake.OPEN_SECONDS", 0.4)
+    monkeypatch.setattr("coordinator.admission.TURN_SECONDS", 0.4)
+    monkeypatch.setattr("bus.feed.READERS", 1)
+    server = await serve_coordinator()
+    feed = server.app[FEED]
+    read = feed._read_on
+
+    async def slowly(room: FollowedRoom) -> bool:
+        await asyncio.sleep(0.15)
+        return bool(await read(room))
+
+    monkeypatch.setattr(feed, "_read_on", slowly)
+    async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(opened(server, f"room-{number}", HERE))
+
+
+async def test_rooms_that_one_address_opens_make_nobody_else_wait(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their past takes for ever to read; there are as many as the feed has readers, and more."""
+    read = RoomReader.read
+
+    async def reading(
+        reader: RoomReader, room: FollowedRoom, likely: Sequence[str], is_flooded: bool
+    ) -> list[Entry]:
+        if room.name.startswith("slow"):
+            await asyncio.Event().wait()
+        return await read(reader, room, likely, is_flooded)
+
+    monkeypatch.setattr(RoomReader, "read", reading)
+    server = await serve_coordinator(trusted_proxies="127.0.0.1")
+    admission = server.app[ADMISSION]
+    name = 'tminus_handshakes_refused_total{reason="rooms_opening"}'
+    before = await metric(server, name)
+    slow = [
+        asyncio.create_task(refusal(server, f"slow-{number}", HERE))
+        for number in range(READERS + 2)
+    ]
+
+    async def are_waiting() -> bool:
+        return admission._handshakes == len(slow)
+
+    await until(are_waiting)
+    await opened(server, "quick", THERE)
+    answers = Counter(await asyncio.gather(*slow))
+    assert answers == {(503, "1"): OPENINGS, (429, "1"): len(slow) - OPENINGS}
+    assert await metric(server, name) == before + len(slow) - OPENINGS
+
+
+async def test_rooms_that_can_not_be_read_without_a_bus_are_nobody_s_fault(
+    serve_coordinator: Serve, nats_server: NatsServer
+) -> None:
+    server = await serve_coordinator()
+    nats_server.kill()
+    await until_ready(server, status=503)
+    rooms = [refusal(server, f"room-{number}", {}) for number in range(OPENINGS + 1)]
+    assert set(await asyncio.gather(*rooms)) == {(503, "1")}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocol import rules
+from protocol import events, rules
 from protocol.events import Adjusted, Event, Held
 from protocol.requests import Adjust, Hold, Resume, Start
 from protocol.rules import Countdown
@@ -81,3 +81,24 @@ def test_a_change_that_is_repeated_is_answered_with_its_event() -> None:
     again = rules.resume(room, Resume(id="id-2"), NOW + 4600, "new", "scheduler-1")
     assert again == resumed
     assert rules.has_happened(room, again)
+
+
+def test_a_change_that_is_repeated_after_zero_is_answered_with_an_event_that_can_be_read() -> None:
+    """Its `remaining` is that of an event before zero."""
+    room = counting(9500)
+    room = after(room, adjusted(room, -60, 9500))
+    zero = rules.decide(room, NOW + 9500, "scheduler-1")
+    assert zero is not None
+    again = adjusted(after(room, zero), -60, 9600)
+    assert rules.has_happened(after(room, zero), again)
+    assert events.decode(events.encode(again), "main") == again
+
+
+def test_a_resume_that_is_repeated_after_zero_is_answered_with_an_event_that_can_be_read() -> None:
+    room, asked = held(counting(9500), 9500), Resume(id="id-1")
+    room = after(room, rules.resume(room, asked, NOW + 9500, "new", "scheduler-2"))
+    zero = rules.decide(room, NOW + 10_000, "scheduler-1")
+    assert zero is not None
+    again = rules.resume(after(room, zero), asked, NOW + 10_100, "new", "scheduler-2")
+    assert rules.has_happened(after(room, zero), again)
+    assert events.decode(events.encode(again), "main") == again

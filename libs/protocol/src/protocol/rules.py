@@ -211,7 +211,7 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
     last = _changed_by(change, countdown) or _under_way(countdown, request.run)
     if last.change == change:
         at = last.at if isinstance(last, Resumed) else now
-        return _next(Resumed, last, remaining=last.remaining, at=at)
+        return _next(Resumed, last, remaining=_left(last), at=at)
     if last.held_at is None:
         raise NotHeld(last)
     at = max(now, last.held_at)
@@ -243,7 +243,7 @@ def adjust(
     last = _changed_by(change, countdown) or _under_way(countdown, request.run)
     if last.change == change:
         at = last.at if isinstance(last, Adjusted) else now
-        return _next(Adjusted, last, remaining=last.remaining, at=at, seconds=seconds)
+        return _next(Adjusted, last, remaining=_left(last), at=at, seconds=seconds)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
     at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
@@ -309,6 +309,11 @@ def _changed_by(change: str, countdown: Countdown) -> Known | None:
     """The room's last event, if `change` was the last one of its run: then it has happened."""
     last = countdown.last
     return last if isinstance(last, Known) and last.change == change else None
+
+
+def _left(last: Known) -> int | None:
+    """The number before the next tick, or before zero if that has come since."""
+    return None if last.remaining is None else max(1, last.remaining)
 
 
 def _not_before(last: Known, now: int) -> int:

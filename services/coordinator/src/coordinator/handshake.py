@@ -12,7 +12,7 @@ from protocol.frames import Bye
 from runtime.access_log import refused as http_refused
 from runtime.origins import ORIGINS
 
-from .admission import ADMISSION, refused
+from .admission import ADMISSION, not_caught_up
 from .connections import CONNECTIONS
 from .event_stream import EventStreamViewer
 from .handover import early_bytes, take_over
@@ -21,7 +21,10 @@ from .room import Room
 from .websocket import WebSocketViewer
 
 OPEN_SECONDS = 2.0
-"""How long a viewer may wait for the past of a room that was not followed yet."""
+"""How long a viewer may wait for the past of a room that was not followed yet, if meanwhile no
+other room's past is read either."""
+OPEN_TIMES: Final = 10
+"""How many times as long, while others' are: a thousand that are opened at once take their turn."""
 REACH_SECONDS = 2.0
 """How long a viewer that has seen more of the room waits until this coordinator catches up."""
 RETRY_MS: Final = (1000, 4000)
@@ -96,16 +99,19 @@ def _parse(request: web.Request) -> Handshake:
 async def _opened(request: web.Request, handshake: Handshake) -> Room:
     """The room, its past read as far as the viewer has seen it; raises an HTTP error if it can't be
     read in time."""
-    hub, name, after = request.app[HUB], handshake.room, handshake.after
-    room = await hub.opened(name, OPEN_SECONDS, handshake.address)
+    admission, hub = request.app[ADMISSION], request.app[HUB]
+    name, after, address = handshake.room, handshake.after, handshake.address
+    async with admission.turn(address, name):
+        for _ in range(OPEN_TIMES):
+            read = hub.rooms_read
+            room = await hub.opened(name, OPEN_SECONDS, address)
+            if room is not None or hub.rooms_read == read:
+                break
     if room is None:
-        refused.labels("stream").inc()
-        raise web.HTTPServiceUnavailable(
-            text="not caught up with the stream\n", headers={"Retry-After": "1"}
-        )
+        raise not_caught_up()
     if after is not None and handshake.epoch == room.epoch and after > room.history.seq:
         await request.app[FEED].reached(name, after, REACH_SECONDS)
-    return hub.room(name, handshake.address)
+    return hub.room(name, address)
 
 
 def _retry(least_ms: int = 0) -> bytes:

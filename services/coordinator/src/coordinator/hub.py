@@ -41,8 +41,15 @@ class Hub:
         self._feed = feed
         self._metrics = RoomMetrics()
         self.rooms: dict[str, Room] = {}
+        self.rooms_read = 0
+        """How many rooms' pasts have been read so far, some of them again."""
         self.opened_by: Count[str] = Count()
         """How many of the rooms each address has opened."""
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the stream can be read."""
+        return self._feed.check() is None
 
     def room(self, name: str, address: str = "") -> Room:
         """The room called `name`; if it was not followed yet, follows it for `address`."""
@@ -92,6 +99,7 @@ class Hub:
 
     def on_opened(self, name: str) -> None:
         """Everything that the stream holds of a room has been delivered."""
+        self.rooms_read += 1
         if (room := self.rooms.get(name)) is not None:
             room.on_read()
 
