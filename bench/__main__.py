@@ -16,7 +16,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bench import build, crowds, edges, fanout, lateness, machine, report, results, watched
+from bench import (
+    build,
+    crowds,
+    delivery,
+    edges,
+    fanout,
+    lateness,
+    machine,
+    report,
+    results,
+    watched,
+    watched_report,
+)
 from bench.fanout import Crowd
 from bench.load import Incomplete
 from bench.results import Results
@@ -158,7 +170,7 @@ async def watch(found: Results, quick: bool) -> None:
         ticking = partial(watched.following, ticks=3000, watched=30, seconds=seconds)
         for name, following in (await in_turn(found, tried, rounds, ticking)).items():
             results[name].following = following
-        telling = partial(watched.sent, seconds=2 * seconds)
+        telling = partial(delivery.sent, seconds=2 * seconds)
         for name, sent in (await in_turn(found, tried, rounds, telling)).items():
             results[name].sent = sent
         dividing = partial(watched.divided, rooms=4000 // scale, seconds=seconds)
@@ -248,7 +260,7 @@ def main() -> None:
     docs.mkdir(exist_ok=True)
     page = docs / "performance.md"
     if parts == ["watched"] and not found.crowds and page.exists():
-        page.write_text(report.with_watched(page.read_text(), found))
+        page.write_text(watched_report.with_section(page.read_text(), found))
         say("docs/performance.md has the part's section, and all else as it was")
         return
     if python.exists():

@@ -1,18 +1,16 @@
 """Writes docs/performance.md from a run's results."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
-from textwrap import fill
 
+from bench import watched_report
 from bench.fanout import BURST, BURST_VIEWERS, Crowd
-from bench.goals import goals, watched
+from bench.goals import goals
+from bench.markdown import failures, item, prose, table, three
 from bench.results import Results
 from bench.servers import SERVERS
-from bench.versions import BEFORE
 
 LEARNED = Path(__file__).with_name("learned.md")
-WIDTH = 100
 DISTURBED = 0.15
 """The share of its core that others may take from a server before the page warns of it."""
 
@@ -45,20 +43,6 @@ Eleven ticks a room, a second apart; `stored` is the stream's own time stamp. Th
 the median, over the eleven numbers, of the time until it is stored for all rooms. Schedulers
 and bus share both cores here.
 """
-WATCHED_TITLE = "## Only the watched rooms"
-WATCHED = """
-A coordinator follows the rooms that somebody watches. The one before, that of the commit {before},
-followed them all; both are measured in turn, in the same environment. `make bench ONLY=watched`
-measures this part alone and writes this section again (ROUNDS=n sets the rounds). `No later than
-before` allows 5 %. A goal whose rounds failed has no row.
-`BEFORE=REF` has it compared with another commit. Measured on {when}.
-"""
-WATCHED_NOTE = """
-Ready counts from the start of the process, Python's own included. Each room here has one viewer,
-over a WebSocket, and every frame is checked. `Stored` is the stream's own time stamp, at 20 events
-and 20 messages a second in two rooms; `sent` is when a viewer on the same machine has read it.
-Rounds of each: {rounds}; figures are their medians.
-"""
 PLOTS = """
 ![CPU a frame by viewers](performance-cpu.png)
 
@@ -82,7 +66,7 @@ def write(found: Results, *, has_plots: bool) -> str:
         _crowds(found),
         _lateness(found),
         _paths(found),
-        _watched(found),
+        watched_report.section(found),
         LEARNED.read_text().strip() if LEARNED.exists() else "",
         _raw(found),
         _goals(found),
@@ -110,11 +94,7 @@ def _head(found: Results) -> str:
         )
     left_out = [f"Left out: `{name}`, {why}." for name, why in sorted(found.left_out.items())]
     paragraphs = [INTRODUCTION, METHOD, when, *left_out]
-    return "\n\n".join(("# Performance", *map(_prose, paragraphs), *_failures(found)))
-
-
-def _failures(found: Results) -> list[str]:
-    return [_prose(f"Failed: {what}: {why}.") for what, why in sorted(found.failed.items())]
+    return "\n\n".join(("# Performance", *map(prose, paragraphs), *failures(found)))
 
 
 def _goals(found: Results) -> str:
@@ -122,7 +102,7 @@ def _goals(found: Results) -> str:
         (goal.figure, goal.asked, goal.measured, "yes" if goal.is_reached else "**no**")
         for goal in goals(found)
     ]
-    return "## Goals\n\n" + _table(("figure", "goal", "measured", "reached"), rows) if rows else ""
+    return "## Goals\n\n" + table(("figure", "goal", "measured", "reached"), rows) if rows else ""
 
 
 def _fan_out(found: Results) -> str:
@@ -156,7 +136,7 @@ def _fan_out(found: Results) -> str:
     )
     note = FAN_OUT.format(burst=BURST, viewers=BURST_VIEWERS)
     title = "## Fan-out: 1,000 viewers, 20 messages a second"
-    return "\n\n".join((title, _table(heading, rows), _prose(note)))
+    return "\n\n".join((title, table(heading, rows), prose(note)))
 
 
 def _crowds(found: Results) -> str:
@@ -186,7 +166,7 @@ def _crowds(found: Results) -> str:
             for ticks in found.ticks
         ),
     ]
-    parts = ["## The coordinator alone", "\n".join(_item(line) for line in lines)]
+    parts = ["## The coordinator alone", "\n".join(item(line) for line in lines)]
     if found.rooms:
         parts.append(_rooms(found))
     return "\n\n".join(parts) if lines or found.rooms else ""
@@ -205,7 +185,7 @@ def _rooms(found: Results) -> str:
         )
         for rooms in found.rooms
     ]
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
 def _lateness(found: Results) -> str:
@@ -227,13 +207,13 @@ def _lateness(found: Results) -> str:
                 f"{late.rooms:,}{kind}",
                 str(late.schedulers),
                 "each append" if late.sync_always else "default",
-                _three(late.emitted_p50_ms, late.emitted_p99_ms, late.emitted_worst_ms),
-                _three(late.stored_p50_ms, late.stored_p99_ms, late.stored_worst_ms),
+                three(late.emitted_p50_ms, late.emitted_p99_ms, late.emitted_worst_ms),
+                three(late.stored_p50_ms, late.stored_p99_ms, late.stored_worst_ms),
                 f"{late.all_stored_ms:.1f}" if not late.spread else "-",
             )
         )
     title = "## Ticks after their due time, in milliseconds"
-    return "\n\n".join((title, _table(heading, rows), _prose(LATE)))
+    return "\n\n".join((title, table(heading, rows), prose(LATE)))
 
 
 def _paths(found: Results) -> str:
@@ -258,37 +238,7 @@ def _paths(found: Results) -> str:
         )
         for way in found.ways
     ]
-    return "## Network paths\n\n" + _table(heading, rows) if rows else ""
-
-
-def with_watched(page: str, found: Results) -> str:
-    """The page with its section about watched rooms written anew, and all else as it was."""
-    before, _, after = page.partition(WATCHED_TITLE)
-    after = after.partition("\n## ")[2] if after else ""
-    if not after:
-        before, _, after = page.partition("\n## What was learned")
-        after = "What was learned" + after
-    return f"{before.rstrip()}\n\n{_watched(found, only=True)}\n\n## {after}"
-
-
-def _watched(found: Results, *, only: bool = False) -> str:
-    rows = [
-        (goal.figure, goal.asked, was, goal.measured, "yes" if goal.is_reached else "**no**")
-        for goal, was in watched(found)
-    ]
-    if not rows:
-        return ""
-    heading = ("figure", "goal", "before", "now", "reached")
-    prose = WATCHED.format(when=found.watched_on, before=BEFORE)
-    return "\n\n".join(
-        (
-            WATCHED_TITLE,
-            _prose(prose),
-            _table(heading, rows),
-            _prose(WATCHED_NOTE.format(rounds=found.watched_rounds)),
-            *(_failures(found) if only else ()),
-        )
-    )
+    return "## Network paths\n\n" + table(heading, rows) if rows else ""
 
 
 def _raw(found: Results) -> str:
@@ -305,7 +255,7 @@ def _raw(found: Results) -> str:
         "load busy, steady / burst",
     )
     rows = [_raw_row(crowd) for _, crowds in sorted(found.crowds.items()) for crowd in crowds]
-    return "\n\n".join(("## Raw figures", _table(heading, rows), _prose(RAW))) if rows else ""
+    return "\n\n".join(("## Raw figures", table(heading, rows), prose(RAW))) if rows else ""
 
 
 def _raw_row(crowd: Crowd) -> tuple[str, ...]:
@@ -319,7 +269,7 @@ def _raw_row(crowd: Crowd) -> tuple[str, ...]:
         f"{steady.per_second:g}",
         f"{steady.frames:,}",
         f"{steady.cpu_us_a_frame:.2f}",
-        _three(steady.p50_ms, steady.p99_ms, steady.worst_ms),
+        three(steady.p50_ms, steady.p99_ms, steady.worst_ms),
         f"{crowd.bytes_a_viewer:,.0f}" if crowd.server != "limit" else "-",
         f"{crowd.join_seconds:.2f}",
         f"{_burst(crowd):,.0f}" if crowd.bursts else "-",
@@ -335,20 +285,3 @@ def _memory(crowd: Crowd | None) -> str:
     if crowd is None or crowd.server == "limit":
         return "-"
     return f"{crowd.bytes_a_viewer / 1000:.1f} KB"
-
-
-def _three(p50: float, p99: float, worst: float) -> str:
-    return f"{p50:.1f} / {p99:.1f} / {worst:.1f}"
-
-
-def _prose(text: str) -> str:
-    return fill(" ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _item(text: str) -> str:
-    return fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
-
-
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

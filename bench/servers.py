@@ -118,6 +118,8 @@ async def serving(
         "SUBJECT": server.subject,
         "MAX_VIEWERS": "100000",
         "MAX_VIEWERS_PER_ADDRESS": "100000",
+        "MAX_FOLLOWED_ROOMS": "1000000",
+        "MAX_FOLLOWED_ROOMS_PER_ADDRESS": "1000000",
         "MAX_CONNECTIONS": "100000",
         "MAX_CONNECTIONS_PER_ADDRESS": "100000",
         "PYTHONPATH": str(ROOT),

@@ -7,30 +7,25 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from statistics import median
 from typing import TypeVar
 
 import msgspec
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientSession
 from nats.aio.client import Client
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bench.bus import Bus, connected, nats_server
-from bench.load import Incomplete, Load, load
+from bench.delivery import Sent
 from bench.machine import cpu_seconds, resident_bytes
-from bench.programs import Program
-from bench.servers import TMINUS, serving
-from bench.ticking import Ticking, fill, until
+from bench.ticking import Ticking, fill
 from bench.versions import Version
+from bench.viewing import JOINS_AT_ONCE, coordinator, crowd, quantile, viewer
 from protocol import subjects
 
-READY_SECONDS = 60.0
-JOINS_AT_ONCE = 100
 COORDINATORS = 4
 GONE_SECONDS = 60.0
-SENT_PER_SECOND = 20
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -57,15 +52,6 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
     ticks_a_second: float
     watched: float
     core_share: float
-
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """From the stream's time stamp to the viewer, one room at a time."""
-
-    event_p50_ms: float
-    event_p99_ms: float
-    message_p50_ms: float
-    message_p99_ms: float
 
 
 class Divided(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +97,7 @@ async def large(
     """Fill a stream once, and start each version's coordinator on it in turn."""
     found: dict[str, list[Large]] = {version.name: [] for version in tried}
     async with nats_server() as bus, connected(bus) as client:
-        async with _coordinator(tried[0], bus):
+        async with coordinator(tried[0], bus):
             pass  # it makes the stream
         names = [f"room-{index}" for index in range(rooms)]
         await fill(client, names, ticks=2)
@@ -133,8 +119,8 @@ async def _start(
     unused: Iterator[str],
     times: int,
 ) -> Large:
-    async with _coordinator(version, bus) as (program, port, ready_seconds), _crowd(port) as crowd:
-        await crowd(watched, "room-%d")
+    async with coordinator(version, bus) as (program, port, ready_seconds), crowd(port) as join:
+        await join(watched, "room-%d")
         await asyncio.sleep(2)
         resident = resident_bytes(program.pid)
         cold = [await _greeting_ms(port, next(unused)) for _ in range(times)]
@@ -144,16 +130,16 @@ async def _start(
         watched=watched,
         ready_seconds=ready_seconds,
         resident_mb=resident / 1e6,
-        cold_p50_ms=_quantile(cold, 0.5),
-        cold_p99_ms=_quantile(cold, 0.99),
-        asked_p50_ms=_quantile(asked, 0.5),
-        asked_p99_ms=_quantile(asked, 0.99),
+        cold_p50_ms=quantile(cold, 0.5),
+        cold_p99_ms=quantile(cold, 0.99),
+        asked_p50_ms=quantile(asked, 0.5),
+        asked_p99_ms=quantile(asked, 0.99),
     )
 
 
 async def _greeting_ms(port: int, room: str) -> float:
     began = time.perf_counter()
-    async with _viewer(port, room):
+    async with viewer(port, room):
         return (time.perf_counter() - began) * 1000
 
 
@@ -178,12 +164,12 @@ async def following(version: Version, ticks: int, watched: int, *, seconds: int)
     ]
     async with (
         nats_server() as bus,
-        _coordinator(version, bus) as (program, port, _),
+        coordinator(version, bus) as (program, port, _),
         connected(bus) as client,
-        _crowd(port) as crowd,
+        crowd(port) as join,
     ):
         await fill(client, rooms, ticks=1)
-        watchers = await crowd(watched, "room-%d")
+        watchers = await join(watched, "room-%d")
         ticking = Ticking(client, rooms)
         await ticking.run(2)
         await asyncio.sleep(1)  # ticks of the warm-up may still be on their way
@@ -212,14 +198,14 @@ async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: i
         client = await stack.enter_async_context(connected(bus))
         programs, ports = [], []
         for _ in range(coordinators):
-            program, port, _ = await stack.enter_async_context(_coordinator(version, bus))
+            program, port, _ = await stack.enter_async_context(coordinator(version, bus))
             programs.append(program)
             ports.append(port)
         await fill(client, names, ticks=1)
         crowds = []
         for part in range(COORDINATORS):
-            crowd = await stack.enter_async_context(_crowd(ports[part % coordinators]))
-            crowds.append(await crowd(rooms // COORDINATORS, f"room-{part}-%d"))
+            join = await stack.enter_async_context(crowd(ports[part % coordinators]))
+            crowds.append(await join(rooms // COORDINATORS, f"room-{part}-%d"))
         ticking = Ticking(client, names)
         await ticking.run(3)
         for viewers in crowds:
@@ -235,87 +221,23 @@ async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: i
         return used / lasted / coordinators
 
 
-# One room
-
-
-async def sent(version: Version, *, seconds: int) -> Sent:
-    """Events in one room and messages in another, in turn, each with a viewer that notes when."""
-    async with (
-        nats_server() as bus,
-        _coordinator(version, bus) as (_, port, _),
-        connected(bus) as client,
-    ):
-        await fill(client, ["events", "messages"], ticks=1)
-        async with _viewer(port, "events") as heard, _viewer(port, "messages") as heard_messages:
-            await asyncio.sleep(1)
-            heard.clear()
-            heard_messages.clear()
-            ticking = Ticking(client, ["events"])
-            began = time.monotonic()
-            for index in range(SENT_PER_SECOND * seconds):
-                await until(began + index / SENT_PER_SECOND)
-                await ticking.tick("events", index)
-                await client.flush()
-                await until(began + (index + 0.5) / SENT_PER_SECOND)
-                await client.publish(subjects.messages("messages"), b"a message of some length")
-                await client.flush()
-            await asyncio.sleep(1)
-        stored = await _stored(client)
-        event_ms = _late(stored, heard)
-        message_ms = _late(stored, heard_messages)
-    for kind, late in (("events", event_ms), ("messages", message_ms)):
-        if len(late) != SENT_PER_SECOND * seconds:
-            raise Incomplete(f"{len(late)} of {SENT_PER_SECOND * seconds} {kind} were heard")
-    return Sent(
-        event_p50_ms=_quantile(event_ms, 0.5),
-        event_p99_ms=_quantile(event_ms, 0.99),
-        message_p50_ms=_quantile(message_ms, 0.5),
-        message_p99_ms=_quantile(message_ms, 0.99),
-    )
-
-
-def _late(stored: dict[int, int], heard: dict[int, int]) -> list[float]:
-    return [(at - stored[seq]) / 1e6 for seq, at in heard.items() if seq in stored]
-
-
-async def _stored(client: Client) -> dict[int, int]:
-    """When each entry was stored, in nanoseconds since the Unix epoch."""
-    stream = client.jetstream()
-    last = (await stream.stream_info(subjects.STREAM)).state.last_seq
-    entries = await stream.subscribe(
-        "countdown.*.*",
-        stream=subjects.STREAM,
-        ordered_consumer=True,
-        config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
-        pending_msgs_limit=-1,
-        pending_bytes_limit=-1,
-    )
-    stored: dict[int, int] = {}
-    while True:
-        entry = await entries.next_msg(timeout=10)
-        seq = entry.metadata.sequence.stream
-        stored[seq] = int(entry.reply.split(".")[-2])
-        if seq >= last:
-            return stored
-
-
 # Rooms that are left
 
 
 async def left(tried: Sequence[Version], rooms: int) -> dict[str, Left]:
     """Have rooms watched, and all their viewers leave; every version at the same time."""
     async with nats_server() as bus, connected(bus) as client, AsyncExitStack() as stack:
-        running = [await stack.enter_async_context(_coordinator(one, bus)) for one in tried]
+        running = [await stack.enter_async_context(coordinator(one, bus)) for one in tried]
         for _, port, _ in running:
-            async with _crowd(port) as crowd:  # what happens once in a life
-                await crowd(JOINS_AT_ONCE, "warming-%d")
+            async with crowd(port) as join:  # what happens once in a life
+                await join(JOINS_AT_ONCE, "warming-%d")
         await asyncio.sleep(2)
         empty = [resident_bytes(program.pid) for program, _, _ in running]
         await fill(client, [f"room-{index}" for index in range(rooms)], ticks=50)
         async with AsyncExitStack() as watching:
             for _, port, _ in running:
-                crowd = await watching.enter_async_context(_crowd(port))
-                await crowd(rooms, "room-%d")
+                join = await watching.enter_async_context(crowd(port))
+                await join(rooms, "room-%d")
             await asyncio.sleep(3)
             full = [resident_bytes(program.pid) for program, _, _ in running]
         await asyncio.sleep(GONE_SECONDS)
@@ -339,70 +261,3 @@ async def _metric(port: int, name: str) -> float:
     ):
         found = re.search(rf"^{name} (\S+)$", await answer.text(), re.MULTILINE)
     return float(found[1]) if found else -1.0
-
-
-# Coordinators and their viewers
-
-
-@asynccontextmanager
-async def _coordinator(version: Version, bus: Bus) -> AsyncIterator[tuple[Program, int, float]]:
-    """Run a coordinator until it is ready; gives also how many seconds that took."""
-    began = time.monotonic()
-    async with serving(TMINUS, bus, **version.environment) as (program, port):
-        async with asyncio.timeout(READY_SECONDS), ClientSession() as session:
-            while not await _is_ready(session, port):
-                await asyncio.sleep(0.01)
-        yield program, port, time.monotonic() - began
-
-
-async def _is_ready(session: ClientSession, port: int) -> bool:
-    with suppress(ClientError):
-        async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-            return answer.status == 200
-    return False
-
-
-@asynccontextmanager
-async def _crowd(port: int) -> AsyncIterator[Callable[[int, str], Awaitable[Load]]]:
-    """Give a function that has one viewer join in each of so many rooms."""
-    async with AsyncExitStack() as stack:
-
-        async def join(rooms: int, name: str) -> Load:
-            path = ("--path", f"/ws/connect?room={name}", "--rooms", str(rooms))
-            crowd = await stack.enter_async_context(load(port, ("--hello", *path)))
-            for joined in range(0, rooms, JOINS_AT_ONCE):
-                await crowd.join(min(JOINS_AT_ONCE, rooms - joined))
-            return crowd
-
-        yield join
-
-
-@asynccontextmanager
-async def _viewer(port: int, room: str) -> AsyncIterator[dict[int, int]]:
-    """A viewer that has its `hello`; gives when it heard each sequence after that, in ns."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
-        f"GET /ws/connect?room={room} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    heard: dict[int, int] = {}
-    try:
-        async with asyncio.timeout(10):
-            await reader.readuntil(b'"type":"hello"')
-        hearing = asyncio.create_task(_hear(reader, heard))
-        yield heard
-        hearing.cancel()
-    finally:
-        writer.transport.abort()
-
-
-async def _hear(reader: asyncio.StreamReader, heard: dict[int, int]) -> None:
-    while data := await reader.read(1 << 16):
-        now = time.time_ns()
-        for seq in re.findall(rb'"seq":(\d+)', data):
-            heard.setdefault(int(seq), now)
-
-
-def _quantile(values: Sequence[float], q: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))]

@@ -145,7 +145,8 @@ def test_without_a_scheduler_it_is_503_at_once(own_stack: Stack, room: str) -> N
     own_stack.scheduler.stop()
     began = time.monotonic()
     status, problem = own_stack.ask("POST", f"/api/rooms/{room}/countdown")
-    assert (status, problem["detail"]) == (503, "No scheduler is running at the moment.")
+    words = "No scheduler takes requests at the moment: try again."
+    assert (status, problem["detail"]) == (503, words)
     assert time.monotonic() - began < 2
 
 

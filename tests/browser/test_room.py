@@ -132,7 +132,8 @@ def test_a_page_without_a_scheduler_says_so(
     own_stack.scheduler.stop()
     page = open_page(own_stack.page(room))
     page.get_by_role("button", name="Start").click()
-    expect(page.locator("#start-words")).to_have_text("No scheduler is running at the moment.")
+    words = "No scheduler takes requests at the moment: try again."
+    expect(page.locator("#start-words")).to_have_text(words)
 
 
 def test_a_page_opened_before_any_coordinator_connects_by_itself(

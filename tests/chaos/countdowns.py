@@ -17,12 +17,15 @@ from .viewers import until, watching
 
 LEAD_MS = 300
 """How far ahead runs are scheduled, so that all of them are stored before the first is due."""
+ANSWER_SECONDS = 4.0
+CARRIED_OUT_SECONDS = 1.0
+"""A request that a service has begun is answered by then, or not carried out any more."""
 RECOVERY = "recovered after the fault ended, s"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A service's answer; code 0 means that there was none."""
+    """A service's answer; code 0 means that there was none, 503 also that nobody is there."""
 
     code: int
     body: dict[str, object]
@@ -37,21 +40,28 @@ async def ask(stack: Stack, subject: str, **fields: object) -> Reply:
 
 async def ask_over(client: Client, subject: str, **fields: object) -> Reply:
     """Ask a service once over an existing connection."""
-    return await _ask(client, subject, fields, {})
+    return await _ask(client, subject, fields, {}, ANSWER_SECONDS)
 
 
 async def ask_within(ms: int, client: Client, subject: str, **fields: object) -> Reply:
     """The same, but after so many milliseconds the service does nothing any more."""
-    return await _ask(client, subject, fields, {"Answer-By": str(int(now()) + ms)})
+    headers = {"Answer-By": str(int(now()) + ms)}
+    return await _ask(client, subject, fields, headers, ms / 1000 + CARRIED_OUT_SECONDS)
 
 
 async def _ask(
-    client: Client, subject: str, fields: dict[str, object], headers: dict[str, str]
+    client: Client,
+    subject: str,
+    fields: dict[str, object],
+    headers: dict[str, str],
+    seconds: float,
 ) -> Reply:
     try:
         reply = await client.request(
-            subject, json.dumps(fields).encode(), timeout=4.0, headers=headers
+            subject, json.dumps(fields).encode(), timeout=seconds, headers=headers
         )
+    except nats.errors.NoRespondersError:
+        return Reply(503, {}, "nobody is there")
     except (nats.errors.Error, TimeoutError):
         return Reply(0, {})
     headers = reply.headers or {}

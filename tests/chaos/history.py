@@ -1,4 +1,4 @@
-"""What really happened: the stream's events, read without the services' code, and their checker."""
+"""What really happened: the stream's events, read without the services' code."""
 
 import base64
 import json
@@ -36,18 +36,17 @@ class Event:
     starts_at: int
     first: int
     interval_ms: int
+    held_at: int | None = None
+    change: str | None = None
+    """The id of the last hold, resume or adjustment."""
+    at: int | None = None
+    seconds: int | None = None
+    shown: tuple[object, ...] = ()
+    """What screens do after zero, and from which numbers on they warn."""
 
-
-@dataclass
-class Verdict:
-    """What the checker found in one run."""
-
-    lost: int = 0
-    duplicated: int = 0
-    late_ms: float = 0.0
-    """The worst lateness of a tick, from when it was due to when the server stored it."""
-    early_ms: float = 0.0
-    wrong: tuple[str, ...] = ()
+    def due_by_terms(self, remaining: int) -> int:
+        """When this event says that the tick `remaining` is due."""
+        return self.starts_at + (self.first - remaining) * self.interval_ms
 
 
 async def read(stack: Stack) -> list[Event]:
@@ -60,7 +59,7 @@ async def read(stack: Stack) -> list[Event]:
     async with stack.client(READER) as client:
         while (entry := await _next(client, seq + 1)) is not None:
             seq = entry["seq"]
-            event = _event(seq, _milliseconds(entry["time"]), base64.b64decode(entry["data"]))
+            event = decode(seq, _milliseconds(entry["time"]), base64.b64decode(entry["data"]))
             events += [event] if event is not None else []
     return events
 
@@ -100,7 +99,7 @@ async def following(stack: Stack) -> AsyncIterator[list[Event]]:
     async def take(message: Msg) -> None:
         metadata = message.metadata
         at = metadata.timestamp.timestamp() * 1000
-        if (event := _event(metadata.sequence.stream, at, message.data)) is not None:
+        if (event := decode(metadata.sequence.stream, at, message.data)) is not None:
             events.append(event)
 
     async with stack.client(READER) as client:
@@ -110,7 +109,8 @@ async def following(stack: Stack) -> AsyncIterator[list[Event]]:
         yield events
 
 
-def _event(seq: int, stored_at: float, data: bytes) -> Event | None:
+def decode(seq: int, stored_at: float, data: bytes) -> Event | None:
+    """An entry of the stream as an event; None if it is no valid one."""
     try:
         fields = json.loads(data)
         if not all(isinstance(fields[name], str) for name in ("room", "run", "type")):
@@ -128,6 +128,11 @@ def _event(seq: int, stored_at: float, data: bytes) -> Event | None:
             starts_at=fields["starts_at"],
             first=fields["from"],
             interval_ms=fields["interval_ms"],
+            held_at=fields.get("held_at"),
+            change=fields.get("change"),
+            at=fields.get("at"),
+            seconds=fields.get("seconds"),
+            shown=tuple(fields.get(name) for name in ("after_zero", "warning", "danger")),
         )
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
@@ -139,36 +144,3 @@ def by_run(events: list[Event]) -> dict[str, list[Event]]:
     for event in events:
         found[event.run].append(event)
     return found
-
-
-def check(events: list[Event]) -> Verdict:
-    """Check the events of one run that should be over: at zero, or by a cancel."""
-    wrong = []
-    started, ticks = events[0], [event for event in events if event.type == "tick"]
-    if started.type != "started":
-        wrong.append(f"run {started.run} begins with {started.type}")
-    numbers = [tick.remaining or 0 for tick in ticks]
-    cancelled = [event for event in events if event.type == "cancelled"]
-    last = 0
-    if cancelled:
-        [cancel] = cancelled
-        last = started.first + 1 if cancel.remaining is None else cancel.remaining
-        if events[-1] is not cancel:
-            wrong.append(f"run {started.run} goes on after its cancel")
-    due = list(range(started.first, last - 1, -1))
-    if numbers != sorted(set(numbers), reverse=True) and len(set(numbers)) == len(numbers):
-        wrong.append(f"run {started.run} is out of order: {numbers}")
-    for tick in ticks:
-        expected = started.starts_at + (started.first - (tick.remaining or 0)) * started.interval_ms
-        if tick.due != expected:
-            wrong.append(
-                f"tick {tick.remaining} of {started.run} is due {tick.due}, not {expected}"
-            )
-    lateness = [tick.stored_at - (tick.due or 0) for tick in ticks]
-    return Verdict(
-        lost=len(set(due) - set(numbers)),
-        duplicated=len(numbers) - len(set(numbers)),
-        late_ms=max(lateness, default=0.0),
-        early_ms=max([-late for late in lateness], default=0.0),
-        wrong=tuple(wrong),
-    )

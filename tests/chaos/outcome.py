@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from . import history
+from . import checker, history
 from .stack import Stack
 from .stalls import Stalls
 from .viewers import Viewer
@@ -74,7 +74,7 @@ class Outcome:
             if name not in by_run:
                 self.violations.append(f"run {name} is not in the stream")
                 continue
-            verdict = history.check(by_run[name])
+            verdict = checker.check(by_run[name])
             self.lost += verdict.lost
             self.duplicated += verdict.duplicated
             if verdict.late_ms > (self.late_ms or 0.0):

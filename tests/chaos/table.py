@@ -22,7 +22,8 @@ random choices, `make chaos SCENARIO=name` runs one scenario.
 
 - **runs**: countdowns that were running, in most scenarios several at a time in rooms of their own.
 - **lost**, **duplicated**: ticks, both in the stream (read by a client that shares no code with the
-  services) and at every viewer.
+  services) and at every viewer. A hold moves what is due, and an adjustment counts from another
+  number: each tick is checked against the terms of the event before it.
 - **late**: the longest delay of a tick, from its due time until the server stored it.
 - **recovered**: the longest time from the fault until the last number that reached a viewer more
   than 0.1 s late; a dash if none did.

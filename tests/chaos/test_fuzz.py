@@ -9,10 +9,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from .countdowns import ask, settled, start
+from protocol import events
+
+from .countdowns import ask, ask_over, settled, start
 from .outcome import Outcome
 from .raw_websocket import shake_hands
 from .stack import Stack, running
@@ -34,16 +36,53 @@ scalars = (
     | st.integers()
     | st.floats(allow_nan=False)
     | st.text(max_size=40)
-    | st.sampled_from(["tick", "started", "cancelled", "ping", "main", "../x", "", "0"])
+    | st.sampled_from(["tick", "started", "cancelled", "held", "resumed", "adjusted", "ping"])
+    | st.sampled_from(["main", "count", "../x", "", "0"])
 )
 values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
 )
 known = "type room run from interval_ms starts_at by remaining due emitted id seq error_ms text"
-fields = st.sampled_from(known.split())
+changing = "held_at change at seconds after_zero warning danger"
+fields = st.sampled_from(f"{known} {changing}".split())
 nearly = st.dictionaries(fields, values, max_size=10).map(lambda it: json.dumps(it).encode())
 payloads = st.binary(max_size=600) | nearly | values.map(lambda it: json.dumps(it).encode())
+
+EPOCH_MS = st.sampled_from([10**10, 1_795_420_800_000, 1 << 52])
+"""In April 1970, when this was written, and in the year 144683."""
+NUMBERS = st.sampled_from([None, 0, 1, 10, 86_400])
+absurd = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["started", "held", "resumed", "adjusted", "tick", "cancelled"]),
+        "run": st.just("absurd"),
+        "from": st.sampled_from([1, 10, 86_400]),
+        "interval_ms": st.sampled_from([100, 60_000]),
+        "starts_at": EPOCH_MS,
+        "by": st.sampled_from(["", "scheduler-1", "nobody"]),
+        "remaining": NUMBERS,
+        **dict.fromkeys(("at", "due", "emitted"), EPOCH_MS),
+        "seconds": st.sampled_from([-86_400, 0, 86_400]),
+    },
+    optional={
+        "held_at": EPOCH_MS,
+        "change": st.sampled_from(["x", "c" * 36]),
+        "after_zero": st.sampled_from(["stop", "count"]),
+        **dict.fromkeys(("warning", "danger"), NUMBERS),
+    },
+)
+"""Events that can be read, or nearly, of runs that can't be."""
+RESUMED_AT_ZERO: dict[str, object] = {
+    "type": "resumed",
+    "run": "absurd",
+    "from": 10,
+    "interval_ms": 100,
+    "by": "nobody",
+    "starts_at": 1_795_420_800_000,
+    "at": 1_795_420_800_000,
+    "remaining": 0,
+}
+COMMANDS = ["hold", "resume", "adjust", "start"]
 
 
 def framed(first: int, is_masked: bool, data: bytes) -> bytes:
@@ -173,9 +212,35 @@ async def test_any_entry_of_the_stream_is_read_or_dropped(
 
 
 @fuzzing
+@example(event=RESUMED_AT_ZERO, commands=["hold"])
+@given(event=absurd, commands=st.lists(st.sampled_from(COMMANDS), max_size=4))
+async def test_no_terms_of_a_run_stop_a_service(
+    stack: Stack, event: dict[str, object], commands: list[str]
+) -> None:
+    """Every command is answered, a cancel ends the run, and what is stored can be read."""
+    room = f"room-{os.urandom(4).hex()}"
+    async with stack.client("scheduler") as scheduler, stack.client() as client:
+        payload = json.dumps(event | {"room": room}).encode()
+        await scheduler.request(f"countdown.{room}.events", payload, timeout=REPLY_SECONDS)
+        assert (await ask_over(client, "coordinator.room", room=room)).code == 200
+        for command in commands:
+            reply = await ask_over(client, f"scheduler.{command}", room=room, seconds=1)
+            assert reply.code in {200, 400, 404, 409, 503}, (command, reply)
+        codes = [(await ask_over(client, "scheduler.cancel", room=room)).code for _ in range(2)]
+        assert codes in ([200, 404], [404, 404]), codes
+        last = await client.jetstream().get_last_msg("COUNTDOWN", f"countdown.{room}.events")
+        assert last.data == payload or events.decode(last.data or b"", room)
+
+
+@fuzzing
 @given(
     payload=payloads,
-    subject=st.sampled_from(["scheduler.start", "scheduler.cancel", "coordinator.room"]),
+    subject=st.sampled_from(
+        [
+            *("scheduler.start", "scheduler.hold", "scheduler.resume", "scheduler.adjust"),
+            *("scheduler.cancel", "coordinator.room"),
+        ]
+    ),
 )
 async def test_any_request_is_answered_with_a_result_or_a_reason(
     stack: Stack, payload: bytes, subject: str

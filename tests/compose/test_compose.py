@@ -50,11 +50,13 @@ async def test_the_edge_serves_the_page_and_keeps_the_metrics_to_itself(
 async def test_an_event_source_is_told_to_come_back_while_there_is_no_coordinator(
     stack: Stack, http: aiohttp.ClientSession, room: str
 ) -> None:
-    """After any status but 200 it never would."""
+    """After any status but 200 it never would, nor where its page may not read the answer."""
     address = f"{stack.origin}/api/sse/connect?room={room}"
+    asked = {"Accept": "text/event-stream", "Origin": "https://stage.example"}
     stack.compose("stop", "coordinator")
     try:
-        async with http.get(address, headers={"Accept": "text/event-stream"}) as answer:
+        async with http.get(address, headers=asked) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
             assert (answer.status, answer.content_type) == (200, "text/event-stream")
             assert (await answer.text()).startswith("retry: 3000\n")
         async with http.get(address) as answer:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nats
 import pytest
@@ -18,8 +18,13 @@ import frontend.app
 import frontend.settings
 import scheduler.app
 import scheduler.settings
-from support.nats_server import NatsServer
+from runtime.settings import Settings
+from support.api_client import Api, calling
+from support.nats_server import CONFIG, PASSWORDS, NatsServer
 from support.served import Serve, until_ready
+
+AiohttpServer = Callable[[web.Application], Awaitable[TestServer]]
+S = TypeVar("S", bound=Settings)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -37,6 +42,25 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
 
 
 @pytest.fixture
+def deployed_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A fresh nats-server as it is deployed, by deploy/nats.conf; passwords are the names."""
+    server = NatsServer(tmp_path, config=CONFIG, env=PASSWORDS)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def operator(deployed_nats_server: NatsServer) -> AsyncIterator[Client]:
+    """Who looks after the stream there."""
+    client = await nats.connect(
+        deployed_nats_server.url, user="operator", password="operator", max_reconnect_attempts=-1
+    )
+    yield client
+    await client.close()
+
+
+@pytest.fixture
 async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
     """A person's client of the bus, such as the `nats` program."""
     client = await nats.connect(nats_server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
@@ -44,52 +68,59 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
     await client.close()
 
 
-@pytest.fixture
-async def serve_coordinator(
-    nats_server: NatsServer, aiohttp_server: Callable[[web.Application], Awaitable[TestServer]]
+def serve_of(
+    server: NatsServer,
+    serve_app: AiohttpServer,
+    create_app: Callable[[S], web.Application],
+    kind: type[S],
+    instance: str,
 ) -> Serve:
-    """Start a coordinator; gives its server once it is ready."""
+    """Starts a service on the bus; gives its server once it is ready."""
 
     async def serve(is_ready: bool = True, **settings: Any) -> TestServer:
-        settings = {"nats_url": nats_server.url, "instance": "coordinator-1"} | settings
-        app = coordinator.app.create_app(coordinator.settings.Settings(**settings))
-        server = await aiohttp_server(app)
+        settings = {"nats_url": server.url, "instance": instance} | settings
+        served = await serve_app(create_app(kind(**settings)))
         if is_ready:
-            await until_ready(server)
-        return server
+            await until_ready(served)
+        return served
 
     return serve
 
 
 @pytest.fixture
-async def serve_scheduler(
-    nats_server: NatsServer, aiohttp_server: Callable[[web.Application], Awaitable[TestServer]]
-) -> Serve:
-    """Start a scheduler; gives its server once it is ready."""
-
-    async def serve(is_ready: bool = True, **settings: Any) -> TestServer:
-        settings = {"nats_url": nats_server.url, "instance": "scheduler-1"} | settings
-        app = scheduler.app.create_app(scheduler.settings.Settings(**settings))
-        server = await aiohttp_server(app)
-        if is_ready:
-            await until_ready(server)
-        return server
-
-    return serve
+async def serve_coordinator(nats_server: NatsServer, aiohttp_server: AiohttpServer) -> Serve:
+    """Start a coordinator."""
+    create_app, kind = coordinator.app.create_app, coordinator.settings.Settings
+    return serve_of(nats_server, aiohttp_server, create_app, kind, "coordinator-1")
 
 
 @pytest.fixture
-async def serve_frontend(
-    nats_server: NatsServer, aiohttp_server: Callable[[web.Application], Awaitable[TestServer]]
-) -> Serve:
-    """Start a frontend; gives its server once it is ready."""
+async def serve_scheduler(nats_server: NatsServer, aiohttp_server: AiohttpServer) -> Serve:
+    """Start a scheduler."""
+    create_app, kind = scheduler.app.create_app, scheduler.settings.Settings
+    return serve_of(nats_server, aiohttp_server, create_app, kind, "scheduler-1")
 
-    async def serve(is_ready: bool = True, **settings: Any) -> TestServer:
-        settings = {"nats_url": nats_server.url, "instance": "frontend-1"} | settings
-        app = frontend.app.create_app(frontend.settings.Settings(**settings))
-        server = await aiohttp_server(app)
-        if is_ready:
-            await until_ready(server)
-        return server
 
-    return serve
+@pytest.fixture
+async def serve_frontend(nats_server: NatsServer, aiohttp_server: AiohttpServer) -> Serve:
+    """Start a frontend."""
+    create_app, kind = frontend.app.create_app, frontend.settings.Settings
+    return serve_of(nats_server, aiohttp_server, create_app, kind, "frontend-1")
+
+
+@pytest.fixture
+async def page(
+    serve_scheduler: Serve, serve_coordinator: Serve, serve_frontend: Serve
+) -> TestServer:
+    """A frontend, with two schedulers and a coordinator behind it."""
+    await serve_scheduler()
+    await serve_scheduler(instance="scheduler-2")
+    await serve_coordinator()
+    return await serve_frontend()
+
+
+@pytest.fixture
+async def api(page: TestServer) -> AsyncIterator[Api]:
+    """Ask the JSON API; gives the status and the body's JSON."""
+    async with calling(page) as api:
+        yield api

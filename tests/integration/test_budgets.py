@@ -57,15 +57,18 @@ async def test_commands_over_an_address_s_budget_get_429(aiohttp_server: Serve) 
         assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
         assert refused.content_type == "application/problem+json"
         assert "your address" in (await refused.json(content_type=None))["detail"]
-        page = await caller.ask("POST", "/r/main/start", data={"from": "10"})
-        assert (page.status, page.headers["Retry-After"]) == (429, "1")
-        assert page.content_type == "text/html"
-        assert "your address" in await page.text()
+        for form in ("start", "adjust"):
+            page = await caller.ask("POST", f"/r/main/{form}", data={"seconds": "10"})
+            assert (page.status, page.headers["Retry-After"]) == (429, "1")
+            assert page.content_type == "text/html"
+            assert "your address" in await page.text()
+        change = await caller.ask("POST", "/api/rooms/main/countdown/adjust", json={"seconds": 10})
+        assert change.status == 429
         # Reading has a budget of its own, and files and operators have none.
         assert (await caller.ask("GET", "/api/rooms/main")).status == 503
         assert (await caller.ask("GET", "/healthz")).status == 200
         name = 'tminus_requests_refused_total{reason="commands_address"}'
-        assert await metric(caller.server, name) == before + 2
+        assert await metric(caller.server, name) == before + 4
 
 
 async def test_reads_over_an_address_s_budget_get_429(aiohttp_server: Serve) -> None:

@@ -12,7 +12,11 @@ from nats.js.api import StreamConfig
 
 from bus.connection import ANSWER_BY, Bus
 from bus.errors import ServiceError
+from protocol import events, rules
+from protocol.requests import Start
+from protocol.rules import Countdown
 from runtime.background import background
+from runtime.clock import whole_now_ms
 from scheduler import event_store
 from scheduler.commands import Commands
 from scheduler.event_store import EventStore
@@ -108,6 +112,31 @@ async def test_a_start_that_only_the_other_servers_could_store_is_no_failure(
     await bus.flush()
     started = json.loads(await deaf.start(b""))
     assert [event["run"] for event in await history(bus)] == [started["run"]]
+
+
+async def test_a_tick_that_is_refused_before_a_hold_is_not_tried_again_without_a_pause(
+    deaf: Commands, bus: Client
+) -> None:
+    """A replicated stream refuses what is expected to follow an entry that can't be read yet."""
+    jetstream, subject = bus.jetstream(), "countdown.main.events"
+    started = rules.start(Countdown(), Start(), whole_now_ms(), "run-1", "another")
+    await jetstream.add_stream(StreamConfig(name="COUNTDOWN", subjects=[subject]))
+    await jetstream.publish(subject, events.encode(started))
+    await jetstream.update_stream(StreamConfig(name="COUNTDOWN", subjects=["nothing"]))
+    refused = 0
+
+    async def refuse(append: Msg) -> None:
+        nonlocal refused
+        refused += 1
+        error = {"code": 400, "err_code": 10164, "description": "wrong last sequence"}
+        await append.respond(json.dumps({"stream": "COUNTDOWN", "error": error}).encode())
+
+    await bus.subscribe(subject, cb=refuse)
+    await bus.flush()
+    with pytest.raises(ServiceError) as refusal:
+        await deaf.hold(b"")
+    assert refusal.value.code == 503
+    assert 1 < refused < 60  # one in 20 ms, for as long as the caller waits
 
 
 async def test_garbage_behind_a_run_does_not_hide_it(

@@ -47,6 +47,7 @@ API = [
     ("/api/rooms/main", "GET"),
     ("/api/rooms/main/countdown", "POST"),
     ("/api/rooms/main/countdown", "DELETE"),
+    ("/api/rooms/main/countdown/hold", "POST"),
     ("/api/rooms/main/messages", "POST"),
     ("/api/openapi.json", "GET"),
 ]

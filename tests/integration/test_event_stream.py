@@ -1,42 +1,14 @@
 """The same stream of frames as Server-Sent Events."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import aiohttp
-from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
 from support.bus_client import ask
-from support.served import Serve
+from support.event_stream import listening
+from support.served import Serve, metric
 from support.viewer import viewing
-from support.waiting import WAIT_SECONDS
-
-Event = dict[str, str]
-
-
-@asynccontextmanager
-async def listening(server: TestServer, **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
-    timeout = aiohttp.ClientTimeout(total=WAIT_SECONDS)
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as session,
-        session.get(server.make_url("/sse/connect"), headers=headers) as response,
-    ):
-        assert response.content_type == "text/event-stream"
-        yield events(response)
-
-
-async def events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
-    event: Event = {}
-    async for line in response.content:
-        text = line.decode().rstrip("\n")
-        if not text and event:
-            yield event
-            event = {}
-        elif text and not text.startswith(":"):
-            name, _, value = text.partition(": ")
-            event[name] = value
 
 
 async def test_a_countdown_can_be_read_as_server_sent_events(
@@ -103,10 +75,16 @@ async def test_an_event_source_that_is_refused_for_now_is_told_to_come_back(
 ) -> None:
     # Any status but 200 would end it for good.
     server = await serve_coordinator(max_viewers=1)
+    names = [
+        'tminus_handshakes_refused_total{reason="all"}',
+        'tminus_http_refused_total{status="503"}',
+    ]
+    before = [await metric(server, name) for name in names]
     async with viewing(server) as viewer:
         await viewer.frame()
         async with listening(server, Accept="text/event-stream") as stream:
             [bye] = [event async for event in stream]
+    assert [await metric(server, name) for name in names] == [count + 1 for count in before]
     assert 5000 <= int(bye["retry"]) <= 10_000
     assert bye["event"] == "bye"
     assert json.loads(bye["data"]) == {"type": "bye", "reason": "full", "reconnect_ms": 5000}

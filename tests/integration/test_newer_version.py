@@ -35,23 +35,23 @@ async def test_nobody_ticks_over_what_only_a_newer_scheduler_understands(
     async with viewing(server) as viewer:
         _, started = await ask(bus, "scheduler.start", interval_ms=100)
         last = await viewer.until(lambda f: f["type"] == "tick" and f["remaining"] == 8)
-        held = {"type": "held", "room": "main", "run": started["run"], "left_ms": 40}
-        await store(bus, held)
-        passed_on = await viewer.until(lambda f: f["type"] == "held")
-        assert {name: passed_on[name] for name in held} == held
+        scrubbed = {"type": "scrubbed", "room": "main", "run": started["run"], "left_ms": 40}
+        await store(bus, scrubbed)
+        passed_on = await viewer.until(lambda f: f["type"] == "scrubbed")
+        assert {name: passed_on[name] for name in scrubbed} == scrubbed
         assert passed_on["seq"] > last["seq"]
         shown = viewer.ticks[-1]
 
         for subject in ("scheduler.start", "scheduler.cancel"):
             assert (await ask(bus, subject))[0] == 503
         await asyncio.sleep(0.5)  # five more ticks would have been due
-        assert (await history(bus))[-1]["type"] == "held"
+        assert (await history(bus))[-1]["type"] == "scrubbed"
         assert (await ask(bus, "coordinator.room"))[1]["state"]["status"] == "unknown"
 
         async with viewing(server) as newcomer:
             hello = await newcomer.frame()
             assert hello["state"]["status"] == "unknown"
-            assert (await newcomer.until(lambda f: f["type"] == "held"))["left_ms"] == 40
+            assert (await newcomer.until(lambda f: f["type"] == "scrubbed"))["left_ms"] == 40
 
         # The newer scheduler goes on with the run by an event that all know.
         tick = started | {"type": "tick", "remaining": shown - 1, "due": 1, "emitted": 1}

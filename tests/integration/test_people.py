@@ -4,8 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import nats
 import nats.errors
@@ -14,7 +13,7 @@ from nats.aio.client import Client
 from nats.js.api import AckPolicy
 
 from support.bus_client import ask, history
-from support.nats_server import CONFIG, PASSWORDS, NatsServer
+from support.nats_server import NatsServer
 from support.served import Serve
 from support.waiting import WAIT_SECONDS, until
 
@@ -23,12 +22,9 @@ FOUND_OUT_SECONDS = 6.0
 
 
 @pytest.fixture
-def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A nats-server with the users and limits of deploy/nats.conf; passwords are the names."""
-    server = NatsServer(tmp_path, config=CONFIG, env=PASSWORDS)
-    server.start()
-    yield server
-    server.kill()
+def nats_server(deployed_nats_server: NatsServer) -> NatsServer:
+    """As it is deployed."""
+    return deployed_nats_server
 
 
 async def test_a_client_that_hangs_is_let_go_of_in_six_seconds(nats_server: NatsServer) -> None:
@@ -64,14 +60,6 @@ async def person(nats_server: NatsServer, serve_scheduler: Serve) -> AsyncIterat
     person.bus = await nats.connect(nats_server.url, error_cb=person.report)
     yield person
     await person.bus.close()
-
-
-@pytest.fixture
-async def operator(nats_server: NatsServer) -> AsyncIterator[Client]:
-    """Who looks after the stream."""
-    client = await nats.connect(nats_server.url, user="operator", password="operator")
-    yield client
-    await client.close()
 
 
 CONSUMER = {"name": "mine", "durable_name": "mine", "ack_policy": "none"}

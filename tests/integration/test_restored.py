@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,37 +18,45 @@ from support.waiting import until
 
 NOTICED_SECONDS = 2.0
 
-Change = Callable[[], Awaitable[None]]
+
+class Backup:
+    """A copy of the server's files."""
+
+    def __init__(self, server: NatsServer, bus: Client, folder: Path) -> None:
+        self._server = server
+        self._bus = bus
+        self._folder = folder
+        self._files = folder / "backup"
+
+    async def make(self) -> None:
+        """Copy the files, while the server is down for a moment."""
+        self._server.kill()
+        shutil.copytree(self._server.store, self._files)
+        await _start_again(self._server, self._bus)
+
+    async def restore(self) -> None:
+        """Put the copy in the place of the server's files."""
+        self._server.kill()
+        self._server.wipe()
+        shutil.copytree(self._files, self._server.store)
+        await _start_again(self._server, self._bus)
+
+    async def append(self) -> None:
+        """Store events in another room, by a server of its own on the copy."""
+        server = NatsServer(self._folder, name="elsewhere", store=self._files)
+        server.start()
+        try:
+            client = await nats.connect(server.url)
+            for _ in range(50):
+                await client.jetstream().publish("countdown.other.events", b"not of this service")
+            await client.close()
+        finally:
+            server.kill()
 
 
 @pytest.fixture
-def backup(tmp_path: Path) -> Path:
-    return tmp_path / "backup"
-
-
-@pytest.fixture
-def back_up(nats_server: NatsServer, bus: Client, backup: Path) -> Change:
-    """Copy the server's files, while it is down for a moment."""
-
-    async def copy() -> None:
-        nats_server.kill()
-        shutil.copytree(nats_server.store, backup)
-        await _start_again(nats_server, bus)
-
-    return copy
-
-
-@pytest.fixture
-def restore(nats_server: NatsServer, bus: Client, backup: Path) -> Change:
-    """Put the copy in the place of the server's files."""
-
-    async def put_back() -> None:
-        nats_server.kill()
-        nats_server.wipe()
-        shutil.copytree(backup, nats_server.store)
-        await _start_again(nats_server, bus)
-
-    return put_back
+def backup(nats_server: NatsServer, bus: Client, tmp_path: Path) -> Backup:
+    return Backup(nats_server, bus, tmp_path)
 
 
 async def _start_again(server: NatsServer, bus: Client) -> None:
@@ -66,15 +73,14 @@ async def test_a_run_that_the_backup_does_not_hold_is_over_and_its_viewers_are_t
     serve_scheduler: Serve,
     serve_coordinator: Serve,
     bus: Client,
-    back_up: Change,
-    restore: Change,
+    backup: Backup,
 ) -> None:
     await serve_scheduler()
     async with viewing(await serve_coordinator()) as viewer:
         await _count(bus, viewer)
-        await back_up()
+        await backup.make()
         await _started(bus, viewer, interval_ms=60_000)
-        await restore()
+        await backup.restore()
         async with asyncio.timeout(NOTICED_SECONDS):
             hello = await viewer.until(_is_incomplete)
             assert hello["state"]["status"] == "finished"
@@ -87,17 +93,16 @@ async def test_a_run_that_was_under_way_at_the_backup_gets_its_ticks_at_once(
     serve_scheduler: Serve,
     serve_coordinator: Serve,
     bus: Client,
-    back_up: Change,
-    restore: Change,
+    backup: Backup,
 ) -> None:
     await serve_scheduler()
     await serve_scheduler(instance="scheduler-2")
     async with viewing(await serve_coordinator()) as viewer:
         await _started(bus, viewer, interval_ms=300)
         await viewer.until(lambda f: f["type"] == "tick" and f["remaining"] == 8)
-        await back_up()
+        await backup.make()
         await viewer.until(is_last_tick)
-        await restore()
+        await backup.restore()
         async with asyncio.timeout(NOTICED_SECONDS):
             await viewer.until(_is_incomplete)
             await viewer.until(lambda f: f["type"] == "hello" or is_last_tick(f))
@@ -113,19 +118,15 @@ async def test_a_run_that_was_under_way_at_the_backup_gets_its_ticks_at_once(
 async def test_a_scheduler_notices_a_backup_that_has_gone_on_without_it(
     serve_scheduler: Serve,
     bus: Client,
-    nats_server: NatsServer,
-    back_up: Change,
-    backup: Path,
-    restore: Change,
-    tmp_path: Path,
+    backup: Backup,
 ) -> None:
     """The stream's creation time is the same, and it is as long as the one that is known."""
     await serve_scheduler()
     await _ended(bus)
-    await back_up()
+    await backup.make()
     await _accepted(bus, interval_ms=60_000)
-    await _append_elsewhere(tmp_path, backup)
-    await restore()
+    await backup.append()
+    await backup.restore()
     async with asyncio.timeout(NOTICED_SECONDS):
         await _accepted(bus, interval_ms=60_000)
 
@@ -134,10 +135,7 @@ async def test_a_coordinator_notices_a_backup_that_has_gone_on_without_it(
     serve_scheduler: Serve,
     serve_coordinator: Serve,
     bus: Client,
-    back_up: Change,
-    backup: Path,
-    restore: Change,
-    tmp_path: Path,
+    backup: Backup,
 ) -> None:
     """As above, for the viewers of a room whose run the backup does not hold."""
     await serve_scheduler()
@@ -145,26 +143,13 @@ async def test_a_coordinator_notices_a_backup_that_has_gone_on_without_it(
         # So long that it has looked for removed entries, and found none.
         await _started(bus, viewer, interval_ms=600, **{"from": 2})
         await viewer.until(is_last_tick)
-        await back_up()
+        await backup.make()
         await _started(bus, viewer, interval_ms=60_000)
-        await _append_elsewhere(tmp_path, backup)
-        await restore()
+        await backup.append()
+        await backup.restore()
         async with asyncio.timeout(NOTICED_SECONDS):
             hello = await viewer.until(_is_incomplete)
         assert hello["state"]["status"] == "finished"
-
-
-async def _append_elsewhere(tmp_path: Path, store: Path) -> None:
-    """Store events in another room, by a server of its own on the same files."""
-    server = NatsServer(tmp_path, name="elsewhere", store=store)
-    server.start()
-    try:
-        client = await nats.connect(server.url)
-        for _ in range(50):
-            await client.jetstream().publish("countdown.other.events", b"not of this service")
-        await client.close()
-    finally:
-        server.kill()
 
 
 async def _count(bus: Client, viewer: Viewer) -> None:

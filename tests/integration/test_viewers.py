@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from support.bus_client import ask
 from support.served import Serve, metric
-from support.viewer import is_last_tick, viewing
+from support.viewer import UPGRADE, is_last_tick, viewing
 from support.waiting import WAIT_SECONDS, until
 
 
@@ -102,14 +102,6 @@ async def test_more_than_ten_frames_a_second_end_the_connection(serve_coordinato
             await viewer.socket.send_json({"type": "ping", "id": n})
         assert await viewer.closed() == 1008
         assert len([f for f in viewer.frames if f["type"] == "pong"]) <= 10
-
-
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 async def status(server: TestServer, path: str, **headers: str) -> int:

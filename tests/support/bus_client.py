@@ -34,3 +34,15 @@ async def history(bus: Client, room: str = "main") -> list[dict[str, Any]]:
             except ValueError:
                 continue
     return events
+
+
+async def messages(bus: Client) -> list[tuple[str, str]]:
+    """The room and the text of every message in the stream."""
+    jetstream = bus.jetstream()
+    last = (await jetstream.stream_info(subjects.STREAM)).state.last_seq
+    entries = [await jetstream.get_msg(subjects.STREAM, seq) for seq in range(1, last + 1)]
+    return [
+        (str(entry.subject).split(".")[1], json.loads(entry.data or b"")["text"])
+        for entry in entries
+        if str(entry.subject).endswith(".message")
+    ]

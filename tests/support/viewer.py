@@ -12,6 +12,14 @@ from .waiting import WAIT_SECONDS
 
 Frame = dict[str, Any]
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+"""The headers of a WebSocket's handshake."""
+
 
 class Viewer:
     """A viewer's WebSocket; `frames` is all that it has received."""

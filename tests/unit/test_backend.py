@@ -195,3 +195,12 @@ async def test_a_cancel_of_which_nobody_can_tell_the_run_is_asked_once(states: l
         await backend.change(app_on(bus), CANCEL)
     assert refusal.value.status == 503
     assert [asked["run"] for asked in bus.asked] == [None]
+
+
+async def test_no_responders_may_be_busy_ones_and_are_asked_again_in_a_second() -> None:
+    """NATS says the same of a service whose subscriptions are spent as of one that isn't there."""
+    bus = Bus(STARTED, [], [NoResponders(subjects.START)])
+    with pytest.raises(Problem) as caught:
+        await backend.start(app_on(bus), requests.Start())
+    assert caught.value.detail == "No scheduler takes requests at the moment: try again."
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "1")

@@ -1,6 +1,7 @@
 """What the schedulers take on, and what they keep in memory."""
 
 import pytest
+from msgspec.structs import asdict
 
 from bus.connection import Bus
 from bus.stream import Entry
@@ -20,29 +21,11 @@ def started(room: str = "main", interval_ms: int = 1000) -> Started:
 
 
 def tick(run: Started, remaining: int) -> Tick:
-    return Tick(
-        room=run.room,
-        run=run.run,
-        from_=run.from_,
-        interval_ms=run.interval_ms,
-        starts_at=run.starts_at,
-        by=run.by,
-        remaining=remaining,
-        due_at=0,
-        emitted=0,
-    )
+    return Tick(**asdict(run), remaining=remaining, due_at=0, emitted=0)
 
 
 def cancelled(run: Started) -> Cancelled:
-    return Cancelled(
-        room=run.room,
-        run=run.run,
-        from_=run.from_,
-        interval_ms=run.interval_ms,
-        starts_at=run.starts_at,
-        by=run.by,
-        remaining=None,
-    )
+    return Cancelled(**asdict(run), remaining=None)
 
 
 NOTHING = Countdown()

@@ -48,24 +48,24 @@ def test_what_is_no_event_is_refused_with_the_reason(payload: bytes, words: str)
 
 
 def test_an_event_of_a_newer_version_is_kept_as_it_is() -> None:
-    payload = b'{"type":"held","room":"main","run":"r1","from":10,"at":{"x":[1]}}'
+    payload = b'{"type":"scrubbed","room":"main","run":"r1","from":10,"at":{"x":[1]}}'
     event = events.decode(payload, "main")
     assert isinstance(event, Unknown)
-    assert (event.type, event.run, event.from_, event.by) == ("held", "r1", 10, "")
+    assert (event.type, event.run, event.from_, event.by) == ("scrubbed", "r1", 10, "")
     assert events.encode(event) == payload
     frame = json.loads(frames.encode(frames.of_event(7, event)))
     assert frame == json.loads(payload) | {"seq": 7}
-    assert frames.kind(frames.of_event(7, event)) == "held"
+    assert frames.kind(frames.of_event(7, event)) == "scrubbed"
 
 
 @pytest.mark.parametrize(
     "payload",
     [
-        b'{"type":"held","room":"main"}',
-        b'{"type":"held","room":"other","run":"r1"}',
+        b'{"type":"scrubbed","room":"main"}',
+        b'{"type":"scrubbed","room":"other","run":"r1"}',
         b'{"type":7,"room":"main","run":"r1"}',
         b'{"type":"a\\nb","room":"main","run":"r1"}',
-        b'{"type":"held","room":"main","run":"r1","from":"ten"}',
+        b'{"type":"scrubbed","room":"main","run":"r1","from":"ten"}',
         b'{"type":"started","room":"main","run":"r1"}',
     ],
 )

@@ -7,14 +7,15 @@ append whatever the rules tell them. Some appends are stored without the replica
 
 from itertools import pairwise
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from protocol import rules
-from protocol.events import Cancelled, Event, Started, Tick
-from protocol.requests import Cancel, Start
-from protocol.rules import Countdown, NothingUnderWay, RunUnderWay
+from protocol.events import Adjusted, Cancelled, Event, Held, Known, Resumed, Started, Tick
+from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
+from protocol.rules import Countdown, NotHeld, NothingUnderWay, RunUnderWay
 
 REPLICAS = st.integers(0, 2)
 
@@ -33,6 +34,8 @@ class Countdowns(RuleBasedStateMachine):
         self.stream: list[Event | None] = []
         self.runs = 0
         self.asked: dict[str, Start] = {}
+        self.changes: list[Hold | Resume | Adjust] = []
+        self.ids = 0
         self.replicas = [Replica(f"scheduler-{n}", skew) for n, skew in enumerate(skews)]
 
     def append(self, replica: Replica, event: Event, is_heard: bool) -> None:
@@ -46,11 +49,16 @@ class Countdowns(RuleBasedStateMachine):
     def time_passes(self, ms: int) -> None:
         self.now += ms
 
-    @rule(which=REPLICAS, is_heard=st.booleans(), count=st.integers(1, 5))
-    def somebody_starts(self, which: int, is_heard: bool, count: int) -> None:
+    @rule(
+        which=REPLICAS,
+        is_heard=st.booleans(),
+        count=st.integers(1, 5),
+        interval_ms=st.sampled_from([1000, 300, 2500]),
+    )
+    def somebody_starts(self, which: int, is_heard: bool, count: int, interval_ms: int) -> None:
         replica = self.replicas[which]
         self.runs += 1
-        request = Start(run=f"run-{self.runs}", from_=count, interval_ms=1000)
+        request = Start(run=f"run-{self.runs}", from_=count, interval_ms=interval_ms)
         self.asked[f"run-{self.runs}"] = request
         self.start(replica, request, is_heard)
 
@@ -67,12 +75,63 @@ class Countdowns(RuleBasedStateMachine):
         except RunUnderWay:
             return
         if rules.has_happened(replica.room, event):
-            assert event.starts_at in self.starts_of(event.run)
+            is_changed = event.change is not None  # then it has the terms of today
+            assert is_changed or event.starts_at in self.starts_of(event.run)
         else:
             self.append(replica, event, is_heard)
 
     def starts_of(self, run: str) -> list[int]:
         return [it.starts_at for it in self.stream if isinstance(it, Started) and it.run == run]
+
+    @rule(
+        which=REPLICAS,
+        is_heard=st.booleans(),
+        is_current=st.booleans(),
+        what=st.sampled_from(["hold", "resume", "adjust"]),
+        seconds=st.integers(-4, 4),
+    )
+    def somebody_changes(
+        self, which: int, is_heard: bool, is_current: bool, what: str, seconds: int
+    ) -> None:
+        replica, id = self.replicas[which], f"change-{self.ids}"
+        self.ids += 1
+        if is_current:
+            self.a_replica_folds(which, len(self.stream))
+        match what:
+            case "hold":
+                self.change(replica, Hold(id=id), is_heard)
+            case "resume":
+                self.change(replica, Resume(id=id), is_heard)
+            case _:
+                self.change(replica, Adjust(id=id, seconds=seconds), is_heard)
+
+    @rule(which=REPLICAS, is_heard=st.booleans())
+    def somebody_changes_again(self, which: int, is_heard: bool) -> None:
+        """The same request, perhaps to another replica, perhaps after it was carried out."""
+        if self.changes:
+            self.a_replica_folds(which, len(self.stream))
+            self.change(self.replicas[which], self.changes.pop(), is_heard)
+
+    def decided(
+        self, replica: Replica, request: Hold | Resume | Adjust
+    ) -> Held | Resumed | Adjusted | Tick:
+        now = self.now + replica.skew
+        match request:
+            case Hold():
+                return rules.hold(replica.room, request, now, "unnamed", replica.name)
+            case Resume():
+                return rules.resume(replica.room, request, now, "unnamed", replica.name)
+            case Adjust():
+                return rules.adjust(replica.room, request, now, "unnamed", replica.name)
+
+    def change(self, replica: Replica, request: Hold | Resume | Adjust, is_heard: bool) -> None:
+        try:
+            event = self.decided(replica, request)
+        except (NothingUnderWay, NotHeld, RequestError, RunUnderWay):
+            return
+        self.changes.append(msgspec.structs.replace(request, run=event.run))
+        if isinstance(event, Tick) or not rules.has_happened(replica.room, event):
+            self.append(replica, event, is_heard)
 
     @rule(which=REPLICAS, is_heard=st.booleans())
     def somebody_cancels(self, which: int, is_heard: bool) -> None:
@@ -83,9 +142,11 @@ class Countdowns(RuleBasedStateMachine):
             return
         self.append(replica, event, is_heard)
 
-    @rule(which=REPLICAS, is_heard=st.booleans())
-    def a_replica_decides(self, which: int, is_heard: bool) -> None:
+    @rule(which=REPLICAS, is_heard=st.booleans(), is_current=st.booleans())
+    def a_replica_decides(self, which: int, is_heard: bool, is_current: bool) -> None:
         replica = self.replicas[which]
+        if is_current:
+            self.a_replica_folds(which, len(self.stream))
         tick = rules.decide(replica.room, self.now + replica.skew, replica.name)
         if tick is not None:
             assert tick.emitted >= tick.due_at
@@ -107,32 +168,59 @@ class Countdowns(RuleBasedStateMachine):
             room = rules.apply(room, last + 1, self.stream[last])
         self.replicas[which].room = rules.apply(room, len(self.stream), None)
 
-    @rule()
-    def somebody_publishes_garbage(self) -> None:
-        self.stream.append(None)
+    @rule(is_rare=st.integers(0, 5))
+    def somebody_publishes_garbage(self, is_rare: int) -> None:
+        if is_rare == 5:
+            self.stream.append(None)
 
     @invariant()
-    def every_run_is_every_tick_once_in_order(self) -> None:
-        under_way: Started | Tick | None = None
+    def every_number_of_a_segment_comes_once_in_order_when_it_is_due(self) -> None:
+        before: Known | None = None
         for event in self.stream:
-            match event:
-                case Started():
-                    assert under_way is None, "two runs at once"
-                    under_way = event
-                case Tick():
-                    assert under_way is not None, "a tick after the end"
-                    assert event.run == under_way.run
-                    expected = (
-                        under_way.from_
-                        if isinstance(under_way, Started)
-                        else (under_way.remaining or 0) - 1
-                    )
-                    assert event.remaining == expected
-                    under_way = event if event.remaining else None
-                case Cancelled():
-                    assert under_way is not None, "a cancel of nothing"
-                    assert event.run == under_way.run
-                    under_way = None
+            if not isinstance(event, Known):
+                continue
+            if isinstance(event, Started):
+                assert before is None, "two runs at once"
+                before = event
+                continue
+            assert before is not None, "an event after the end"
+            assert event.run == before.run
+            self.follows(before, event)
+            is_over = isinstance(event, Cancelled) or event.remaining == 0
+            before = None if is_over else event
+
+    def follows(self, before: Known, event: Known) -> None:
+        """What an event may be after another one of its run."""
+        if isinstance(event, Tick):
+            assert before.held_at is None, "a tick of a held run"
+            assert event.remaining == (
+                before.from_ if before.remaining is None else before.remaining - 1
+            )
+            assert event.due_at == before.due(event.remaining)
+            assert event.emitted >= event.due_at
+        elif isinstance(event, Held):
+            assert before.held_at is None, "held twice"
+            assert (event.remaining, event.zero_at) == (before.remaining, before.zero_at)
+            if event.remaining is not None:
+                assert event.due(event.remaining) <= (event.held_at or 0)
+        elif isinstance(event, Resumed):
+            assert before.held_at is not None
+            assert event.held_at is None
+            assert event.remaining == before.remaining
+            assert event.zero_at - event.at == before.zero_at - before.held_at, "time was lost"
+        elif isinstance(event, Adjusted):
+            later_ms, now = event.zero_at - before.zero_at, event.held_at or event.at
+            assert later_ms == 1000 * event.seconds or event.zero_at == event.at, "not by so much"
+            if event.remaining is not None:
+                assert event.due(event.remaining) <= now
+                assert now <= event.due(event.remaining - 1), "it is late already"
+
+    @invariant()
+    def nothing_is_done_twice(self) -> None:
+        changes = [
+            event.change for event in self.stream if isinstance(event, Held | Resumed | Adjusted)
+        ]
+        assert all(one != next_one for one, next_one in pairwise(changes))
 
     @invariant()
     def no_run_is_started_twice_in_a_row(self) -> None:
@@ -145,6 +233,10 @@ class Countdowns(RuleBasedStateMachine):
         room = Countdown()
         for seq, event in enumerate(self.stream, 1):
             room = rules.apply(room, seq, event)
+        later = self.now + 1_000_000
+        if room.is_under_way and isinstance(room.last, Known) and room.last.held_at is not None:
+            event = rules.resume(room, Resume(), later, "resumed", "last")
+            room = rules.apply(room, room.seq + 1, event)
         left = rules.next_remaining(room)
         ticks = 0
         while (tick := rules.decide(room, self.now + 10_000_000, "last")) is not None:
@@ -154,5 +246,5 @@ class Countdowns(RuleBasedStateMachine):
         assert not room.is_under_way
 
 
-Countdowns.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+Countdowns.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
 TestAnyInterleaving = Countdowns.TestCase

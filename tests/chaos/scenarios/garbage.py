@@ -12,6 +12,8 @@ from ..scenario import Scenario, Trial
 from ..stack import Service, Stack, running
 
 COUNTED_SECONDS = 10.0
+COMMANDS = ("start", "hold", "resume", "adjust", "cancel")
+REQUESTS = (*(f"scheduler.{command}" for command in COMMANDS), "coordinator.room")
 
 
 def junk(random: Random) -> list[bytes]:
@@ -26,6 +28,7 @@ def junk(random: Random) -> list[bytes]:
         b'{"type":"tick","room":false}',
         b'{"type":"tick","room":' + b"9" * 5000 + b"}",
         b'{"type":"started","room":7,"run":[],"from":1e400}',
+        b'{"type":"adjusted","room":[],"held_at":-1,"seconds":1e400,"change":{}}',
         b"null",
         b"\x00" * 60_000,
         json.dumps({"room": "../x", "from": "ten", "interval_ms": -1, "id": None}).encode(),
@@ -91,7 +94,7 @@ async def _dropped(stack: Stack, service: Service) -> float:
 
 async def _into_requests(trial: Trial, payloads: list[bytes]) -> None:
     async with trial.stack.client() as client:
-        for subject in ("scheduler.start", "scheduler.cancel", "coordinator.room"):
+        for subject in REQUESTS:
             for payload in payloads:
                 reply = await client.request(subject, payload, timeout=3.0)
                 code = (reply.headers or {}).get("Nats-Service-Error-Code")

@@ -2,16 +2,15 @@
 
 Nothing is set up on the server for it but subscriptions, so NATS's own interest routing does the
 work. A room's entries are delivered as they are signalled (`followed_room`), or else read from the
-stream, from the last one delivered on. A signal may be lost, too; so once a second the last entries
-of all rooms are compared with what was delivered.
+stream, from the last one delivered on (`room_reader`). A signal may be lost, too; so once a second
+the last entries of all rooms are compared with what was delivered (`comparison`).
 
 The stream is identified by its creation time. If that has changed, or the stream ends before the
 last sequence seen, every room is read again from the start.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Never, ParamSpec, Protocol
 
@@ -24,10 +23,12 @@ from protocol import subjects
 from runtime.logs import logger
 
 from .client import Client
+from .comparison import Comparison
 from .connection import Bus
-from .direct import MAX_SUBJECTS, Batch, DirectGet
+from .direct import DirectGet
 from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
+from .room_reader import RoomReader
 from .stream import Entry, epoch_of, stream_info
 
 P = ParamSpec("P")
@@ -36,23 +37,13 @@ log = logger(__name__)
 
 READERS = 8
 """How many rooms are read at the same time: the server stores nothing while it reads."""
-BATCH_ENTRIES = 64
 LOOK_SECONDS = 1.0
-LOOKS_BACK = 5
-"""How many comparisons an entry stays in, so that one finds it however far a replica lags."""
 RETRY_SECONDS = 0.25
 PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Delays before reading again for what was signalled but is not there yet: a message is seen before
 it is stored, and a replica that answers may lag behind its leader."""
-FLOODED_BYTES = 256 * 1024
-"""As much of a flood is read at once; the rest is skipped, since a tick behind it would wait."""
 
 _rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
-_reads = Counter("tminus_feed_reads_total", "Reads of a room from the stream.")
-_lost = Counter(
-    "tminus_feed_lost_signals_total", "Entries found only by the comparison once a second."
-)
-_floods = Counter("tminus_feed_floods_total", "Reads that skipped messages of a flooded room.")
 _resets = Counter("tminus_feed_resets_total", "Rooms read again from the start.")
 
 
@@ -78,13 +69,14 @@ class Feed:
         self._open_stream = open_stream
         self._listener: Listener
         self._rooms: dict[str, FollowedRoom] = {}
+        self._reader = RoomReader(self._direct)
+        self._comparison = Comparison(self._direct, self._rooms, self._attend_to)
         self._queue: asyncio.Queue[FollowedRoom] = asyncio.Queue()
         self._is_lost = asyncio.Event()
         self._is_ready = asyncio.Event()
         self._failure: Exception | None = None
         self._reason = ""
         self._highest = 0
-        self._ends = deque([0], maxlen=LOOKS_BACK)
         self.epoch = ""
         self.floor = 0
         """Entries up to this sequence may have been removed from the stream, by age or by size."""
@@ -237,21 +229,13 @@ class Feed:
     async def _read_on(self, room: FollowedRoom) -> bool:
         """Deliver what the stream holds after the room's position; returns whether it found any
         message."""
-        _reads.inc()
-        wanted = list(room.last) if room.is_new else room.waits_for
+        likely = list(room.last) if room.is_new else room.waits_for
         if room.is_new:
             room.is_new = room.is_open = False
             room.last = dict.fromkeys(room.last, 0)
             self._call(self._listener.on_reset, room.name)
         is_flooded = room.is_flooded
-        newest, *first = await asyncio.gather(
-            self._direct.multi_last(list(room.last), min(room.last.values()) + 1),
-            *(self._next(room, subject) for subject in wanted),
-        )
-        read = dict(zip(wanted, first, strict=True))
-        entries: list[Entry] = []
-        for last in newest.entries:
-            entries += await self._read_subject(room, last, read.get(last.subject), is_flooded)
+        entries = await self._reader.read(room, likely, is_flooded)
         if room.is_closed or room.is_new:
             return True
         is_late = any(room.last[entry.subject] < entry.seq < room.position for entry in entries)
@@ -260,7 +244,7 @@ class Feed:
             self.reopen(room.name)
             return True
         messages = 0
-        for entry in sorted(entries, key=lambda entry: entry.seq):
+        for entry in entries:
             if room.is_closed:
                 return True
             messages += entry.subject == subjects.messages(room.name)
@@ -273,34 +257,6 @@ class Feed:
             room.is_open = True
             self._call(self._listener.on_opened, room.name)
         return messages > 0
-
-    async def _read_subject(
-        self, room: FollowedRoom, last: Entry, first: Batch | None, is_flooded: bool
-    ) -> list[Entry]:
-        """What the stream holds of a subject after the entries delivered, up to its `last` one.
-
-        `first` is what was read already. Of a flood of messages the first part is read, and the
-        rest is skipped.
-        """
-        is_flood = is_flooded and last.subject == subjects.messages(room.name)
-        entries: list[Entry] = []
-        size, start = 0, room.last[last.subject] + 1
-        batch = first if first and first.up_to else None
-        while start <= last.seq:
-            batch = batch or await self._next(room, last.subject, start)
-            entries += [entry for entry in batch.entries if entry.seq <= last.seq]
-            size += sum(len(entry.data) for entry in batch.entries)
-            if not batch.up_to:
-                break
-            start, batch = batch.up_to + 1, None
-            if is_flood and size > FLOODED_BYTES:
-                _floods.inc()
-                break
-        return entries
-
-    async def _next(self, room: FollowedRoom, subject: str, start: int = 0) -> Batch:
-        start = start or room.last[subject] + 1
-        return await self._direct.next_by_subject(subject, start, BATCH_ENTRIES)
 
     def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
         self._call(self._listener.on_entry, room.name, entry)
@@ -327,9 +283,7 @@ class Feed:
             try:
                 with bus_errors("following"):
                     await self._look_at_stream(self._stream)
-                    if self.end > self._ends[0]:
-                        await self._look_at_rooms(since=self._ends[0])
-                    self._ends.append(self.end)
+                    await self._comparison.compare(self.end)
             except BusError as error:
                 self._say(str(error))
 
@@ -350,33 +304,9 @@ class Feed:
         if self.epoch:
             log.warning("the stream was recreated or truncated; resetting", epoch=epoch)
         self.epoch, self._highest = epoch, 0
-        self._ends = deque([0], maxlen=LOOKS_BACK)
+        self._comparison.restart()
         for name in list(self._rooms):
             self.reopen(name)
-
-    async def _look_at_rooms(self, since: int) -> None:
-        """Find the rooms of which the stream holds more than was delivered."""
-        for asked in self._batches():
-            found = await self._direct.multi_last(list(asked), max(1, since))
-            for entry in found.entries:
-                room = asked[entry.subject]
-                if entry.seq > room.last[entry.subject] and not room.is_reading:
-                    _lost.inc()
-                    room.is_stale = True
-                    self._attend_to(room)
-
-    def _batches(self) -> Iterator[dict[str, FollowedRoom]]:
-        """What to ask for, by subject. If a subject was heard of a moment ago, its next entry shows
-        a gap, or it is asked for when it has become silent: a run would be received twice."""
-        asked: dict[str, FollowedRoom] = {}
-        for room in list(self._rooms.values()):
-            asked |= dict.fromkeys(room.last.keys() - room.heard, room)
-            room.heard.clear()
-            if len(asked) + 2 > MAX_SUBJECTS:
-                yield asked
-                asked = {}
-        if asked:
-            yield asked
 
     def _say(self, reason: str) -> None:
         if reason != self._reason:

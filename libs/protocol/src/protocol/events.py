@@ -20,6 +20,9 @@ IntervalMs = Annotated[
 ]
 EpochMs = Annotated[int, Meta(ge=0, le=1 << 53, description="Milliseconds since the Unix epoch.")]
 Remaining = Annotated[int, Meta(ge=0, le=MAX_FROM, description="The number that a tick shows.")]
+Left = Annotated[
+    int, Meta(ge=1, le=MAX_FROM, description="The number before the next tick of a run.")
+]
 ChangeId = Annotated[
     str, Meta(min_length=1, max_length=36, description="Opaque id of a hold, resume or adjustment.")
 ]
@@ -46,7 +49,17 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     starts_at: EpochMs
     by: Instance
     held_at: Annotated[EpochMs, Meta(description="Since when the run is held.")] | None = None
-    change: Annotated[ChangeId, Meta(description="The last change of these terms.")] | None = None
+    change: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=48,
+                description="The last change of these terms: its kind, a colon, and its id.",
+            ),
+        ]
+        | None
+    ) = None
     after_zero: AfterZero = "stop"
     warning: Annotated[Remaining, Meta(description="The first number of the warning.")] | None = (
         None
@@ -74,13 +87,13 @@ class Started(Terms, frozen=True, kw_only=True, tag_field="type", tag="started")
 class Held(Terms, frozen=True, kw_only=True, tag_field="type", tag="held"):
     """A run was held at `held_at`; `remaining` is its last tick's, null before the first."""
 
-    remaining: Remaining | None
+    remaining: Left | None
 
 
 class Resumed(Terms, frozen=True, kw_only=True, tag_field="type", tag="resumed"):
     """A run goes on at `at`, as much later as it was held; `remaining` as before the hold."""
 
-    remaining: Remaining | None
+    remaining: Left | None
     at: EpochMs
 
 
@@ -88,7 +101,7 @@ class Adjusted(Terms, frozen=True, kw_only=True, tag_field="type", tag="adjusted
     """From `at` on a run has more time, or less; `remaining` is the number before its next tick,
     null before the first."""
 
-    remaining: Remaining | None
+    remaining: Left | None
     at: EpochMs
     seconds: Seconds
 

@@ -170,10 +170,15 @@ def _started_before(last: Known, request: Start) -> Started:
     """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
     any, and every request with a run whose terms were changed since."""
     starts_at = last.starts_at if request.starts_at is None else request.starts_at
-    asked = (request.from_, request.interval_ms, starts_at)
-    if last.change is None and asked != (last.from_, last.interval_ms, last.starts_at):
+    asked = (request.from_, request.interval_ms, starts_at, *_phases(request))
+    terms = (last.from_, last.interval_ms, last.starts_at, *_phases(last))
+    if last.change is None and asked != terms:
         raise OtherTerms(last)
     return _next(Started, last)
+
+
+def _phases(terms: Terms | Start) -> tuple[str | int | None, ...]:
+    return terms.after_zero, terms.warning, terms.danger
 
 
 def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held | Tick:
@@ -184,13 +189,14 @@ def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) ->
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
-    last = _under_way(countdown, request.run)
-    if last.held_at is not None or request.id == last.change is not None:
+    change = f"hold:{request.id or new_id}"
+    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    if last.held_at is not None or last.change == change:
         return _next(Held, last, remaining=last.remaining)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
-    id = request.id or new_id
-    return _next(Held, last, by=by, remaining=last.remaining, held_at=now, change=id)
+    held_at = _not_before(last, now)
+    return _next(Held, last, by=by, remaining=last.remaining, held_at=held_at, change=change)
 
 
 def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str) -> Resumed:
@@ -201,20 +207,23 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
 
     Raises NotHeld if the run counts, and what `hold` raises.
     """
-    last = _under_way(countdown, request.run)
-    if request.id == last.change is not None:
-        return _next(Resumed, last, remaining=last.remaining, at=now)
+    change = f"resume:{request.id or new_id}"
+    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    if last.change == change:
+        at = last.at if isinstance(last, Resumed) else now
+        return _next(Resumed, last, remaining=_left(last), at=at)
     if last.held_at is None:
         raise NotHeld(last)
+    at = max(now, last.held_at)
     return _next(
         Resumed,
         last,
         by=by,
         remaining=last.remaining,
-        at=now,
-        starts_at=last.starts_at + max(0, now - last.held_at),
+        at=at,
+        starts_at=last.starts_at + at - last.held_at,
         held_at=None,
-        change=request.id or new_id,
+        change=change,
     )
 
 
@@ -230,36 +239,38 @@ def adjust(
     Raises RequestError if it would be a run from more than MAX_FROM, or of no number before it has
     begun; and what `hold` raises.
     """
-    last = _under_way(countdown, request.run)
-    if request.id == last.change is not None:
-        return _next(Adjusted, last, remaining=last.remaining, at=now, seconds=request.seconds)
+    change, seconds = f"adjust:{request.id or new_id}", request.seconds
+    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    if last.change == change:
+        at = last.at if isinstance(last, Adjusted) else now
+        return _next(Adjusted, last, remaining=_left(last), at=at, seconds=seconds)
     if (tick := decide(countdown, now, by)) is not None:
         return tick
-    held_at, interval_ms = last.held_at, last.interval_ms
-    zero_at = last.zero_at + 1000 * request.seconds
+    at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
+    zero_at = last.zero_at + 1000 * seconds
     if last.remaining is None:
         remaining, from_ = None, (zero_at - last.starts_at) // interval_ms
         if from_ < 1:
-            raise RequestError(f"seconds: {request.seconds} leaves nothing of the run")
+            raise RequestError(f"seconds: {seconds} leaves nothing of the run")
     else:
-        if zero_at <= (now if held_at is None else held_at):
-            zero_at, held_at = now, None
-        left = zero_at - (now if held_at is None else held_at)
+        if zero_at <= (held_at or at):
+            zero_at, held_at = at, None
+        left = zero_at - (held_at or at)
         remaining = max(1, -(-left // interval_ms))
         from_ = max(remaining, last.from_ + (zero_at - last.zero_at) // interval_ms)
     if from_ > MAX_FROM:
-        raise RequestError(f"seconds: {request.seconds} makes it a run from more than {MAX_FROM}")
+        raise RequestError(f"seconds: {seconds} makes it a run from more than {MAX_FROM}")
     return _next(
         Adjusted,
         last,
         by=by,
         remaining=remaining,
-        at=now,
-        seconds=request.seconds,
+        at=at,
+        seconds=seconds,
         from_=from_,
         starts_at=zero_at - from_ * interval_ms,
         held_at=held_at,
-        change=request.id or new_id,
+        change=change,
     )
 
 
@@ -292,6 +303,22 @@ def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> b
             return isinstance(last, Cancelled)
         case _:
             return last.change == event.change
+
+
+def _changed_by(change: str, countdown: Countdown) -> Known | None:
+    """The room's last event, if `change` was the last one of its run: then it has happened."""
+    last = countdown.last
+    return last if isinstance(last, Known) and last.change == change else None
+
+
+def _left(last: Known) -> int | None:
+    """The number before the next tick, or before zero if that has come since."""
+    return None if last.remaining is None else max(1, last.remaining)
+
+
+def _not_before(last: Known, now: int) -> int:
+    """Now, or when the last tick was due, if it was stored by a scheduler whose clock is ahead."""
+    return now if last.remaining is None else max(now, last.due(last.remaining))
 
 
 def _under_way(countdown: Countdown, run: str | None) -> Known:

@@ -4,7 +4,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from prometheus_client import Counter
 
-_refused = Counter("tminus_http_refused_total", "Requests answered with an error.", ["status"])
+refused = Counter("tminus_http_refused_total", "Requests answered with an error.", ["status"])
 
 
 class ErrorCounter(AbstractAccessLogger):
@@ -15,4 +15,4 @@ class ErrorCounter(AbstractAccessLogger):
         """Count the response if it is an error; `time` is in seconds."""
         del request, time
         if response.status >= 400:
-            _refused.labels(response.status).inc()
+            refused.labels(response.status).inc()

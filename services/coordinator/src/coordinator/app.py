@@ -14,12 +14,12 @@ from bus.stream import keep_stream, wanted
 from protocol import subjects
 from runtime import cors, health
 from runtime.background import background
-from runtime.client_address import networks
 from runtime.logs import logger
 from runtime.origins import ORIGINS, Origins
 from runtime.process import max_connections, raise_file_limit
 
 from . import handshake
+from .admission import ADMISSION, Admission
 from .connections import CONNECTIONS, Connections
 from .hub import HUB, Hub
 from .io_uring import Ring
@@ -39,8 +39,6 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[SETTINGS] = settings
     app[ORIGINS] = Origins(settings)
-    app[handshake.TRUSTED] = networks(settings.trusted_proxies)
-    app[handshake.MAX_VIEWERS] = _max_viewers(settings)
     app.add_routes(health.routes(app))
     app.add_routes(
         [
@@ -81,6 +79,7 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
     settings, bus, connections = app[SETTINGS], app[BUS], app[CONNECTIONS]
     feed = app[FEED] = Feed(bus, partial(keep_stream, bus, wanted(settings)))
     hub = app[HUB] = Hub(settings.instance, connections, feed)
+    app[ADMISSION] = Admission(settings, _max_viewers(settings), connections, hub)
     peers = Peers(bus, hub)
     reconciler = Reconciler(bus, hub, feed)
     queries = Queries(hub, peers, feed)

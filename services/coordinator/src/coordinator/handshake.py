@@ -1,28 +1,30 @@
 """The two handshakes of viewers, and the reasons to refuse one."""
 
 from random import randint
-from sys import intern
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import Counter
+from msgspec import Struct
 
 from bus.feed import FEED
 from protocol import frames, subjects
 from protocol.frames import Bye
-from runtime.client_address import Networks, client_address
+from runtime.access_log import refused as http_refused
 from runtime.origins import ORIGINS
 
+from .admission import ADMISSION, not_caught_up
 from .connections import CONNECTIONS
 from .event_stream import EventStreamViewer
 from .handover import early_bytes, take_over
 from .hub import HUB
 from .room import Room
-from .settings import SETTINGS
 from .websocket import WebSocketViewer
 
 OPEN_SECONDS = 2.0
-"""How long a viewer may wait for the past of a room that was not followed yet."""
+"""How long a viewer may wait for the past of a room that was not followed yet, if meanwhile no
+other room's past is read either."""
+OPEN_TIMES: Final = 10
+"""How many times as long, while others' are: a thousand that are opened at once take their turn."""
 REACH_SECONDS = 2.0
 """How long a viewer that has seen more of the room waits until this coordinator catches up."""
 RETRY_MS: Final = (1000, 4000)
@@ -36,24 +38,28 @@ _EVENT_STREAM_HEADERS: Final = {
     "X-Accel-Buffering": "no",
 }
 
-FULL: Final = {"Retry-After": "5"}
 
-_refused = Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"])
+class Handshake(Struct, frozen=True):
+    """What a viewer asks for: a room, the position to resume from; and where it comes from."""
 
-TRUSTED: web.AppKey[Networks] = web.AppKey("trusted_proxies", tuple)
-MAX_VIEWERS = web.AppKey("max_viewers", int)
+    room: str
+    epoch: str
+    after: int | None
+    address: str
 
 
 async def web_socket(request: web.Request) -> web.StreamResponse:
     """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
     _refuse_old_http(request)
-    room, epoch, after = await _admit(request)
+    handshake = _parse(request)
     _refuse_other_versions(request)
-    response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
-    early = early_bytes(request)
-    await response.prepare(request)
-    viewer = WebSocketViewer(room)
-    _hand_over(request, viewer, room, epoch, after)
+    with request.app[ADMISSION].handshake(handshake.address, handshake.room):
+        room = await _opened(request, handshake)
+        response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
+        early = early_bytes(request)
+        await response.prepare(request)
+        viewer = WebSocketViewer(room)
+        _hand_over(request, viewer, room, handshake)
     if early and viewer.group is not None:
         viewer.data_received(early)
     return web.Response()  # never written: the connection is not aiohttp's any more
@@ -62,40 +68,50 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
 async def event_stream(request: web.Request) -> web.StreamResponse:
     """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
     _refuse_old_http(request)
+    handshake = _parse(request)
     try:
-        room, epoch, after = await _admit(request)
+        with request.app[ADMISSION].handshake(handshake.address, handshake.room):
+            room = await _opened(request, handshake)
+            response = web.StreamResponse(headers=_EVENT_STREAM_HEADERS)
+            response.enable_chunked_encoding()
+            response.force_close()
+            await response.prepare(request)
+            await response.write(_retry())
+            _hand_over(request, EventStreamViewer(room), room, handshake)
     except (web.HTTPServiceUnavailable, web.HTTPTooManyRequests) as refusal:
         if EVENT_STREAM not in request.headers.get("Accept", ""):
             raise
         return _come_back(refusal)
-    response = web.StreamResponse(headers=_EVENT_STREAM_HEADERS)
-    response.enable_chunked_encoding()
-    response.force_close()
-    await response.prepare(request)
-    await response.write(_retry())
-    _hand_over(request, EventStreamViewer(room), room, epoch, after)
     return web.Response()  # never written, as above
 
 
-async def _admit(request: web.Request) -> tuple[Room, str, int | None]:
-    """The room, its past read, and the position to resume from; raises an HTTP error if refused."""
+def _parse(request: web.Request) -> Handshake:
+    """Raises an HTTP error if it is invalid, or its origin may not connect."""
     name = request.query.get("room", subjects.DEFAULT_ROOM)
     if not subjects.is_room(name):
         raise web.HTTPBadRequest(text=f"room: {name[:80]!r} is not a room's name\n")
     epoch, after = _resume(request)
     if not request.app[ORIGINS].admit(request):
         raise web.HTTPForbidden(text="this origin may not connect\n")
-    _refuse_if_full(request)
-    room = await request.app[HUB].opened(name, OPEN_SECONDS)
+    return Handshake(name, epoch, after, request.app[ADMISSION].address(request))
+
+
+async def _opened(request: web.Request, handshake: Handshake) -> Room:
+    """The room, its past read as far as the viewer has seen it; raises an HTTP error if it can't be
+    read in time."""
+    admission, hub = request.app[ADMISSION], request.app[HUB]
+    name, after, address = handshake.room, handshake.after, handshake.address
+    async with admission.turn(address, name):
+        for _ in range(OPEN_TIMES):
+            read = hub.rooms_read
+            room = await hub.opened(name, OPEN_SECONDS, address)
+            if room is not None or hub.rooms_read == read:
+                break
     if room is None:
-        _refused.labels("stream").inc()
-        raise web.HTTPServiceUnavailable(
-            text="not caught up with the stream\n", headers={"Retry-After": "1"}
-        )
-    if after is not None and epoch == room.epoch and after > room.history.seq:
+        raise not_caught_up()
+    if after is not None and handshake.epoch == room.epoch and after > room.history.seq:
         await request.app[FEED].reached(name, after, REACH_SECONDS)
-    _refuse_if_full(request)  # others may have joined meanwhile
-    return request.app[HUB].room(name), epoch, after
+    return hub.room(name, address)
 
 
 def _retry(least_ms: int = 0) -> bytes:
@@ -105,6 +121,7 @@ def _retry(least_ms: int = 0) -> bytes:
 def _come_back(refusal: web.HTTPException) -> web.Response:
     """What an EventSource gets instead of 429 or 503, after which it would never come back: by the
     standard it reconnects only if a response of status 200 ends (WHATWG HTML, 9.2.2)."""
+    http_refused.labels(refusal.status).inc()  # it is a refusal, whatever its status says
     seconds = int(refusal.headers["Retry-After"])
     bye = Bye(reason=(refusal.text or "").strip(), reconnect_ms=seconds * 1000)
     body = b"%sevent: bye\ndata: %s\n\n" % (_retry(seconds * 1000), frames.encode(bye))
@@ -115,29 +132,14 @@ def _hand_over(
     request: web.Request,
     viewer: WebSocketViewer | EventStreamViewer,
     room: Room,
-    epoch: str,
-    after: int | None,
+    handshake: Handshake,
 ) -> None:
     """Give the socket to the viewer and let it join, unless the peer has disconnected."""
     transport = take_over(request, viewer)
     if transport is not None:
-        viewer.address = intern(_address(request))  # one string for all that come from there
+        viewer.address = handshake.address
         request.app[CONNECTIONS].add(viewer)
-        room.join(viewer, transport, epoch, after)
-
-
-def _refuse_if_full(request: web.Request) -> None:
-    connections, settings = request.app[CONNECTIONS], request.app[SETTINGS]
-    if connections.count >= request.app[MAX_VIEWERS]:
-        _refused.labels("all").inc()
-        raise web.HTTPServiceUnavailable(text="full\n", headers=FULL)
-    if connections.by_address[_address(request)] >= settings.max_viewers_per_address:
-        _refused.labels("address").inc()
-        raise web.HTTPTooManyRequests(text="too many viewers from your address\n", headers=FULL)
-
-
-def _address(request: web.Request) -> str:
-    return client_address(request, request.app[TRUSTED])
+        room.join(viewer, transport, handshake.epoch, handshake.after)
 
 
 def _refuse_old_http(request: web.Request) -> None:

@@ -1,6 +1,7 @@
 """The watched rooms: entries of the stream come in, frames go out to their viewers."""
 
 import asyncio
+from collections import Counter as Count
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Never
@@ -40,18 +41,29 @@ class Hub:
         self._feed = feed
         self._metrics = RoomMetrics()
         self.rooms: dict[str, Room] = {}
+        self.rooms_read = 0
+        """How many rooms' pasts have been read so far, some of them again."""
+        self.opened_by: Count[str] = Count()
+        """How many of the rooms each address has opened."""
 
-    def room(self, name: str) -> Room:
-        """The room called `name`; follows it if it was not followed yet."""
+    @property
+    def is_following(self) -> bool:
+        """Whether the stream can be read."""
+        return self._feed.check() is None
+
+    def room(self, name: str, address: str = "") -> Room:
+        """The room called `name`; if it was not followed yet, follows it for `address`."""
         room = self.rooms.get(name)
         if room is None:
             room = self.rooms[name] = Room(name, self._instance, self.connections)
+            room.opened_by = address
+            self.opened_by[address] += 1
             self._feed.open(name)
         return room
 
-    async def opened(self, name: str, timeout: float) -> Room | None:
+    async def opened(self, name: str, timeout: float, address: str = "") -> Room | None:
         """The room, once its past is read; None if that takes longer than `timeout` seconds."""
-        room = self.room(name)
+        room = self.room(name, address)
         room.is_awaited += 1  # so that it is not dropped meanwhile
         try:
             with suppress(TimeoutError):
@@ -87,6 +99,7 @@ class Hub:
 
     def on_opened(self, name: str) -> None:
         """Everything that the stream holds of a room has been delivered."""
+        self.rooms_read += 1
         if (room := self.rooms.get(name)) is not None:
             room.on_read()
 
@@ -144,7 +157,11 @@ class Hub:
         idle = [name for name, room in self.rooms.items() if room.is_idle_since(idle_since)]
         for name in idle:
             self._feed.close(name)
-            self.rooms.pop(name).outbox.detach()
+            room = self.rooms.pop(name)
+            room.outbox.detach()
+            self.opened_by[room.opened_by] -= 1
+            if not self.opened_by[room.opened_by]:
+                del self.opened_by[room.opened_by]
 
 
 HUB = web.AppKey("hub", Hub)

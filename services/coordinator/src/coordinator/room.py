@@ -32,6 +32,7 @@ class Room:
         "message_budget",
         "name",
         "opened",
+        "opened_by",
         "outbox",
         "remote_count",
         "told_count",
@@ -48,6 +49,8 @@ class Room:
         """Set once its past has been read; before, its viewers are sent nothing of it."""
         self.is_awaited = 0
         """How many callers wait for that."""
+        self.opened_by = ""
+        """The address of the viewer for which it was opened."""
         self._idle_since = connections.loop.time()
         self.groups: dict[type[Viewer], FanOut] = {}
         """The viewers by kind, since frames are encoded once for each kind."""

@@ -16,6 +16,10 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     """Viewers at once; over it a handshake gets 503. 0 is as many as file descriptors allow."""
     max_viewers_per_address: Annotated[int, Meta(ge=1)] = 2000
     """The same from one address; over it a handshake gets 429."""
+    max_followed_rooms: Annotated[int, Meta(ge=1)] = 20_000
+    """Rooms with viewers, or that had some in the last 30 s; to open one more gets 503."""
+    max_followed_rooms_per_address: Annotated[int, Meta(ge=1)] = 500
+    """Those that one address has opened; to open one more gets 429."""
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -126,6 +126,15 @@ async def _holds(app: web.Application, seq: int, subject: str, payload: bytes) -
     return (entry.subject, entry.data) == (subject, payload)
 
 
+async def is_over(app: web.Application, room: str, run: str) -> bool:
+    """Whether a coordinator tells at once that `run` is the room's last one, and is over."""
+    with suppress(TimeoutError, Problem):
+        async with asyncio.timeout(SHOWN_SECONDS):
+            now = (await state(app, room)).state
+            return now.run == run and now.status in ("finished", "cancelled")
+    return False
+
+
 async def _run_under_way(app: web.Application, room: str) -> str | None:
     """The run that a change without one means, so that it means the same when it is asked again;
     None if no coordinator tells of one at once."""
@@ -165,7 +174,8 @@ async def _ask(
     except ServiceError as error:
         raise _problem(error, request) from None
     except NoResponders:
-        raise Problem(503, f"No {service} is running at the moment.") from None
+        # None is running, or those that are have more requests than they take: NATS says the same.
+        raise Problem(503, f"No {service} takes requests at the moment: try again.") from None
     except BusTimeout:
         raise Problem(503, f"The {service} did not answer in time.") from None
     except BusError:

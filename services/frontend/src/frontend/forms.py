@@ -49,6 +49,9 @@ async def start(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`,
     `after_zero`, `warning`, `danger`."""
     asked = _start(room, form, whole_now_ms())
+    if asked.run and await backend.is_over(request.app, room, asked.run):
+        # The form is an earlier one, by the Back button: this is another start.
+        asked = msgspec.structs.replace(asked, run=None)
     try:
         await backend.start(request.app, asked)
     except Problem as problem:
@@ -77,11 +80,8 @@ async def resume(request: web.Request, room: str, form: Form) -> None:
 
 @rerendered("change")
 async def adjust(request: web.Request, room: str, form: Form) -> None:
-    """`POST /r/<room>/adjust`: `seconds`, also with a plus sign, `run`, `id`."""
-    fields = _filled(form)
-    if "seconds" in fields:
-        fields["seconds"] = fields["seconds"].strip().removeprefix("+")
-    await backend.change(request.app, _asked(Adjust, room, fields))
+    """`POST /r/<room>/adjust`: `seconds`, `run`, `id`."""
+    await backend.change(request.app, _asked(Adjust, room, _filled(form)))
 
 
 @rerendered("message")

@@ -35,9 +35,9 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     allowed_frames: Frames = ""
     """Sites whose pages may show this one in a frame, separated by commas; `*` is any."""
     control_token: str = ""
-    """Required to start, cancel or send; empty allows anyone."""
+    """Required to start, change, cancel or send; empty allows anyone."""
     max_commands_per_address: Most = 100
-    """Starts, cancels and messages a second from one address, and ten times as many at once."""
+    """Commands and messages a second from one address, and ten times as many at once."""
     max_commands: Most = 500
     """The same from all addresses together."""
     max_reads_per_address: Most = 200

@@ -20,6 +20,7 @@ from .deadlines import Deadlines
 from .event_store import EventStore
 from .keeper import Keeper
 from .load import Load
+from .server_clock import ServerClock
 from .settings import SETTINGS, Settings
 
 
@@ -40,6 +41,7 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     store = EventStore(bus, Load(settings.max_runs, settings.max_ticks_per_second))
     deadlines = Deadlines(bus, store, instance)
     keeper = Keeper(bus, store)
+    server_clock = ServerClock(bus)
     follower = Follower(
         bus,
         open_stream=partial(keep_stream, bus, wanted(app[SETTINGS])),
@@ -60,8 +62,12 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
         },
         instance,
     )
-    app[health.CHECKS].extend([follower.check, store.check, responder.check])
+    app[health.CHECKS].extend([follower.check, store.check, responder.check, server_clock.check])
     async with background(
-        deadlines.run(), keeper.run(), follower.run(), responder.run(ready=follower.caught_up)
+        deadlines.run(),
+        keeper.run(),
+        server_clock.run(),
+        follower.run(),
+        responder.run(ready=follower.caught_up),
     ):
         yield

@@ -136,6 +136,7 @@ class Commands:
                 # From now on this run is meant, whatever happens in the room.
                 request = msgspec.structs.replace(request, run=event.run)
                 if isinstance(event, Tick):
+                    was_appended = True
                     await self._store.append(event, countdown)
                     continue
                 if not rules.has_happened(countdown, event):

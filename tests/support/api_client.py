@@ -1,0 +1,26 @@
+"""The JSON API as a program uses it: a request, its status and its body's JSON."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+Reply = tuple[int, Any]
+Api = Callable[..., Awaitable[Reply]]
+
+
+@asynccontextmanager
+async def calling(frontend: TestServer) -> AsyncIterator[Api]:
+    """Call `api(method, path, body, **headers)`; the path is below `/api/rooms/`."""
+    async with aiohttp.ClientSession() as session:
+
+        async def api(method: str, path: str, body: object = None, **headers: str) -> Reply:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            url = URL(f"{frontend.make_url('/api/rooms/')}{path}", encoded=True)
+            async with session.request(method, url, json=body, headers=sent) as answer:
+                return answer.status, await answer.json()
+
+        yield api

@@ -1,0 +1,73 @@
+"""Whatever a readable event says of a run, the rules make readable events of it."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import events, rules
+from protocol.events import Event, EventError
+from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume
+from protocol.rules import Countdown, NotHeld, NothingUnderWay
+
+NOW = 1_795_420_800_000
+times = st.sampled_from([10**10, NOW - 10**9, NOW - 1000, NOW, NOW + 1000, NOW + 10**9, 1 << 52])
+"""From April 1970 to the year 144683."""
+stored = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["started", "held", "resumed", "adjusted", "tick", "cancelled"]),
+        "room": st.just("main"),
+        "run": st.just("run-1"),
+        "from": st.sampled_from([1, 2, 10, events.MAX_FROM]),
+        "interval_ms": st.sampled_from([100, 300, 1000, 60_000]),
+        "starts_at": times,
+        "by": st.just("scheduler-1"),
+        "remaining": st.sampled_from([None, 0, 1, 2, 10, events.MAX_FROM]),
+        "at": times,
+        "seconds": st.sampled_from([-86_400, 0, 86_400]),
+        "due": times,
+        "emitted": times,
+    },
+    optional={"held_at": times, "change": st.just("id-1"), "after_zero": st.just("count")},
+)
+commands = st.lists(st.sampled_from(["tick", "hold", "resume", "cancel"]) | st.integers(-9, 9))
+
+
+def decided(room: Countdown, command: str | int, now: int, id: str) -> Event | None:
+    match command:
+        case "tick":
+            return rules.decide(room, now, "scheduler-2")
+        case "hold":
+            return rules.hold(room, Hold(), now, id, "scheduler-2")
+        case "resume":
+            return rules.resume(room, Resume(), now, id, "scheduler-2")
+        case "cancel":
+            return rules.cancel(room, Cancel(), "scheduler-2")
+    return rules.adjust(room, Adjust(seconds=int(command)), now, id, "scheduler-2")
+
+
+@settings(max_examples=1000, deadline=None)
+@given(stored, commands)
+def test_what_follows_any_event_can_be_read(
+    fields: dict[str, object], commands: list[str | int]
+) -> None:
+    room = Countdown()
+    with suppress(EventError):
+        room = rules.apply(room, 1, events.decode(json.dumps(fields).encode(), "main"))
+    for number, command in enumerate(commands):
+        with suppress(NotHeld, NothingUnderWay, RequestError):
+            event = decided(room, command, NOW + 700 * number, f"id-{number}")
+            if event is not None:
+                assert events.decode(events.encode(event), "main") == event
+                room = rules.apply(room, room.seq + 1, event)
+
+
+@pytest.mark.parametrize("kind", ["held", "resumed", "adjusted"])
+def test_a_run_at_zero_is_not_changed(kind: str) -> None:
+    """Its next tick would be minus one, and there would be no end."""
+    fields = {"type": kind, "room": "main", "run": "run-1", "from": 3, "interval_ms": 1000}
+    fields |= {"starts_at": NOW, "by": "scheduler-1", "remaining": 0, "at": NOW, "seconds": 1}
+    with pytest.raises(EventError, match=r"remaining"):
+        events.decode(json.dumps(fields).encode(), "main")
