@@ -161,6 +161,7 @@ def test_a_held_run_keeps_its_controls_and_can_be_cancelled(
     expect(page.locator("#caption")).to_have_text("cancelled")
 
 
+@pytest.mark.chromium  # as it is driven here, Firefox loses no answer
 def test_a_change_without_an_answer_that_is_pressed_again_is_the_same_one(
     stack: Stack, room: str, open_page: Opening
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_change_without_an_answer_that_is_pressed_again_is_the_same_one(
     assert terms(stack, room)["from"] == 560
 
 
+@pytest.mark.chromium  # as it is driven here, Firefox runs scripts all the same
 def test_without_a_script_the_forms_hold_resume_adjust_and_cancel(
     stack: Stack, room: str, open_page: Opening
 ) -> None:
@@ -193,6 +195,7 @@ def test_without_a_script_the_forms_hold_resume_adjust_and_cancel(
     expect(page.locator("#change-words")).not_to_be_empty()
 
 
+@pytest.mark.chromium  # as above
 def test_without_a_script_a_run_counts_on_after_zero_until_it_is_cancelled(
     stack: Stack, room: str, open_page: Opening
 ) -> None:
