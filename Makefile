@@ -10,7 +10,7 @@ PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coor
 INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
-FIREFOX := test_room.py test_status.py test_accessibility.py \
+FIREFOX := test_room.py test_hold.py test_status.py test_accessibility.py \
 	test_overlay.py::test_there_is_nothing_but_the_number_and_the_ring \
 	test_overlay.py::test_a_message_is_large_on_a_stage_with_the_time_beside_it \
 	test_same_instant.py::test_a_near_and_a_far_screen_change_within_ten_milliseconds

@@ -27,6 +27,23 @@ def test_a_browser_without_modules_counts(stack: Stack, room: str, open_page: Op
     assert shown(page) == ["4", "3", "2", "1", "0"]
 
 
+def test_a_browser_without_modules_says_that_a_run_is_held_or_over_time(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page("about:blank", BEFORE_MODULES)
+    page.route(re.compile("/r/"), without_modules)
+    page.goto(stack.page(room))
+    address = f"/api/rooms/{room}/countdown"
+    stack.ask("POST", address, {"from": 50, "after_zero": "count"})
+    expect(page.get_by_role("button", name="Hold")).to_be_visible()
+    stack.ask("POST", f"{address}/hold")
+    expect(page.locator("#caption")).to_have_text("held")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    stack.ask("POST", f"{address}/adjust", {"seconds": -60})
+    expect(page.locator("#caption")).to_have_text("over time")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+
+
 def test_a_browser_without_modules_starts_by_the_form(
     stack: Stack, room: str, open_page: Opening
 ) -> None:

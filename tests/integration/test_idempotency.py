@@ -70,12 +70,13 @@ async def test_the_same_run_with_other_terms_is_422_with_the_run(
 
 
 @pytest.mark.parametrize("run", ["", "x" * 37, 5])
-@pytest.mark.parametrize("subject", ["scheduler.start", "scheduler.cancel"])
+@pytest.mark.parametrize("subject", ["start", "hold", "resume", "adjust", "cancel"])
 async def test_a_run_that_is_no_run_s_id_is_named(
     serve_scheduler: Serve, bus: Client, subject: str, run: object
 ) -> None:
     await serve_scheduler()
-    reply = await bus.request(subject, json.dumps({"run": run}).encode(), timeout=5)
+    asked = json.dumps({"run": run, "seconds": 1}).encode()
+    reply = await bus.request(f"scheduler.{subject}", asked, timeout=5)
     headers = reply.headers or {}
     assert headers["Nats-Service-Error-Code"] == "400"
     assert headers["Nats-Service-Error"].startswith("run: ")

@@ -155,6 +155,11 @@ test("an adjustment jumps at its own moment, upwards too, and only then", () => 
   assert.equal(shown[0].nextAt, START + DELAY + 3400);
 });
 
+test("an adjustment by a second is shown at once, also just before the next number", () => {
+  const adjusted = { from: 11, remaining: 8, change: "a" };
+  assert.deepEqual(numbers([3799], [3800, adjusted, until(3800, { remaining: 7 })]), [7, 8]);
+});
+
 test("a clock that is set back a little does not undo a change that was shown", () => {
   const earlier = until(3400, { remaining: 7 });
   const adjusted = { from: 20, remaining: 17, change: "a" };

@@ -72,7 +72,7 @@ export function expected(state, time, delay) {
     left,
     lapMs: number > 0 ? Math.min(from, 60) * interval_ms : 0,
     nextAt: number > 0 || isEndless ? nextDue + delay : null,
-    isLate: held_at === null && Math.min(from, Math.floor(elapsed - LATE_MS / interval_ms)) > received,
+    isLate: Math.min(from, Math.floor(elapsed - LATE_MS / interval_ms)) > received,
   };
 }
 
