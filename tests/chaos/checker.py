@@ -6,7 +6,7 @@ adjustment each begin a segment of the run, within which every number comes once
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from .history import Event
@@ -28,6 +28,7 @@ class Verdict:
 
 def check(events: Sequence[Event]) -> Verdict:
     """Check the events of one run that should be over: at zero, or by a cancel."""
+    events = _without_repetitions(events)
     verdict, started, last = Verdict(), events[0], events[-1]
     if started.type != "started":
         verdict.wrong.append(f"run {started.run} begins with {started.type}")
@@ -53,6 +54,22 @@ def check(events: Sequence[Event]) -> Verdict:
     verdict.late_ms = max(lateness, default=0.0)
     verdict.early_ms = max([-late for late in lateness], default=0.0)
     return verdict
+
+
+def _without_repetitions(events: Sequence[Event]) -> list[Event]:
+    """The events without those stored again, the same in every field, after they were removed.
+
+    Ticks stay: where the next one is due within a second, none is stored again.
+    """
+    return [
+        events[0],
+        *(
+            event
+            for before, event in pairwise(events)
+            if event.type == "tick"
+            or replace(event, seq=before.seq, stored_at=before.stored_at) != before
+        ),
+    ]
 
 
 def _is_over(event: Event) -> bool:

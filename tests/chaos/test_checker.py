@@ -144,6 +144,14 @@ BROKEN = {
 }
 
 
+def test_an_event_that_is_stored_again_is_accepted() -> None:
+    """As a scheduler does after it was removed: the start, and a hold."""
+    verdict = check(
+        [HISTORY[0], *(replace(event, seq=99) for event in ordered(0, 0, *ALL[1:4], *ALL[3:]))]
+    )
+    assert (verdict.lost, verdict.duplicated, verdict.wrong) == (0, 0, [])
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_history_is_not_accepted_if(name: str) -> None:
     verdict = check(BROKEN[name])
