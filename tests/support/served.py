@@ -1,14 +1,18 @@
 """A service served in the test's own process: starting it, its readiness, its metrics."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestServer
 
+from .process import AsyncProcess
 from .waiting import WAIT_SECONDS, until
 
 Serve = Callable[..., Awaitable[TestServer]]
+Serving = Callable[..., AbstractAsyncContextManager[AsyncProcess]]
+"""Runs a service as a process: its name, a program of its own if need be, and settings."""
 Reply = tuple[int, Any]
 """A status and the body's JSON."""
 Api = Callable[..., Awaitable[Reply]]
