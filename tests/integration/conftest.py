@@ -1,7 +1,10 @@
 """A real nats-server for each test, and our services on it, in this process."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +24,9 @@ import scheduler.settings
 from runtime.settings import Settings
 from support.api_client import Api, calling
 from support.nats_server import CONFIG, PASSWORDS, NatsServer
-from support.served import Serve, until_ready
+from support.ports import free_port
+from support.process import AsyncProcess
+from support.served import Serve, Serving, until_ready
 
 AiohttpServer = Callable[[web.Application], Awaitable[TestServer]]
 S = TypeVar("S", bound=Settings)
@@ -124,3 +129,27 @@ async def api(page: TestServer) -> AsyncIterator[Api]:
     """Ask the JSON API; gives the status and the body's JSON."""
     async with calling(page) as api:
         yield api
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Serving:
+    """Run a service as a process, without a bus: it waits for one, and has metrics meanwhile."""
+
+    @asynccontextmanager
+    async def run(
+        service: str, program: str = "", **settings: str | int
+    ) -> AsyncIterator[AsyncProcess]:
+        environ = {"PATH": os.environ["PATH"], "NATS_URL": f"nats://127.0.0.1:{free_port()}"}
+        process = AsyncProcess(
+            service,
+            [sys.executable, *(("-c", program) if program else ("-m", service))],
+            environ | {name.upper(): str(value) for name, value in settings.items()},
+            tmp_path,
+        )
+        await process.start()
+        try:
+            yield process
+        finally:
+            await process.stop()
+
+    return run

@@ -1,60 +1,23 @@
 """Services as processes: ports and time limits, which only the process decides."""
 
 import asyncio
-import os
 import socket
-import ssl
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from support.nats_server import NatsServer
 from support.ports import free_port
-from support.process import AsyncProcess
+from support.served import Serving
 from support.waiting import WAIT_SECONDS, until
 
-RENEWING = (
-    "import runtime.tls; runtime.tls.CHECK_SECONDS = 0.02; "
-    "import coordinator.__main__; coordinator.__main__.main()"
-)
-"""A coordinator that looks for a new certificate more often."""
 HURRIED = (
     "import runtime.process; runtime.process.KEEPALIVE_SECONDS = 0.5; "
     "import coordinator.__main__; coordinator.__main__.main()"
 )
 """A coordinator with a shorter keep-alive."""
-
-
-Serving = Callable[..., AbstractAsyncContextManager[AsyncProcess]]
-
-
-@pytest.fixture
-def serving(tmp_path: Path) -> Serving:
-    """Run a service as a process, without a bus: it waits for one, and has metrics meanwhile."""
-
-    @asynccontextmanager
-    async def run(
-        service: str, program: str = "", **settings: str | int
-    ) -> AsyncIterator[AsyncProcess]:
-        environ = {"PATH": os.environ["PATH"], "NATS_URL": f"nats://127.0.0.1:{free_port()}"}
-        process = AsyncProcess(
-            service,
-            [sys.executable, *(("-c", program) if program else ("-m", service))],
-            environ | {name.upper(): str(value) for name, value in settings.items()},
-            tmp_path,
-        )
-        await process.start()
-        try:
-            yield process
-        finally:
-            await process.stop()
-
-    return run
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -211,72 +174,6 @@ async def test_cookies_of_other_services_may_be_many(
             if status == 200:  # a Referer may be as long, and so may the address itself
                 async with session.get(f"{address}?{'x' * size}") as response:
                     assert response.status == status
-
-
-def new_certificate(folder: Path) -> None:
-    """Write a self-signed certificate and its key, `cert.pem` and `key.pem`, as new files."""
-    for name in ("cert.pem", "key.pem"):
-        (folder / name).unlink(missing_ok=True)
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
-async def test_a_renewed_certificate_is_used_without_a_restart(
-    serving: Serving, tmp_path: Path
-) -> None:
-    port, certificate, key = free_port(), tmp_path / "cert.pem", tmp_path / "key.pem"
-
-    async def shows(expected: str) -> bool:
-        try:
-            address = ("127.0.0.1", port)
-            shown = await asyncio.to_thread(ssl.get_server_certificate, address, timeout=5)
-        except OSError:
-            return False
-        return shown.split() == expected.split()
-
-    new_certificate(tmp_path)
-    first = certificate.read_text()
-    async with serving("coordinator", RENEWING, port=port, tls_cert=certificate, tls_key=key) as (
-        process
-    ):
-        await until(lambda: shows(first))
-
-        certificate.write_text("half a certifica")  # as while it is copied
-
-        async def is_noticed() -> bool:
-            return "keeping the old certificate" in process.log()
-
-        await until(is_noticed)
-        assert await shows(first)
-        certificate.unlink()
-        assert await shows(first)
-
-        new_certificate(tmp_path)
-        second = certificate.read_text()
-        assert second != first
-        await until(lambda: shows(second))
-
-        elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir()
-        new_certificate(elsewhere)
-        third = (elsewhere / "cert.pem").read_text()
-        certificate.write_text(third)  # with the second's key
-
-        async def is_kept() -> bool:
-            return "mismatch" in process.log().lower()
-
-        await until(is_kept)
-        assert await shows(second)
-        assert not await shows(third)
-        assert await process.stop() == 0
-    assert "Traceback" not in process.log()
 
 
 MACOS = """

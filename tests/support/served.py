@@ -1,13 +1,17 @@
 """A service served in the test's own process: starting it, its readiness, its metrics."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 from aiohttp.test_utils import TestServer
 
+from .process import AsyncProcess
 from .waiting import WAIT_SECONDS, until
 
 Serve = Callable[..., Awaitable[TestServer]]
+Serving = Callable[..., AbstractAsyncContextManager[AsyncProcess]]
+"""Runs a service as a process: its name, a program of its own if need be, and settings."""
 
 
 async def until_ready(server: TestServer, status: int = 200, seconds: float = WAIT_SECONDS) -> None:

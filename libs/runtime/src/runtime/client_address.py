@@ -6,7 +6,6 @@ client put there. aiohttp-remotes demands the same number of proxies for every r
 serve clients behind an edge and without one at the same port.
 """
 
-import asyncio
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import web
@@ -36,9 +35,8 @@ def client_address(request: web.BaseRequest, trusted: Networks) -> str:
     return _key(address) if address is not None else ""
 
 
-def peer_address(transport: asyncio.BaseTransport, trusted: Networks) -> str:
-    """The address at the other end of a connection; empty if that is a trusted proxy, or none."""
-    peer = transport.get_extra_info("peername")
+def peer_address(peer: object, trusted: Networks) -> str:
+    """The address of a peer, as sockets name it; empty if that is a trusted proxy, or none."""
     address = _address(str(peer[0])) if isinstance(peer, tuple) else None
     return "" if address is None or _is_in(address, trusted) else _key(address)
 

@@ -31,38 +31,52 @@ class ConnectionLimit:
         self._most = most
         self._most_per_address = settings.max_connections_per_address
         self._trusted = networks(settings.trusted_proxies)
-        self._addresses: dict[RequestHandler, str] = {}
-        self._by_address: Count[str] = Count()
+        self._places: dict[object, tuple[str, str]] = {}
+        self._by_address: Count[tuple[str, str]] = Count()
         self._made, self._lost = server.connection_made, server.connection_lost
         # aiohttp has no hook for this, but all of its connections tell their server.
         server.connection_made = self._on_made  # type: ignore[method-assign]
         server.connection_lost = self._on_lost  # type: ignore[method-assign]
 
+    def take(self, key: object, peer: object, kind: str = "") -> HTTPStatus | None:
+        """Count a connection until `give_back`; or returns with which status to refuse it.
+
+        `peer` is the address at its other end, as sockets name it.
+
+        An address may have as many of each kind; in all they are bounded together.
+        """
+        place = kind, peer_address(peer, self._trusted)
+        if len(self._places) >= self._most:
+            _refused.labels(f"{kind}all").inc()
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        if place[1] and self._by_address[place] >= self._most_per_address:
+            _refused.labels(f"{kind}address").inc()
+            return HTTPStatus.TOO_MANY_REQUESTS
+        self._places[key] = place
+        self._by_address[place] += 1
+        _open.set(len(self._places))
+        return None
+
+    def give_back(self, key: object) -> None:
+        """The connection is closed, or is something else from now on."""
+        place = self._places.pop(key, None)
+        if place is not None:
+            self._by_address[place] -= 1
+            if not self._by_address[place]:
+                del self._by_address[place]
+            _open.set(len(self._places))
+
     def _on_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         self._made(handler, transport)
-        address = peer_address(transport, self._trusted)
-        if len(self._addresses) >= self._most:
-            self._refuse(transport, HTTPStatus.SERVICE_UNAVAILABLE, "all")
-        elif address and self._by_address[address] >= self._most_per_address:
-            self._refuse(transport, HTTPStatus.TOO_MANY_REQUESTS, "address")
-        else:
-            self._addresses[handler] = address
-            self._by_address[address] += 1
-            _open.set(len(self._addresses))
+        status = self.take(handler, transport.get_extra_info("peername"))
+        if status is not None:
+            # Once aiohttp's own task for the connection has begun: it does not expect an earlier
+            # end.
+            asyncio.get_running_loop().call_soon(_close, transport, status)
 
     def _on_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         self._lost(handler, exc)
-        address = self._addresses.pop(handler, None)
-        if address is not None:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
-            _open.set(len(self._addresses))
-
-    def _refuse(self, transport: asyncio.Transport, status: HTTPStatus, reason: str) -> None:
-        _refused.labels(reason).inc()
-        # Once aiohttp's own task for the connection has begun: it does not expect an earlier end.
-        asyncio.get_running_loop().call_soon(_close, transport, status)
+        self.give_back(handler)
 
 
 def _close(transport: asyncio.Transport, status: HTTPStatus) -> None:

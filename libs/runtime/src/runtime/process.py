@@ -18,6 +18,7 @@ from .access_log import ErrorCounter
 from .connection_limit import ConnectionLimit
 from .settings import PublicSettings, Settings, SettingsError, load
 from .tls import Certificate
+from .tls_listener import TlsListener
 
 S = TypeVar("S", bound=Settings)
 
@@ -85,18 +86,25 @@ async def _serve(app: web.Application, settings: Settings, certificate: Certific
     can_share = sys.platform == "linux" and settings.port != 0
     try:
         await runner.setup()
+        limit = None
         if isinstance(settings, PublicSettings) and runner.server is not None:
-            ConnectionLimit(runner.server, settings, max_connections(settings))
-        for _ in range(LISTENERS if can_share else 1):
-            await web.TCPSite(
-                runner,
-                settings.host,
-                settings.port,
-                backlog=BACKLOG,
-                reuse_port=can_share or None,
-                ssl_context=certificate.context if certificate else None,
-            ).start()
-        await told_to_end.wait()
+            limit = ConnectionLimit(runner.server, settings, max_connections(settings))
+        if certificate is not None and limit is not None and runner.server is not None:
+            tls = TlsListener(runner.server, certificate.context, limit)
+            async with tls.accepting(
+                settings.host, settings.port, backlog=BACKLOG, sockets=LISTENERS if can_share else 1
+            ):
+                await told_to_end.wait()
+        else:
+            for _ in range(LISTENERS if can_share else 1):
+                await web.TCPSite(
+                    runner,
+                    settings.host,
+                    settings.port,
+                    backlog=BACKLOG,
+                    reuse_port=can_share or None,
+                ).start()
+            await told_to_end.wait()
     finally:
         await runner.cleanup()
 
