@@ -5,7 +5,7 @@ import pytest
 from protocol import events, rules
 from protocol.events import Adjusted, Event, Held
 from protocol.requests import Adjust, Hold, Resume, Start
-from protocol.rules import Countdown
+from protocol.rules import Countdown, RunUnderWay
 
 NOW = 1_795_420_800_000
 
@@ -102,3 +102,9 @@ def test_a_resume_that_is_repeated_after_zero_is_answered_with_an_event_that_can
     again = rules.resume(after(room, zero), asked, NOW + 10_100, "new", "scheduler-2")
     assert rules.has_happened(after(room, zero), again)
     assert events.decode(events.encode(again), "main") == again
+
+
+def test_an_id_of_another_run_is_no_repetition() -> None:
+    room = held(counting(3500), 3500, "id-1")
+    with pytest.raises(RunUnderWay):
+        rules.hold(room, Hold(run="run-0", id="id-1"), NOW + 4500, "new", "scheduler-2")

@@ -190,7 +190,7 @@ def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) ->
     names, NotUnderstood if that can't be known.
     """
     change = f"hold:{request.id or new_id}"
-    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    last = _changed_by(change, countdown, request.run) or _under_way(countdown, request.run)
     if last.held_at is not None or last.change == change:
         return _next(Held, last, remaining=last.remaining)
     if (tick := decide(countdown, now, by)) is not None:
@@ -208,7 +208,7 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
     Raises NotHeld if the run counts, and what `hold` raises.
     """
     change = f"resume:{request.id or new_id}"
-    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    last = _changed_by(change, countdown, request.run) or _under_way(countdown, request.run)
     if last.change == change:
         at = last.at if isinstance(last, Resumed) else now
         return _next(Resumed, last, remaining=_left(last), at=at)
@@ -240,7 +240,7 @@ def adjust(
     begun; and what `hold` raises.
     """
     change, seconds = f"adjust:{request.id or new_id}", request.seconds
-    last = _changed_by(change, countdown) or _under_way(countdown, request.run)
+    last = _changed_by(change, countdown, request.run) or _under_way(countdown, request.run)
     if last.change == change:
         at = last.at if isinstance(last, Adjusted) else now
         return _next(Adjusted, last, remaining=_left(last), at=at, seconds=seconds)
@@ -305,10 +305,12 @@ def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> b
             return last.change == event.change
 
 
-def _changed_by(change: str, countdown: Countdown) -> Known | None:
+def _changed_by(change: str, countdown: Countdown, run: str | None) -> Known | None:
     """The room's last event, if `change` was the last one of its run: then it has happened."""
     last = countdown.last
-    return last if isinstance(last, Known) and last.change == change else None
+    if isinstance(last, Known) and last.change == change and run in (None, last.run):
+        return last
+    return None
 
 
 def _left(last: Known) -> int | None:
