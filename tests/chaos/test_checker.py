@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import events, rules
+from protocol.refusals import NotHeld, NothingUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
-from protocol.rules import Countdown, NotHeld, NothingUnderWay
+from protocol.rules import Countdown
 
 from . import history
 from .checker import check

@@ -76,6 +76,19 @@ async def test_a_run_that_was_not_heard_of_can_be_cancelled(
     assert (cancelled["run"], cancelled["by"]) == (started["run"], "deaf")
 
 
+async def test_an_adjustment_is_not_refused_for_terms_that_have_changed(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    """The run would have no number left, if it had not been given more time meanwhile."""
+    await serve_scheduler()
+    later = whole_now_ms() + 60_000
+    await deaf.start(json.dumps({"from": 5, "starts_at": later}).encode())
+    code, _ = await ask(bus, "scheduler.adjust", seconds=10)
+    assert code == 200
+    adjusted = json.loads(await deaf.adjust(b'{"seconds":-10}'))
+    assert (adjusted["from"], adjusted["by"]) == (5, "deaf")
+
+
 async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: Commands) -> None:
     nats_server.kill()
     async with asyncio.timeout(5):

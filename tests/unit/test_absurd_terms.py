@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from protocol import events, rules
 from protocol.events import Event, EventError
+from protocol.refusals import NotHeld, NothingUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume
-from protocol.rules import Countdown, NotHeld, NothingUnderWay
+from protocol.rules import Countdown
 
 NOW = 1_795_420_800_000
 times = st.sampled_from([10**10, NOW - 10**9, NOW - 1000, NOW, NOW + 1000, NOW + 10**9, 1 << 52])

@@ -4,8 +4,9 @@ import pytest
 
 from protocol import events, rules
 from protocol.events import Adjusted, Event, Held
+from protocol.refusals import RunUnderWay
 from protocol.requests import Adjust, Hold, Resume, Start
-from protocol.rules import Countdown, RunUnderWay
+from protocol.rules import Countdown
 
 NOW = 1_795_420_800_000
 

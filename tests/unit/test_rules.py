@@ -15,15 +15,9 @@ from protocol.events import (
     Tick,
     Unknown,
 )
+from protocol.refusals import NotHeld, NothingUnderWay, NotUnderstood, OtherTerms, RunUnderWay
 from protocol.requests import MAX_LEAD_MS, Adjust, Cancel, Hold, RequestError, Resume, Start
-from protocol.rules import (
-    Countdown,
-    NotHeld,
-    NothingUnderWay,
-    NotUnderstood,
-    OtherTerms,
-    RunUnderWay,
-)
+from protocol.rules import Countdown
 
 NOW = 1_795_420_800_000
 

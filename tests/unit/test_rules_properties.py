@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from protocol import rules
 from protocol.events import Adjusted, Cancelled, Event, Held, Known, Resumed, Started, Tick
+from protocol.refusals import NotHeld, NothingUnderWay, RunUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
-from protocol.rules import Countdown, NotHeld, NothingUnderWay, RunUnderWay
+from protocol.rules import Countdown
 
 REPLICAS = st.integers(0, 2)
 

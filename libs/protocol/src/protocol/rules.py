@@ -28,6 +28,14 @@ from .events import (
     Tick,
     Unknown,
 )
+from .refusals import (
+    NotHeld,
+    NothingUnderWay,
+    NotUnderstood,
+    OtherTerms,
+    OutOfRange,
+    RunUnderWay,
+)
 from .requests import MAX_LAG_MS, MAX_LEAD_MS, Adjust, Cancel, Hold, RequestError, Resume, Start
 
 E = TypeVar("E", bound=Terms)
@@ -47,44 +55,6 @@ class Countdown(Struct, frozen=True):
                 return False
             case _:
                 return True
-
-
-class RunUnderWay(Exception):
-    """A command was refused: another run is under way; `last` is the room's last event."""
-
-    def __init__(self, last: Event) -> None:
-        super().__init__(f"run {last.run!r} is under way in room {last.room!r}")
-        self.last = last
-
-
-class OtherTerms(Exception):
-    """A start was refused: its run was started before, with other terms; `last` is the room's last
-    event."""
-
-    def __init__(self, last: Event) -> None:
-        super().__init__(f"run: {last.run!r} was started before, with other terms")
-        self.last = last
-
-
-class NothingUnderWay(Exception):
-    """A command was refused: no run is under way in the room."""
-
-
-class NotHeld(Exception):
-    """A resume was refused: the run counts; `last` is the room's last event."""
-
-    def __init__(self, last: Event) -> None:
-        super().__init__(f"run {last.run!r} is not held")
-        self.last = last
-
-
-class NotUnderstood(Exception):
-    """A command was refused: the room's last event is of a type that only a newer version knows."""
-
-    def __init__(self, last: Unknown) -> None:
-        super().__init__(
-            f"the last event of room {last.room!r} is {last.type!r}: a newer version's business"
-        )
 
 
 def apply(countdown: Countdown, seq: int, event: Event | None) -> Countdown:
@@ -236,7 +206,7 @@ def adjust(
     With less time than is left, zero is due at once, also if the run was held. If this request was
     carried out already, that is repeated: the event has happened.
 
-    Raises RequestError if it would be a run from more than MAX_FROM, or of no number before it has
+    Raises OutOfRange if it would be a run from more than MAX_FROM, or of no number before it has
     begun; and what `hold` raises.
     """
     change, seconds = f"adjust:{request.id or new_id}", request.seconds
@@ -251,7 +221,7 @@ def adjust(
     if last.remaining is None:
         remaining, from_ = None, (zero_at - last.starts_at) // interval_ms
         if from_ < 1:
-            raise RequestError(f"seconds: {seconds} leaves nothing of the run")
+            raise OutOfRange(f"seconds: {seconds} leaves nothing of the run")
     else:
         if zero_at <= (held_at or at):
             zero_at, held_at = at, None
@@ -259,7 +229,7 @@ def adjust(
         remaining = max(1, -(-left // interval_ms))
         from_ = max(remaining, last.from_ + (zero_at - last.zero_at) // interval_ms)
     if from_ > MAX_FROM:
-        raise RequestError(f"seconds: {seconds} makes it a run from more than {MAX_FROM}")
+        raise OutOfRange(f"seconds: {seconds} makes it a run from more than {MAX_FROM}")
     return _next(
         Adjusted,
         last,

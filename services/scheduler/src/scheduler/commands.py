@@ -11,15 +11,16 @@ import msgspec
 from bus.errors import BusError, BusTimeout, ServiceError
 from protocol import events, requests, rules
 from protocol.events import Cancelled, Change, Started, Tick
-from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
-from protocol.rules import (
-    Countdown,
+from protocol.refusals import (
     NotHeld,
     NothingUnderWay,
     NotUnderstood,
     OtherTerms,
+    Refusal,
     RunUnderWay,
 )
+from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
+from protocol.rules import Countdown
 from runtime.clock import whole_now_ms
 from runtime.logs import logger
 
@@ -145,7 +146,7 @@ class Commands:
                     return event
                 if is_fresh:
                     return event
-            except (RunUnderWay, NotHeld, NothingUnderWay, NotUnderstood, OtherTerms):
+            except Refusal:
                 if is_fresh:
                     raise
             except (Conflict, BusTimeout):
