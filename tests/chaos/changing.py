@@ -17,8 +17,8 @@ from .scenario import Trial
 
 WITHIN_MS = 1000
 """As a frontend asks: a request that is held up on its way is not carried out later."""
-TRIES = 15
-PAUSE_SECONDS = 0.2
+TRIES = 60
+PAUSE_SECONDS = 0.3
 UNKNOWN = {0, 503}
 UNDECIDED = "changes without an outcome at first (503, or none)"
 STORED = {"hold": "held", "resume": "resumed", "adjust": "adjusted"}

@@ -1,4 +1,4 @@
-"""Starts and cancels that race throughout a fault, and the check that every reply was true.
+"""Commands that race throughout a fault, and the check that every reply was true.
 
 A reply of 503, or none, says that the outcome is unknown; every other one has to be in the stream.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from nats.aio.client import Client
 
 from . import history
+from .changing import Change, ask_twice, check_changes, new_change
 from .countdowns import LEAD_MS, Inject, Plan, Reply, ask_within, disturb, new_rooms, now, settled
 from .scenario import Trial
 from .viewers import until, watching
@@ -21,23 +22,25 @@ WITHIN_MS = 1000
 """As a frontend asks: a request that is held up on its way is not carried out later."""
 STARTED = {"from": 4, "interval_ms": 500}
 """Longer than that and a scheduler's patience, so all starts at once have one run between them."""
-CANCELLED_MS = 150
+CHANGED_MS = 150
 UNKNOWN = {0, 503}
 UNDECIDED = "requests without an outcome meanwhile (503, or none)"
 
 
 @dataclass
 class _Asked:
-    """What was asked, and answered: starts by room, cancels by run."""
+    """What was asked, and answered: starts by room, cancels by run, changes and their runs."""
 
     starts: dict[str, Sequence[Reply]] = field(default_factory=dict)
     cancels: dict[str, Reply] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     is_over: bool = False
 
 
 @asynccontextmanager
 async def racing(trial: Trial, watched: int = 4) -> AsyncIterator[None]:
-    """Start and cancel runs until the context is left, then check all replies.
+    """Start, change and cancel runs until the context is left, then check all replies.
 
     In so many of the rooms in which a run is cancelled, every coordinator has a viewer.
     """
@@ -50,6 +53,7 @@ async def racing(trial: Trial, watched: int = 4) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             group.create_task(_start_at_once(trial, clients, asked))
             group.create_task(_cancel_at_ticks(trial, clients, rooms, asked))
+            group.create_task(_change_at_ticks(trial, clients, asked))
             try:
                 yield
             finally:
@@ -65,10 +69,11 @@ async def racing(trial: Trial, watched: int = 4) -> AsyncIterator[None]:
         trial.outcome.check_viewers(events, in_room, viewers)
     _check_starts(trial, asked, events)
     _check_cancels(trial, asked, events)
+    check_changes(trial.outcome, asked.changes, events)
 
 
 async def disturb_with_races(trial: Trial, inject: Inject) -> None:
-    """Count in several rooms while starts and cancels race, inject a fault, check everything."""
+    """Count in several rooms while commands race, inject a fault, check everything."""
     async with racing(trial):
         plan = Plan(interval_ms=trial.either(1500, 900))
         await disturb(trial, plan, inject, within=0.1, keeps_sockets=True)
@@ -94,25 +99,47 @@ async def _cancel_at_ticks(
     waiting = list(rooms)
     while not asked.is_over:
         room = waiting.pop() if waiting else new_rooms(trial)[0]
-        client, starts_at = trial.random.choice(clients), int(now()) + LEAD_MS
-        terms = {"room": room, "starts_at": starts_at, "interval_ms": CANCELLED_MS}
-        started = await ask_within(WITHIN_MS, client, "scheduler.start", **terms)
-        if started.code != 200:
+        client = trial.random.choice(clients)
+        if (run := await _run_until_a_tick(trial, client, room)) is not None:
+            asked.cancels[run] = await ask_within(WITHIN_MS, client, "scheduler.cancel", room=room)
+
+
+async def _change_at_ticks(trial: Trial, clients: Sequence[Client], asked: _Asked) -> None:
+    """A hold at the instant of a tick, or an adjustment, and then a resume."""
+    while not asked.is_over:
+        [room] = new_rooms(trial)
+        if (run := await _run_until_a_tick(trial, trial.random.choice(clients), room)) is None:
             continue
-        due = starts_at + trial.random.randrange(1, 6) * CANCELLED_MS
-        # Slightly before or after it: the append should be in flight.
-        await asyncio.sleep((due + trial.random.uniform(-1.0, 2.0) - now()) / 1000)
-        run = str(started.body["run"])
-        asked.cancels[run] = await ask_within(WITHIN_MS, client, "scheduler.cancel", room=room)
+        asked.changed.append(run)
+        if trial.random.random() < 0.5:
+            adjusted = new_change(trial, "adjust", room)
+            asked.changes.append(await ask_twice(trial, clients, adjusted, seconds=1))
+            continue
+        for kind in ("hold", "resume"):
+            asked.changes.append(await ask_twice(trial, clients, new_change(trial, kind, room)))
+
+
+async def _run_until_a_tick(trial: Trial, client: Client, room: str) -> str | None:
+    """Start a run and wait for one of its ticks; gives the run, None if it can't be started."""
+    starts_at = int(now()) + LEAD_MS
+    terms = {"room": room, "starts_at": starts_at, "interval_ms": CHANGED_MS}
+    started = await ask_within(WITHIN_MS, client, "scheduler.start", **terms)
+    if started.code != 200:
+        return None
+    due = starts_at + trial.random.randrange(1, 6) * CHANGED_MS
+    # Slightly before or after it: the append should be in flight.
+    await asyncio.sleep((due + trial.random.uniform(-1.0, 2.0) - now()) / 1000)
+    return str(started.body["run"])
 
 
 async def _settled(trial: Trial, asked: _Asked) -> list[history.Event]:
     """The events of everything that was started, once it is over."""
     stack = trial.stack
-    events = await settled(stack, list(asked.cancels))
+    named = [*asked.cancels, *asked.changed]
+    events = await settled(stack, named)
     names = {event.run for event in events if event.room in asked.starts}
-    events = await settled(stack, [*names, *asked.cancels])
-    return [event for event in events if event.run in names | set(asked.cancels)]
+    events = await settled(stack, [*names, *named])
+    return [event for event in events if event.run in names | set(named)]
 
 
 def _check_starts(trial: Trial, asked: _Asked, events: list[history.Event]) -> None:
