@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import events, rules
+from protocol import changes, events, rules
 from protocol.refusals import NotHeld, NothingUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
 from protocol.rules import Countdown
@@ -42,11 +42,11 @@ def made(start: Start, steps: Sequence[tuple[int, Command]]) -> list[Event]:
         id, by = f"id-{len(stored)}", "scheduler-2"
         match command:
             case Hold():
-                return rules.hold(room, command, now, id, by)
+                return changes.hold(room, command, now, id, by)
             case Resume():
-                return rules.resume(room, command, now, id, by)
+                return changes.resume(room, command, now, id, by)
             case Adjust():
-                return rules.adjust(room, command, now, id, by)
+                return changes.adjust(room, command, now, id, by)
         return rules.cancel(room, command, by)
 
     store(rules.start(room, start, NOW, "run-1", "scheduler-1"))

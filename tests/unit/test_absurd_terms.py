@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import events, rules
+from protocol import changes, events, rules
 from protocol.events import Event, EventError
 from protocol.refusals import NotHeld, NothingUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume
@@ -41,12 +41,12 @@ def decided(room: Countdown, command: str | int, now: int, id: str) -> Event | N
         case "tick":
             return rules.decide(room, now, "scheduler-2")
         case "hold":
-            return rules.hold(room, Hold(), now, id, "scheduler-2")
+            return changes.hold(room, Hold(), now, id, "scheduler-2")
         case "resume":
-            return rules.resume(room, Resume(), now, id, "scheduler-2")
+            return changes.resume(room, Resume(), now, id, "scheduler-2")
         case "cancel":
             return rules.cancel(room, Cancel(), "scheduler-2")
-    return rules.adjust(room, Adjust(seconds=int(command)), now, id, "scheduler-2")
+    return changes.adjust(room, Adjust(seconds=int(command)), now, id, "scheduler-2")
 
 
 @settings(max_examples=1000, deadline=None)

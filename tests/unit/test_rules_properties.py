@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from protocol import rules
+from protocol import changes, rules
 from protocol.events import Adjusted, Cancelled, Event, Held, Known, Resumed, Started, Tick
 from protocol.refusals import NotHeld, NothingUnderWay, RunUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
@@ -119,11 +119,11 @@ class Countdowns(RuleBasedStateMachine):
         now = self.now + replica.skew
         match request:
             case Hold():
-                return rules.hold(replica.room, request, now, "unnamed", replica.name)
+                return changes.hold(replica.room, request, now, "unnamed", replica.name)
             case Resume():
-                return rules.resume(replica.room, request, now, "unnamed", replica.name)
+                return changes.resume(replica.room, request, now, "unnamed", replica.name)
             case Adjust():
-                return rules.adjust(replica.room, request, now, "unnamed", replica.name)
+                return changes.adjust(replica.room, request, now, "unnamed", replica.name)
 
     def change(self, replica: Replica, request: Hold | Resume | Adjust, is_heard: bool) -> None:
         try:
@@ -236,7 +236,7 @@ class Countdowns(RuleBasedStateMachine):
             room = rules.apply(room, seq, event)
         later = self.now + 1_000_000
         if room.is_under_way and isinstance(room.last, Known) and room.last.held_at is not None:
-            event = rules.resume(room, Resume(), later, "resumed", "last")
+            event = changes.resume(room, Resume(), later, "resumed", "last")
             room = rules.apply(room, room.seq + 1, event)
         left = rules.next_remaining(room)
         ticks = 0

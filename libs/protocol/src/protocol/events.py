@@ -30,6 +30,10 @@ AfterZero = Annotated[
     Literal["stop", "count"],
     Meta(description="Whether screens stop at zero, or count on from there; no ticks are stored."),
 ]
+WarningFrom = Annotated[
+    int, Meta(ge=0, le=MAX_FROM, description="The first number of the warning.")
+]
+DangerFrom = Annotated[int, Meta(ge=0, le=MAX_FROM, description="The first number of the danger.")]
 Seconds = Annotated[
     int, Meta(ge=-86_400, le=86_400, description="How much later zero is; earlier if negative.")
 ]
@@ -61,10 +65,8 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
         | None
     ) = None
     after_zero: AfterZero = "stop"
-    warning: Annotated[Remaining, Meta(description="The first number of the warning.")] | None = (
-        None
-    )
-    danger: Annotated[Remaining, Meta(description="The first number of the danger.")] | None = None
+    warning: WarningFrom | None = None
+    danger: DangerFrom | None = None
 
     @property
     def zero_at(self) -> int:

@@ -6,7 +6,17 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
-from .events import AfterZero, ChangeId, EpochMs, From, IntervalMs, Remaining, RunId, Seconds
+from .events import (
+    AfterZero,
+    ChangeId,
+    DangerFrom,
+    EpochMs,
+    From,
+    IntervalMs,
+    RunId,
+    Seconds,
+    WarningFrom,
+)
 from .subjects import DEFAULT_ROOM, RoomName
 
 MAX_LEAD_MS = 24 * 60 * 60 * 1000
@@ -42,8 +52,8 @@ class Start(Struct, frozen=True, kw_only=True):
         | None
     ) = None
     after_zero: AfterZero = "stop"
-    warning: Remaining | None = None
-    danger: Remaining | None = None
+    warning: WarningFrom | None = None
+    danger: DangerFrom | None = None
 
 
 class Hold(Struct, frozen=True, kw_only=True):

@@ -3,10 +3,6 @@
 Pure: no clock, no bus. A countdown is what its room's last event says, so `apply` is all there is
 to fold, and any replica with a `Countdown` can decide. The bus keeps their decisions consistent: it
 stores an event only if `seq` is still the last of the room's subject.
-
-The terms of a run say when each of its numbers is due. A hold notes when it began, and nothing is
-due any more; a resume moves all the due times by as long as it lasted; an adjustment moves them by
-so many seconds. So no due time is ever a sum of earlier delays.
 """
 
 from typing import TypeVar
@@ -15,28 +11,22 @@ import msgspec
 from msgspec import Struct
 
 from .events import (
-    MAX_FROM,
-    Adjusted,
     Cancelled,
     Change,
     Event,
-    Held,
     Known,
-    Resumed,
     Started,
     Terms,
     Tick,
     Unknown,
 )
 from .refusals import (
-    NotHeld,
     NothingUnderWay,
     NotUnderstood,
     OtherTerms,
-    OutOfRange,
     RunUnderWay,
 )
-from .requests import MAX_LAG_MS, MAX_LEAD_MS, Adjust, Cancel, Hold, RequestError, Resume, Start
+from .requests import MAX_LAG_MS, MAX_LEAD_MS, Cancel, RequestError, Start
 
 E = TypeVar("E", bound=Terms)
 
@@ -100,7 +90,7 @@ def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
     remaining, due, last = next_remaining(countdown), next_due(countdown), countdown.last
     if remaining is None or due is None or due > now or not isinstance(last, Known):
         return None
-    return _next(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
+    return following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
 
 
 def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str) -> Started:
@@ -144,104 +134,11 @@ def _started_before(last: Known, request: Start) -> Started:
     terms = (last.from_, last.interval_ms, last.starts_at, *_phases(last))
     if last.change is None and asked != terms:
         raise OtherTerms(last)
-    return _next(Started, last)
+    return following(Started, last)
 
 
 def _phases(terms: Terms | Start) -> tuple[str | int | None, ...]:
     return terms.after_zero, terms.warning, terms.danger
-
-
-def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held | Tick:
-    """The event that holds the run; a tick that is due at `now` has to be stored before it.
-
-    If the run is held already, that is repeated: the event has happened.
-
-    Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
-    names, NotUnderstood if that can't be known.
-    """
-    change = f"hold:{request.id or new_id}"
-    last = _changed_by(change, countdown, request.run) or _under_way(countdown, request.run)
-    if last.held_at is not None or last.change == change:
-        return _next(Held, last, remaining=last.remaining)
-    if (tick := decide(countdown, now, by)) is not None:
-        return tick
-    held_at = _not_before(last, now)
-    return _next(Held, last, by=by, remaining=last.remaining, held_at=held_at, change=change)
-
-
-def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str) -> Resumed:
-    """The event that lets the held run go on at `now`: every number is due as much later as the run
-    was held.
-
-    If the run was resumed by this request, that is repeated: the event has happened.
-
-    Raises NotHeld if the run counts, and what `hold` raises.
-    """
-    change = f"resume:{request.id or new_id}"
-    last = _changed_by(change, countdown, request.run) or _under_way(countdown, request.run)
-    if last.change == change:
-        at = last.at if isinstance(last, Resumed) else now
-        return _next(Resumed, last, remaining=_left(last), at=at)
-    if last.held_at is None:
-        raise NotHeld(last)
-    at = max(now, last.held_at)
-    return _next(
-        Resumed,
-        last,
-        by=by,
-        remaining=last.remaining,
-        at=at,
-        starts_at=last.starts_at + at - last.held_at,
-        held_at=None,
-        change=change,
-    )
-
-
-def adjust(
-    countdown: Countdown, request: Adjust, now: int, new_id: str, by: str
-) -> Adjusted | Tick:
-    """The event that gives the run more time, or less, from `now` on; a tick that is due at `now`
-    has to be stored before it.
-
-    With less time than is left, zero is due at once, also if the run was held. If this request was
-    carried out already, that is repeated: the event has happened.
-
-    Raises OutOfRange if it would be a run from more than MAX_FROM, or of no number before it has
-    begun; and what `hold` raises.
-    """
-    change, seconds = f"adjust:{request.id or new_id}", request.seconds
-    last = _changed_by(change, countdown, request.run) or _under_way(countdown, request.run)
-    if last.change == change:
-        at = last.at if isinstance(last, Adjusted) else now
-        return _next(Adjusted, last, remaining=_left(last), at=at, seconds=seconds)
-    if (tick := decide(countdown, now, by)) is not None:
-        return tick
-    at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
-    zero_at = last.zero_at + 1000 * seconds
-    if last.remaining is None:
-        remaining, from_ = None, (zero_at - last.starts_at) // interval_ms
-        if from_ < 1:
-            raise OutOfRange(f"seconds: {seconds} leaves nothing of the run")
-    else:
-        if zero_at <= (held_at or at):
-            zero_at, held_at = at, None
-        left = zero_at - (held_at or at)
-        remaining = max(1, -(-left // interval_ms))
-        from_ = max(remaining, last.from_ + (zero_at - last.zero_at) // interval_ms)
-    if from_ > MAX_FROM:
-        raise OutOfRange(f"seconds: {seconds} makes it a run from more than {MAX_FROM}")
-    return _next(
-        Adjusted,
-        last,
-        by=by,
-        remaining=remaining,
-        at=at,
-        seconds=seconds,
-        from_=from_,
-        starts_at=zero_at - from_ * interval_ms,
-        held_at=held_at,
-        change=change,
-    )
 
 
 def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
@@ -256,9 +153,9 @@ def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
     if isinstance(last, Cancelled) and last.run == request.run:
         return last
     if isinstance(last, Tick) and last.after_zero == "count" and request.run in (None, last.run):
-        return _next(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
-    last = _under_way(countdown, request.run)
-    return _next(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
+        return following(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
+    last = under_way(countdown, request.run)
+    return following(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
 
 
 def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> bool:
@@ -275,26 +172,11 @@ def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> b
             return last.change == event.change
 
 
-def _changed_by(change: str, countdown: Countdown, run: str | None) -> Known | None:
-    """The room's last event, if `change` was the last one of its run: then it has happened."""
-    last = countdown.last
-    if isinstance(last, Known) and last.change == change and run in (None, last.run):
-        return last
-    return None
+def under_way(countdown: Countdown, run: str | None) -> Known:
+    """The last event of the run under way, if it is `run`, or `run` is None.
 
-
-def _left(last: Known) -> int | None:
-    """The number before the next tick, or before zero if that has come since."""
-    return None if last.remaining is None else max(1, last.remaining)
-
-
-def _not_before(last: Known, now: int) -> int:
-    """Now, or when the last tick was due, if it was stored by a scheduler whose clock is ahead."""
-    return now if last.remaining is None else max(now, last.due(last.remaining))
-
-
-def _under_way(countdown: Countdown, run: str | None) -> Known:
-    """The last event of the run under way, if it is `run`, or `run` is None."""
+    Raises NothingUnderWay, RunUnderWay if another run is, NotUnderstood if that can't be known.
+    """
     last = countdown.last
     if isinstance(last, Unknown):
         raise NotUnderstood(last)
@@ -305,7 +187,7 @@ def _under_way(countdown: Countdown, run: str | None) -> Known:
     return last
 
 
-def _next(kind: type[E], last: Terms, **fields: object) -> E:
+def following(kind: type[E], last: Terms, **fields: object) -> E:
     """An event of the run that `last` is of, with its terms but for `fields`."""
     return kind(**{name: getattr(last, name) for name in _TERMS} | fields)
 

@@ -10,12 +10,13 @@ from protocol import requests
 from protocol.events import (
     AfterZero,
     ChangeId,
+    DangerFrom,
     EpochMs,
     From,
     IntervalMs,
-    Remaining,
     RunId,
     Seconds,
+    WarningFrom,
 )
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Resume
@@ -62,10 +63,8 @@ class StartBody(Struct, rename={"from_": "from"}):
         | None
     ) = None
     after_zero: AfterZero = "stop"
-    warning: Annotated[Remaining, Meta(description="The first number of the warning.")] | None = (
-        None
-    )
-    danger: Annotated[Remaining, Meta(description="The first number of the danger.")] | None = None
+    warning: WarningFrom | None = None
+    danger: DangerFrom | None = None
 
 
 class ChangeBody(Struct, kw_only=True):

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from bus.errors import BusError, BusTimeout, ServiceError
-from protocol import events, requests, rules
+from protocol import changes, events, requests, rules
 from protocol.events import Cancelled, Change, Started, Tick
 from protocol.refusals import (
     NotHeld,
@@ -72,15 +72,15 @@ class Commands:
 
     async def hold(self, payload: bytes) -> bytes:
         """Hold the run under way."""
-        return await self._carry_out(payload, Hold, rules.hold)
+        return await self._carry_out(payload, Hold, changes.hold)
 
     async def resume(self, payload: bytes) -> bytes:
         """Let the held run go on; 409 if it is not held."""
-        return await self._carry_out(payload, Resume, rules.resume)
+        return await self._carry_out(payload, Resume, changes.resume)
 
     async def adjust(self, payload: bytes) -> bytes:
         """Give the run under way more time, or less."""
-        return await self._carry_out(payload, Adjust, rules.adjust)
+        return await self._carry_out(payload, Adjust, changes.adjust)
 
     async def cancel(self, payload: bytes) -> bytes:
         """Cancel the run under way."""
