@@ -20,6 +20,7 @@ from runtime.background import background
 from . import waiting
 
 SETTLE_SECONDS = 30.0
+RETRY_SECONDS = 0.25
 
 
 def feed_of(url: str, replicas: int = 0) -> tuple[Bus, Feed]:
@@ -115,12 +116,16 @@ async def settled(there: Watching, client: Client) -> dict[str, list[int]]:
 
 
 async def append(client: Client, subject: str, payload: bytes = b"x") -> None:
-    """Have it stored, however often that takes; a second copy is an entry like any other."""
+    """Have it stored, however often that takes; a second copy is an entry like any other.
+
+    While there is no leader all writers may try for the same room: more than 64 messages a second
+    would be a flood, of which a feed skips some.
+    """
     while True:
         try:
             await client.request(subject, payload, timeout=1.0)
         except (nats.errors.Error, OSError):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(RETRY_SECONDS)
         else:
             return
 
