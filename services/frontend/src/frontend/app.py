@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/hold", forms.hold),
             web.post("/r/{room}/resume", forms.resume),
             web.post("/r/{room}/adjust", forms.adjust),
+            web.post("/r/{room}/recycle", forms.recycle),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
             web.get("/static/{version}/{name}", assets.serve),
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> web.Application:
                 web.post("/api/rooms/{room}/countdown/hold", api.hold),
                 web.post("/api/rooms/{room}/countdown/resume", api.resume),
                 web.post("/api/rooms/{room}/countdown/adjust", api.adjust),
+                web.post("/api/rooms/{room}/countdown/recycle", api.recycle),
                 web.post("/api/rooms/{room}/messages", api.send),
             ]
         )

@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from protocol.events import Adjusted, Cancelled, Held, Known, Resumed, RunId, Started
+from protocol.events import Adjusted, Cancelled, Held, Known, Recycled, Resumed, RunId, Started
 from protocol.frames import RoomReply
 from protocol.subjects import RoomName
 
 from . import inputs
-from .api import AdjustBody, ChangeBody, StartBody, Stored, Text, Time
+from .api import AdjustBody, ChangeBody, RecycleBody, StartBody, Stored, Text, Time
 from .settings import SETTINGS
 
 Json = dict[str, object]
@@ -45,8 +45,8 @@ def document(base_path: str = "") -> bytes:
     """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
         [
-            *(RoomReply, Started, Held, Resumed, Adjusted, Cancelled),
-            *(StartBody, ChangeBody, AdjustBody, Text, Stored, Time, Problem),
+            *(RoomReply, Started, Held, Resumed, Adjusted, Recycled, Cancelled),
+            *(StartBody, ChangeBody, AdjustBody, RecycleBody, Text, Stored, Time, Problem),
         ],
         ref_template=_SCHEMAS + "{name}",
     )
@@ -89,6 +89,12 @@ def document(base_path: str = "") -> bytes:
                     "Give a run, or else the one under way, more time or less",
                     "Adjusted",
                     "AdjustBody",
+                    is_body_required=True,
+                ),
+                "/api/rooms/{room}/countdown/recycle": _change(
+                    "Take a held run back to a number; 409 if it is not held",
+                    "Recycled",
+                    "RecycleBody",
                     is_body_required=True,
                 ),
                 "/api/rooms/{room}/messages": {
