@@ -115,7 +115,7 @@ class Countdowns(RuleBasedStateMachine):
 
     def decided(
         self, replica: Replica, request: Hold | Resume | Adjust
-    ) -> Held | Resumed | Adjusted | Tick:
+    ) -> Held | Resumed | Adjusted:
         now = self.now + replica.skew
         match request:
             case Hold():
@@ -131,8 +131,9 @@ class Countdowns(RuleBasedStateMachine):
         except (NothingUnderWay, NotHeld, RequestError, RunUnderWay):
             return
         self.changes.append(msgspec.structs.replace(request, run=event.run))
-        if isinstance(event, Tick) or not rules.has_happened(replica.room, event):
-            self.append(replica, event, is_heard)
+        if not rules.has_happened(replica.room, event):
+            due = rules.decide(replica.room, self.now + replica.skew, replica.name)
+            self.append(replica, due or event, is_heard)
 
     @rule(which=REPLICAS, is_heard=st.booleans())
     def somebody_cancels(self, which: int, is_heard: bool) -> None:
@@ -149,7 +150,7 @@ class Countdowns(RuleBasedStateMachine):
         if is_current:
             self.a_replica_folds(which, len(self.stream))
         tick = rules.decide(replica.room, self.now + replica.skew, replica.name)
-        if tick is not None:
+        if isinstance(tick, Tick):
             assert tick.emitted >= tick.due_at
             self.append(replica, tick, is_heard)
 

@@ -11,22 +11,21 @@ import msgspec
 from msgspec import Struct
 
 from .events import (
+    DENSE,
+    SPARSE,
     Cancelled,
     Change,
     Event,
     Known,
+    PlannedHold,
+    Resumed,
     Started,
     Terms,
     Tick,
     Unknown,
 )
-from .refusals import (
-    NothingUnderWay,
-    NotUnderstood,
-    OtherTerms,
-    RunUnderWay,
-)
-from .requests import MAX_LAG_MS, MAX_LEAD_MS, Cancel, RequestError, Start
+from .refusals import NothingUnderWay, NotUnderstood, OtherTerms, RunUnderWay
+from .requests import MAX_LAG_MS, MAX_LEAD_DAYS, MAX_LEAD_MS, Cancel, RequestError, Start
 
 E = TypeVar("E", bound=Terms)
 
@@ -69,28 +68,47 @@ def removed(countdown: Countdown, seq: int) -> Countdown:
 
 
 def next_remaining(countdown: Countdown) -> int | None:
-    """The number of the next tick; None if no run is under way."""
+    """The number of the next tick; None if no run is under way.
+
+    Far from zero not every number has a tick, but one at which a hold is planned does.
+    """
     last = countdown.last
     if not countdown.is_under_way or not isinstance(last, Known):
         return None
-    return last.from_ if last.remaining is None else last.remaining - 1
+    if last.remaining is None:
+        return last.from_
+    below = last.remaining - 1
+    if below > DENSE:
+        below -= below % SPARSE
+    return max([below, *(hold.at for hold in last.holds if hold.at < last.remaining)])
 
 
 def next_due(countdown: Countdown) -> int | None:
-    """When the next tick is to be emitted, in milliseconds since the Unix epoch; None if no run is
-    under way, or it is held."""
+    """When the next tick is to be emitted, or a held run is to go on by itself, in milliseconds
+    since the Unix epoch; None if neither is to happen."""
     remaining, last = next_remaining(countdown), countdown.last
-    if remaining is None or not isinstance(last, Known) or last.held_at is not None:
+    if remaining is None or not isinstance(last, Known):
         return None
-    return last.due(remaining)
+    return last.due(remaining) if last.held_at is None else last.held_until
 
 
-def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
-    """The tick to store next, if it is due at `now`; `by` is the replica that would store it."""
+def decide(countdown: Countdown, now: int, by: str) -> Tick | Resumed | None:
+    """What is due at `now`: the next tick, or the end of a planned hold. `by` is the replica that
+    would store it."""
     remaining, due, last = next_remaining(countdown), next_due(countdown), countdown.last
     if remaining is None or due is None or due > now or not isinstance(last, Known):
         return None
-    return following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
+    if last.held_at is not None:
+        return resumed(last, due, by=by)
+    tick = following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
+    hold = last.hold_at(remaining)
+    return tick if hold is None else _held(tick, hold)
+
+
+def _held(tick: Tick, hold: PlannedHold) -> Tick:
+    """The tick of a number at which a hold is planned: both are one event."""
+    until = None if hold.for_ms is None else tick.due_at + hold.for_ms
+    return msgspec.structs.replace(tick, held_at=tick.due_at, held_until=until)
 
 
 def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str) -> Started:
@@ -110,7 +128,7 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         raise RunUnderWay(last)
     starts_at = now if request.starts_at is None else request.starts_at
     if starts_at > now + MAX_LEAD_MS:
-        raise RequestError(f"starts_at: {starts_at} is more than 24 hours ahead")
+        raise RequestError(f"starts_at: {starts_at} is more than {MAX_LEAD_DAYS} days ahead")
     if starts_at < now - MAX_LAG_MS:
         raise RequestError(f"starts_at: {starts_at} has passed")
     return Started(
@@ -123,22 +141,31 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         after_zero=request.after_zero,
         warning=request.warning,
         danger=request.danger,
+        holds=_by_number(request.holds),
     )
 
 
 def _started_before(last: Known, request: Start) -> Started:
     """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
-    any, and every request with a run whose terms were changed since."""
-    starts_at = last.starts_at if request.starts_at is None else request.starts_at
-    asked = (request.from_, request.interval_ms, starts_at, *_phases(request))
-    terms = (last.from_, last.interval_ms, last.starts_at, *_phases(last))
+    any, and so does every request with that of a run with planned holds, which move it; and with a
+    run that was changed since, whatever its terms."""
+    starts_at = request.starts_at
+    if starts_at is None or last.holds:
+        starts_at = last.starts_at
+    asked = (request.from_, request.interval_ms, starts_at, *_looks(request))
+    terms = (last.from_, last.interval_ms, last.starts_at, *_looks(last))
     if last.change is None and asked != terms:
         raise OtherTerms(last)
     return following(Started, last)
 
 
-def _phases(terms: Terms | Start) -> tuple[str | int | None, ...]:
-    return terms.after_zero, terms.warning, terms.danger
+def _looks(terms: Terms | Start) -> tuple[object, ...]:
+    return terms.after_zero, terms.warning, terms.danger, _by_number(terms.holds)
+
+
+def _by_number(holds: tuple[PlannedHold, ...]) -> tuple[PlannedHold, ...]:
+    """In the order in which they come."""
+    return tuple(sorted(holds, key=lambda hold: -hold.at))
 
 
 def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
@@ -153,9 +180,14 @@ def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
     if isinstance(last, Cancelled) and last.run == request.run:
         return last
     if isinstance(last, Tick) and last.after_zero == "count" and request.run in (None, last.run):
-        return following(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
-    last = under_way(countdown, request.run)
-    return following(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
+        return _cancelled(last, by)
+    return _cancelled(under_way(countdown, request.run), by)
+
+
+def _cancelled(last: Known, by: str) -> Cancelled:
+    return following(
+        Cancelled, last, by=by, remaining=last.remaining, held_at=None, held_until=None
+    )
 
 
 def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> bool:
@@ -185,6 +217,22 @@ def under_way(countdown: Countdown, run: str | None) -> Known:
     if run not in (None, last.run):
         raise RunUnderWay(last)
     return last
+
+
+def resumed(last: Known, at: int, **fields: object) -> Resumed:
+    """The event that lets a held run go on at `at`: every number is due as much later as the run
+    was held."""
+    later_ms = at - (last.held_at or at)
+    return following(
+        Resumed,
+        last,
+        remaining=last.remaining,
+        at=at,
+        starts_at=last.starts_at + later_ms,
+        held_at=None,
+        held_until=None,
+        **fields,
+    )
 
 
 def following(kind: type[E], last: Terms, **fields: object) -> E:

@@ -9,7 +9,7 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _WANTED = {
     "from": "a whole number from 1 to 86,400",
     "interval_ms": "whole milliseconds from 100 to 60,000",
-    "starts_at": "a time from now to 24 hours ahead, in milliseconds since 1970",
+    "starts_at": "a time from now to 100 days ahead, in milliseconds since 1970",
     "minutes": "minutes from now, 1,440 at most",
     "text": "some text",
     "seconds": "whole seconds that leave the countdown 1 to 86,400 numbers",

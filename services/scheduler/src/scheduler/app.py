@@ -58,6 +58,7 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
             subjects.HOLD: commands.hold,
             subjects.RESUME: commands.resume,
             subjects.ADJUST: commands.adjust,
+            subjects.RECYCLE: commands.recycle,
             subjects.CANCEL: commands.cancel,
         },
         instance,
