@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 
 import pytest
 from yarl import URL
@@ -16,7 +17,7 @@ SETTINGS = {"CONTROL_TOKEN": "sesame", "LINK_KEYS": KEYS}
 
 
 def run(
-    *arguments: str, program: tuple[str, ...] = ("-m", "frontend.links"), **settings: str
+    settings: Mapping[str, str], *arguments: str, program: Sequence[str] = ("-m", "frontend.links")
 ) -> tuple[int, str, str]:
     """The exit code, and what was printed to standard output and error."""
     done = subprocess.run(
@@ -32,7 +33,7 @@ def run(
 
 def test_it_prints_the_address_of_a_link_and_nothing_else() -> None:
     asked = ("--room", "quiz", "--right", "say", "--hours", "0.5", "--base", "https://t.example/")
-    status, printed, error = run(*asked, BASE_PATH="/events", **SETTINGS)
+    status, printed, error = run(SETTINGS | {"BASE_PATH": "/events"}, *asked)
     assert (status, error) == (0, "")
     address = URL(printed.removesuffix("\n"))
     assert f"{address.with_query(None)}" == "https://t.example/events/r/quiz"
@@ -42,7 +43,7 @@ def test_it_prints_the_address_of_a_link_and_nothing_else() -> None:
 
 
 def test_by_default_it_controls_main_for_twelve_hours() -> None:
-    _, printed, _ = run(**SETTINGS)
+    _, printed, _ = run(SETTINGS)
     address = URL(printed.strip())
     assert f"{address.with_query(None)}" == "http://localhost:8080/r/main"
     link = links.parse(KEYS).read(address.query["link"], time.time())
@@ -51,8 +52,8 @@ def test_by_default_it_controls_main_for_twelve_hours() -> None:
 
 
 def test_for_the_stack_it_reads_the_settings_of_the_stack() -> None:
-    program = (str(ROOT / "dev" / "link.py"),)
-    status, printed, _ = run(program=program, PAGE_PORT="9999", **SETTINGS)
+    program = [str(ROOT / "dev" / "link.py")]
+    status, printed, _ = run(SETTINGS | {"PAGE_PORT": "9999"}, program=program)
     assert status == 0
     assert printed.startswith("http://localhost:9999/r/main?link=")
 
@@ -68,7 +69,7 @@ def test_for_the_stack_it_reads_the_settings_of_the_stack() -> None:
     ],
 )
 def test_what_is_not_valid_is_named(arguments: tuple[str, ...], words: str) -> None:
-    status, printed, error = run(*arguments, **SETTINGS)
+    status, printed, error = run(SETTINGS, *arguments)
     assert (status, printed) == (2, "")
     assert words in error
 
@@ -83,14 +84,14 @@ def test_what_is_not_valid_is_named(arguments: tuple[str, ...], words: str) -> N
     ],
 )
 def test_without_a_key_to_sign_with_it_says_so(settings: dict[str, str], words: str) -> None:
-    status, printed, error = run(**settings)
+    status, printed, error = run(settings)
     assert (status, printed) == (1, "")
     assert error.startswith(words)
     assert error.count("\n") == 1
 
 
 def test_in_production_the_frontend_does_not_start_without_a_token() -> None:
-    status, printed, error = run(program=("-m", "frontend"), APP_ENV="production", PORT="0")
+    status, printed, error = run({"APP_ENV": "production", "PORT": "0"}, program=("-m", "frontend"))
     assert (status, printed) == (1, "")
     assert error.startswith("frontend: CONTROL_TOKEN is not set: ")
     assert "none" in error
