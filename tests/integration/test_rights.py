@@ -192,6 +192,9 @@ async def test_of_several_links_the_best_for_the_room_counts(frontend: TestServe
     both = f"link={made('say')}&link={made(room='quiz')}&link={made(seconds=-1)}"
     assert forms((await ask(frontend, f"/r/main?{both}"))[1]) == {"link", "messages"}
     assert "start" in (await ask(frontend, f"/r/quiz?{both}"))[1]
+    for two in (("control", "say"), ("say", "control")):
+        query = "&".join(f"link={made(right)}" for right in two)
+        assert "start" in forms((await ask(frontend, f"/r/main?{query}"))[1])
     ended = f"/r/main?link={made(seconds=-1)}&link={made(room='quiz')}"
     assert "This link ended on" in (await ask(frontend, ended))[1]
 
