@@ -18,11 +18,12 @@ from protocol.events import (
     Seconds,
     WarningFrom,
 )
+from protocol.frames import RoomReply
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Resume
 from runtime.clock import now_ms
 
-from . import auth, backend, inputs
+from . import auth, backend, budgets, inputs
 from .problem import Problem, not_valid
 
 T = TypeVar("T")
@@ -50,6 +51,12 @@ class Time(Struct):
     """The time of the machine that answers, in milliseconds since the Unix epoch."""
 
     server_time: float
+
+
+class Rooms(Struct):
+    """The states of several rooms, in the order in which they were asked for."""
+
+    rooms: list[RoomReply]
 
 
 class StartBody(Struct, rename={"from_": "from"}):
@@ -87,6 +94,13 @@ async def read(request: web.Request) -> web.Response:
     """`GET /api/rooms/<room>`: 200 with the room's state."""
     reply = await backend.state(request.app, inputs.room_name(request))
     return _json(msgspec.json.encode(reply))
+
+
+async def read_several(request: web.Request) -> web.Response:
+    """`GET /api/rooms?names=quiz,launch`: 200 with the states of these rooms, in this order."""
+    names = inputs.room_names(request)
+    budgets.charge(request, len(names) - 1)
+    return _json(msgspec.json.encode(Rooms(await backend.states(request.app, names))))
 
 
 async def time(_: web.Request) -> web.Response:
