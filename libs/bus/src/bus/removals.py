@@ -15,10 +15,7 @@ from protocol import subjects
 from .connection import Bus
 from .direct import MAX_SUBJECTS, DirectGet
 from .errors import bus_errors
-from .stream import Entry, stream_info
-
-LOOK_SECONDS = 0.5
-"""How often to check whether something was removed."""
+from .stream import Entry
 
 
 class Kept(Struct, frozen=True):
@@ -38,15 +35,17 @@ class Removals:
         self._bus = bus
         self._direct = DirectGet(bus)
 
-    async def state(self) -> Kept:
-        """What the stream keeps. Raises BusError if it can't be reached."""
-        with bus_errors("the stream"):
-            info = await stream_info(self._bus.jetstream)
+    async def next_state(self) -> Kept | None:
+        """Wait for the next report of the stream, twice a second: what it keeps; None if there is
+        no stream."""
+        report = await self._bus.next_report()
+        if report is None:
+            return None
         return Kept(
-            created=str(info.created),
-            first_seq=info.state.first_seq,
-            gaps=info.state.num_deleted or 0,
-            max_age_seconds=info.config.max_age or 0,
+            created=str(report.created),
+            first_seq=report.state.first_seq,
+            gaps=report.state.num_deleted or 0,
+            max_age_seconds=report.config.max_age or 0,
         )
 
     async def missing(self, rooms: Mapping[str, int]) -> list[str]:

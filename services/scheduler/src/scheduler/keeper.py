@@ -16,7 +16,7 @@ from typing import Never
 
 from bus.connection import Bus
 from bus.errors import BusError
-from bus.removals import LOOK_SECONDS, Removals
+from bus.removals import Kept, Removals
 from protocol import rules
 from protocol.events import Event
 from protocol.rules import Countdown
@@ -43,7 +43,7 @@ class Keeper:
     def __init__(self, bus: Bus, store: EventStore) -> None:
         self._removals = Removals(bus)
         self._store = store
-        self._seen: object = None
+        self._seen: Kept | None = None
         self._looks_at_age_at = 0.0
         """By the loop's clock."""
 
@@ -51,16 +51,17 @@ class Keeper:
         """Once `ready` returns, look for what was removed, or has grown old, for ever."""
         await ready()
         while True:
+            kept = await self._removals.next_state()
             with suppress(BusError):
-                await self._look()
-            await asyncio.sleep(LOOK_SECONDS)
+                if kept is not None:
+                    await self._look(kept)
 
-    async def _look(self) -> None:
-        kept, now = await self._removals.state(), asyncio.get_running_loop().time()
+    async def _look(self, kept: Kept) -> None:
         if kept != self._seen:
             for name in await self._removals.missing(self._waiting()):
                 await self._restore(name)
             self._seen = kept
+        now = asyncio.get_running_loop().time()
         if kept.max_age_seconds and now >= self._looks_at_age_at:
             await self._renew(now_ms() - kept.max_age_seconds * 1000 * OLD)
             self._looks_at_age_at = now + kept.max_age_seconds * OLD_LOOK
