@@ -13,6 +13,7 @@ from . import (
     api,
     assets,
     auth,
+    boards,
     budgets,
     errors,
     forms,
@@ -43,6 +44,7 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(
         [
             web.get("/", pages.main_room),
+            web.get("/rooms", boards.board, name="board"),
             web.get("/r/{room}", pages.room, name="room"),
             web.get("/r/{room}/qr.svg", qr.code),
             web.post("/r/{room}/start", forms.start),
@@ -59,6 +61,7 @@ def create_app(settings: Settings) -> web.Application:
             [
                 web.get("/api/openapi.json", openapi.serve),
                 web.get("/api/time", api.time),
+                web.get("/api/rooms", api.read_several),
                 web.get("/api/rooms/{room}", api.read),
                 web.post("/api/rooms/{room}/countdown", api.start),
                 web.delete("/api/rooms/{room}/countdown", api.cancel),

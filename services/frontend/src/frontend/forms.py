@@ -14,7 +14,7 @@ from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Resume, Start
 from runtime.clock import whole_now_ms
 
-from . import auth, backend, inputs, pages
+from . import auth, backend, boards, inputs, pages
 from .inputs import Form
 from .problem import Problem, not_valid
 
@@ -24,20 +24,24 @@ R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel)
 
 def rerendered(control: str) -> Callable[[Act], Handler]:
     """Answer a form with 303 back to its room, or with the page and a problem's words beside
-    `control`."""
+    `control`; one that was sent from a board goes back to that."""
 
     def decorate(act: Act) -> Handler:
         @wraps(act)
         async def handle(request: web.Request) -> web.Response:
-            room = inputs.room_name(request)
+            room, board = inputs.room_name(request), list[str]()
             form: Form = {}
             try:
                 form = await inputs.read_form(request)
+                board = boards.names_of(form.pop("board", ""))
                 auth.check_token(request, form.pop("token", ""))
                 await act(request, room, form)
             except Problem as problem:
+                if board:
+                    return await boards.render(request, board, problem, control, room, form)
                 return await pages.render(request, room, problem, control, form)
-            raise web.HTTPSeeOther(location=pages.address(request, room))
+            back = boards.address(request, board) if board else pages.address(request, room)
+            raise web.HTTPSeeOther(location=back)
 
         return handle
 
