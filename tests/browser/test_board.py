@@ -297,17 +297,49 @@ def test_the_names_are_asked_for_and_tidied_up(stack: Stack, open_page: Opening)
     expect(page.get_by_label("Names of rooms")).to_have_value("quiz,-")
 
 
-def test_with_a_control_token_one_field_is_for_all_cards(
+def test_without_a_right_there_are_no_controls_and_the_token_brings_them_for_all_cards(
     token_stack: Stack, names: list[str], open_page: Opening
 ) -> None:
     page = open_page(address(token_stack, names))
     wait_green(page)
-    start = card(page, names[1]).get_by_role("button", name="Start")
-    start.click()
-    expect(card(page, names[1]).locator(".words")).to_contain_text("control token")
-    page.get_by_label("Control token").fill("open sesame")
-    start.click()
-    shows(page, names[1], "8")
+    expect(page.locator(".card form")).to_have_count(0)
+    card(page, names[1]).focus()
+    page.keyboard.press("Space")
+    for given in ("friend", "open sesame"):
+        page.get_by_text("Control", exact=True).click()
+        page.get_by_label("Control token").fill(given)
+        page.get_by_role("button", name="Sign in").click()
+        if given == "friend":
+            expect(page.get_by_role("alert").first).to_have_text("That is not the control token.")
+            page.get_by_text("Control", exact=True).click()
+    expect(page.get_by_text("Control", exact=True)).to_have_count(0)
+    wait_green(page)
+    for name in names:
+        card(page, name).get_by_role("button", name="Start").click()
+        shows(page, name, "8")
+
+
+@pytest.mark.chromium  # as above
+def test_a_card_whose_room_a_link_lets_control_has_its_controls(
+    token_stack: Stack, names: list[str], open_page: Opening
+) -> None:
+    quiz, launch = names
+    status, made = token_stack.ask(
+        "POST",
+        f"/api/rooms/{quiz}/links",
+        {"right": "control"},
+        {"Authorization": "Bearer open sesame"},
+    )
+    assert status == 201
+    board = address(token_stack, names, f"&link={made['token']}")
+    page = open_page(board, java_script_enabled=False)
+    expect(card(page, launch).locator("form")).to_have_count(0)
+    card(page, quiz).get_by_label("from").fill("500")
+    card(page, quiz).get_by_role("button", name="Start").click()
+    assert page.url == board
+    shows(page, quiz, re.compile(r"^49\d$"))
+    card(page, quiz).get_by_role("button", name="Hold").click()
+    expect(card(page, quiz)).to_have_attribute("data-status", "held")
 
 
 @pytest.mark.chromium  # as in test_accessibility.py

@@ -60,8 +60,9 @@ async def test_a_form_of_the_board_goes_back_to_it_and_any_other_field_to_the_ro
 ) -> None:
     async with aiohttp.ClientSession() as session:
         for board, location in {
-            "quiz,launch": "/rooms?names=quiz,launch&format=clock",
+            "names=quiz,launch&format=clock": "/rooms?names=quiz,launch&format=clock",
             "//elsewhere.example": "/r/quiz?format=clock",
+            "names=quiz,/": "/r/quiz?format=clock",
             "": "/r/quiz?format=clock",
         }.items():
             url = page.make_url("/r/quiz/start?format=clock")
@@ -74,7 +75,7 @@ async def test_what_is_wrong_with_a_form_is_said_in_its_card_and_its_values_are_
     page: TestServer,
 ) -> None:
     async with aiohttp.ClientSession() as session:
-        sent = {"from": "soon", "board": "quiz,launch"}
+        sent = {"from": "soon", "board": "names=quiz,launch"}
         async with session.post(page.make_url("/r/launch/start"), data=sent) as answer:
             assert answer.status == 422
             html = await answer.text()

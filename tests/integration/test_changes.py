@@ -125,7 +125,7 @@ async def test_less_time_than_is_left_stores_zero_at_once(
     await serve_scheduler()
     await ask(bus, "scheduler.start", **LONG)
     await stored(bus, is_tick)
-    _, adjusted = await ask(bus, "scheduler.adjust", seconds=-86_400)
+    _, adjusted = await ask(bus, "scheduler.adjust", seconds=-8_640_000)
     assert adjusted["remaining"] == 1
     zero = (await stored(bus, is_zero))[-1]
     assert zero["due"] == adjusted["at"]
@@ -245,11 +245,11 @@ async def test_a_change_without_a_run_under_way_is_404_and_of_another_run_409(
         ("resume", {"id": "x" * 37}, "id"),
         ("adjust", {"seconds": "5"}, "seconds"),
         ("adjust", {"seconds": 1.5}, "seconds"),
-        ("adjust", {"seconds": 86_401}, "seconds"),
-        ("adjust", {"seconds": 86_400}, "seconds"),  # more than a run may have
+        ("adjust", {"seconds": 8_640_001}, "seconds"),
+        ("adjust", {"seconds": 8_640_000}, "seconds"),  # more than a run may have
         ("start", {"after_zero": "explode"}, "after_zero"),
         ("start", {"warning": -1}, "warning"),
-        ("start", {"danger": 86_401}, "danger"),
+        ("start", {"danger": 8_640_001}, "danger"),
     ],
 )
 async def test_what_is_not_valid_is_400_with_the_field(

@@ -8,6 +8,7 @@ import pytest
 from nats.aio.client import Client
 
 from bus.direct import Batch, DirectGet
+from bus.quorum import Quorum
 from bus.stream import Entry
 from runtime.background import background
 from support.feed import Watching, append, burst, names, settled, until, watching
@@ -49,7 +50,7 @@ async def test_nothing_is_handed_over_after_a_room_was_closed_by_its_entry(
                 once.feed.close(room)
 
         taking = TakeOne(nats_server.url)
-        async with background(once.bus.run(), once.feed.run(taking)):
+        async with background(once.bus.run(), Quorum(once.bus).run(), once.feed.run(taking)):
             for _ in range(2):
                 taking.entries["main"] = []
                 once.feed.open("main")

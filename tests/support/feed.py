@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from bus.connection import Bus
 from bus.feed import Feed
+from bus.quorum import Quorum
 from bus.stream import Entry, keep_stream, wanted
 from coordinator.settings import Settings
 from protocol import subjects
@@ -71,7 +72,7 @@ class Watching:
 @asynccontextmanager
 async def watching(url: str, *rooms: str) -> AsyncIterator[Watching]:
     there = Watching(url)
-    async with background(there.bus.run(), there.feed.run(there)):
+    async with background(there.bus.run(), Quorum(there.bus).run(), there.feed.run(there)):
         there.open(*rooms)
 
         async def is_following() -> bool:

@@ -15,7 +15,7 @@ def started(**terms: int | str) -> Countdown:
 
 def count_down(room: Countdown, now: int) -> tuple[Countdown, list[Tick]]:
     ticks: list[Tick] = []
-    while (tick := rules.decide(room, now, "scheduler-1")) is not None:
+    while isinstance(tick := rules.decide(room, now, "scheduler-1"), Tick):
         room = rules.apply(room, room.seq + 1, tick)
         ticks.append(tick)
     return room, ticks

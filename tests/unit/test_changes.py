@@ -3,7 +3,7 @@
 import pytest
 
 from protocol import changes, events, rules
-from protocol.events import MAX_FROM, Adjusted, Held, Resumed, Started, Tick
+from protocol.events import MAX_FROM, Adjusted, Held, Resumed, Started
 from protocol.refusals import NotHeld, NothingUnderWay, RunUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
 from protocol.rules import Countdown
@@ -33,16 +33,6 @@ def test_a_run_can_be_held_before_it_begins() -> None:
     resumed = changes.resume(room, Resume(), NOW + 31_000, "resume-1", "s")
     _, ticks = count_down(follow(room, resumed), NOW + 900_000)
     assert (ticks[0].remaining, ticks[0].due_at, len(ticks)) == (10, NOW + 35_000, 11)
-
-
-def test_a_tick_that_is_due_is_stored_before_a_change() -> None:
-    room, _ = count_down(started(), NOW + 1999)
-    for event in (
-        changes.hold(room, Hold(), NOW + 2000, "id", "s"),
-        changes.adjust(room, Adjust(seconds=10), NOW + 2000, "id", "s"),
-    ):
-        assert isinstance(event, Tick)
-        assert event.remaining == 8
 
 
 def test_a_hold_that_a_slow_clock_decides_is_no_earlier_than_the_last_tick() -> None:
@@ -100,13 +90,13 @@ def test_a_held_run_is_adjusted_and_stays_held_but_for_zero() -> None:
     event = changes.adjust(room, Adjust(seconds=-7), NOW + 50_000, "adjust-1", "s")
     assert (event.held_at, event.remaining) == (None, 1)
     tick = rules.decide(follow(room, event), NOW + 50_000, "s")
-    assert tick is not None
+    assert isinstance(tick, events.Tick)
     assert (tick.remaining, tick.due_at) == (0, NOW + 50_000)
 
 
 def test_an_adjustment_that_can_not_be_names_the_field() -> None:
     room, _ = count_down(started(from_=MAX_FROM - 5), NOW)
-    with pytest.raises(RequestError, match=r"^seconds: 6 makes it a run from more than 86400"):
+    with pytest.raises(RequestError, match=r"^seconds: 6 makes it a run from more than 8640000"):
         changes.adjust(room, Adjust(seconds=6), NOW + 1, "adjust-1", "s")
     scheduled = started(starts_at=NOW + 5000)
     with pytest.raises(RequestError, match=r"^seconds: -10 leaves nothing of the run"):
@@ -123,13 +113,13 @@ def test_a_change_that_is_repeated_is_answered_and_not_done_again(id: str | None
     event = changes.adjust(room, request, NOW + 3400, "made-up", "s")
     room, _ = count_down(follow(room, event), NOW + 6000)
     again = changes.adjust(room, request, NOW + 6100, "made-up", "s")
-    assert rules.has_happened(room, again)  # type: ignore[arg-type]
+    assert rules.has_happened(room, again)
     assert again.zero_at == event.zero_at
     room = held(NOW + 3400)
     assert room.last is not None
     again_held = changes.hold(room, Hold(), NOW + 5000, "hold-2", "s")
     assert again_held == room.last
-    assert rules.has_happened(room, again_held)  # type: ignore[arg-type]
+    assert rules.has_happened(room, again_held)
     resume = Resume(id=id)
     room = follow(room, changes.resume(room, resume, NOW + 5000, "made-up", "s"))
     room, _ = count_down(room, NOW + 900_000)

@@ -83,7 +83,7 @@ def test_an_empty_request_asks_for_ten_seconds_in_main() -> None:
     [
         (b'{"from":"ten"}', "from"),
         (b'{"from":0}', "from"),
-        (b'{"from":86401}', "from"),
+        (b'{"from":8640001}', "from"),
         (b'{"from":1e3}', "from"),
         (b'{"interval_ms":99}', "interval_ms"),
         (b'{"interval_ms":60001}', "interval_ms"),

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from protocol import frames
+from protocol.events import PlannedHold
 
 Schema: TypeAlias = dict[str, object]
 
@@ -22,6 +23,7 @@ FRAMES = [
     frames.HeldFrame,
     frames.ResumedFrame,
     frames.AdjustedFrame,
+    frames.RecycledFrame,
     frames.TickFrame,
     frames.CancelledFrame,
     frames.MessageFrame,
@@ -32,6 +34,7 @@ FRAMES = [
 # A service writes every field of the others. A page may leave one out, and terms the usual ones.
 _LEAVE_OUT = {
     frames.Ping.__name__,
+    PlannedHold.__name__,
     *(kind.__name__ for kind in FRAMES if kind.__struct_config__.omit_defaults),
 }
 _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean"}
@@ -67,6 +70,8 @@ def _type(schema: Schema) -> str:
             return " | ".join(_type(choice) for choice in choices)
         case {"enum": list(values)}:
             return " | ".join(msgspec.json.encode(value).decode() for value in values)
+        case {"type": "array", "items": dict(items)}:
+            return f"{_type(items)}[]"
         case {"type": "null"}:
             return "null"
         case {"type": str(plain)}:

@@ -9,6 +9,8 @@ export interface AdjustedFrame {
   starts_at: number;
   by: string;
   held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
   change?: string | null;
   after_zero?: "count" | "stop";
   warning?: number | null;
@@ -34,6 +36,8 @@ export interface CancelledFrame {
   starts_at: number;
   by: string;
   held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
   change?: string | null;
   after_zero?: "count" | "stop";
   warning?: number | null;
@@ -51,6 +55,8 @@ export interface HeldFrame {
   starts_at: number;
   by: string;
   held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
   change?: string | null;
   after_zero?: "count" | "stop";
   warning?: number | null;
@@ -88,10 +94,35 @@ export interface Ping {
   error_ms?: number | null;
 }
 
+export interface PlannedHold {
+  at: number;
+  for_ms?: number | null;
+}
+
 export interface Pong {
   type: "pong";
   id: number;
   server_time: number;
+}
+
+export interface RecycledFrame {
+  type: "recycled";
+  room: string;
+  run: string;
+  from: number;
+  interval_ms: number;
+  starts_at: number;
+  by: string;
+  held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
+  change?: string | null;
+  after_zero?: "count" | "stop";
+  warning?: number | null;
+  danger?: number | null;
+  remaining: number;
+  at: number;
+  seq: number;
 }
 
 export interface ResumedFrame {
@@ -103,6 +134,8 @@ export interface ResumedFrame {
   starts_at: number;
   by: string;
   held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
   change?: string | null;
   after_zero?: "count" | "stop";
   warning?: number | null;
@@ -136,6 +169,8 @@ export interface StartedFrame {
   starts_at: number;
   by: string;
   held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
   change?: string | null;
   after_zero?: "count" | "stop";
   warning?: number | null;
@@ -151,11 +186,13 @@ export interface State {
   starts_at: number | null;
   remaining: number | null;
   held_at: number | null;
+  held_until: number | null;
   finished_at: number | null;
   after_zero: "count" | "stop";
   warning: number | null;
   danger: number | null;
   change: string | null;
+  holds: PlannedHold[];
 }
 
 export interface TickFrame {
@@ -167,6 +204,8 @@ export interface TickFrame {
   starts_at: number;
   by: string;
   held_at?: number | null;
+  held_until?: number | null;
+  holds?: PlannedHold[];
   change?: string | null;
   after_zero?: "count" | "stop";
   warning?: number | null;
@@ -183,4 +222,4 @@ export interface Viewers {
   count: number;
 }
 
-export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;
+export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;

@@ -155,7 +155,7 @@ def headers(random: Random) -> bytes | None:
 def publication(random: Random, rooms: Sequence[bytes]) -> Publication:
     """One message, no larger than the server accepts."""
     to, back, block = subject(random, rooms), reply(random, rooms), headers(random)
-    # A hold or a cancel that is well formed is carried out, so it is of a room that nobody counts in.
+    # A hold or a cancel that is well formed is carried out: of a room in which nothing is checked.
     words = b'{"room":"%s","from":0}' % OTHER_ROOM
     payload = random.choice([b"", b"hello", words, random.randbytes(random.randrange(300))])
     payload = payload[: MAX_PAYLOAD - len(block or b"")]

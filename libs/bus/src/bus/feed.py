@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Never, ParamSpec, Protocol
 
-import nats.js.errors
 from aiohttp import web
 from nats.js.api import StreamInfo
 from prometheus_client import Counter, Gauge
@@ -29,7 +28,7 @@ from .direct import DirectGet
 from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
 from .room_reader import RoomReader
-from .stream import Entry, epoch_of, stream_info
+from .stream import Entry, epoch_of
 
 P = ParamSpec("P")
 
@@ -37,7 +36,6 @@ log = logger(__name__)
 
 READERS = 8
 """How many rooms are read at the same time: the server stores nothing while it reads."""
-LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.25
 PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Delays before reading again for what was signalled but is not there yet: a message is seen before
@@ -149,9 +147,10 @@ class Feed:
         while True:
             client = await self._bus.connected()
             self._is_lost.clear()
+            seen = self._highest
             try:
                 with bus_errors("following"):
-                    await self._look_at_stream(self._open_stream)
+                    self._look_at(await self._open_stream(), seen)
                 for room in self._rooms.values():
                     room.is_stale = True
                     room.be_careful()
@@ -279,24 +278,19 @@ class Feed:
 
     async def _look(self) -> Never:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            seen = self._highest  # by now: what comes later may not be in the report
+            await self._bus.next_report()
+            report = await self._bus.next_report()  # asked for after the one before
             try:
                 with bus_errors("following"):
-                    await self._look_at_stream(self._stream)
+                    self._look_at(report or await self._open_stream(), seen)
                     await self._comparison.compare(self.end)
             except BusError as error:
                 self._say(str(error))
 
-    async def _stream(self) -> StreamInfo:
-        try:
-            return await stream_info(self._bus.jetstream)
-        except nats.js.errors.NotFoundError:
-            return await self._open_stream()
-
-    async def _look_at_stream(self, ask: Callable[[], Awaitable[StreamInfo]]) -> None:
-        """See how far the stream goes; if it is another one, or was cut, read all rooms again."""
-        seen = self._highest  # by now: more may be handed over before the answer is here
-        stream = await ask()
+    def _look_at(self, stream: StreamInfo, seen: int) -> None:
+        """See how far the stream goes; if it is another one, or ends before `seen`, read all rooms
+        again."""
         epoch, self.end = epoch_of(stream), stream.state.last_seq
         self.floor = max(0, stream.state.first_seq - 1)
         if epoch == self.epoch and self.end >= seen:

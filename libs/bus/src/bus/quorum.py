@@ -14,6 +14,7 @@ from typing import Never
 
 import nats.js.errors
 from aiohttp import web
+from nats.js.api import StreamInfo
 
 from runtime.background import background
 from runtime.logs import logger
@@ -42,7 +43,8 @@ async def staying_with_the_quorum(app: web.Application) -> AsyncIterator[None]:
 
 class Quorum:
     """Notes in `Bus.no_quorum` whether the stream's leader has a quorum, as far as this connection
-    knows, and moves the bus to a server that knows better."""
+    knows, and moves the bus to a server that knows better. Gives the leader's report to whoever
+    needs it."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -69,7 +71,7 @@ class Quorum:
     async def _is_here(self, client: Client) -> bool:
         """Whether the stream has a quorum over the bus's own connection; notes the answer."""
         try:
-            await _require_quorum(client)
+            report = await _report(client)
         except BusError as error:
             silent_for = self._clock() - self._seen_at
             self._is_lost = not isinstance(error, BusTimeout) or silent_for > SILENCE_SECONDS
@@ -78,6 +80,7 @@ class Quorum:
             return False
         self._seen_at, self._was_seen, self._is_lost = self._clock(), True, False
         self._bus.no_quorum = ""
+        self._bus.on_report(report)
         return True
 
     async def _elsewhere(self, client: Client) -> str | None:
@@ -87,12 +90,15 @@ class Quorum:
         for server in random.sample(others, len(others)):
             with suppress(BusError):
                 async with self._bus.visiting(server) as visitor:
-                    await _require_quorum(visitor)
+                    await _report(visitor)
                     return server
         return None
 
 
-async def _require_quorum(client: Client) -> None:
-    """Raises BusError if the stream has none; a stream that isn't there yet needs none."""
+async def _report(client: Client) -> StreamInfo | None:
+    """The report of the stream's leader; None if the stream isn't there yet.
+
+    Raises BusError if the leader has no quorum."""
     with bus_errors("the stream's leader"), suppress(nats.js.errors.NotFoundError):
-        await stream_info(client.jetstream(timeout=ANSWER_SECONDS))
+        return await stream_info(client.jetstream(timeout=ANSWER_SECONDS))
+    return None

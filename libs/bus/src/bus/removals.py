@@ -14,10 +14,6 @@ from protocol import subjects
 from .connection import Bus
 from .direct import MAX_SUBJECTS, DirectGet
 from .errors import bus_errors
-from .stream import stream_info
-
-LOOK_SECONDS = 0.5
-"""How often to check whether something was removed."""
 
 
 class Removals:
@@ -27,14 +23,14 @@ class Removals:
         self._bus = bus
         self._direct = DirectGet(bus)
 
-    async def state(self) -> tuple[str, int, int]:
-        """What changes whenever entries are removed: creation time, first sequence, number of gaps.
-
-        Raises BusError if the stream can't be reached.
+    async def next_state(self) -> tuple[str, int, int] | None:
+        """Wait for the next report of the stream, twice a second: what changes whenever entries are
+        removed, its creation time, first sequence and number of gaps; None if there is no stream.
         """
-        with bus_errors("the stream"):
-            info = await stream_info(self._bus.jetstream)
-        return str(info.created), info.state.first_seq, info.state.num_deleted or 0
+        report = await self._bus.next_report()
+        if report is None:
+            return None
+        return str(report.created), report.state.first_seq, report.state.num_deleted or 0
 
     async def missing(self, rooms: Mapping[str, int]) -> list[str]:
         """Those of `rooms`, each with its last event's sequence, of which the stream holds less.

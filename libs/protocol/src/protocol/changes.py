@@ -1,37 +1,46 @@
-"""The rules of changing a run: holding it, resuming it, giving it more time or less.
+"""The rules of changing a run: holding it, resuming it, giving it more time or less, recycling it.
 
 The terms of a run say when each of its numbers is due. A hold notes when it began, and nothing is
 due any more; a resume moves all the due times by as long as it lasted; an adjustment moves them by
-so many seconds. So no due time is ever a sum of earlier delays.
+so many seconds; a recycle moves them so that the hold began with another number. So no due time is
+ever a sum of earlier delays.
+
+What was due before a change comes before it: whoever stores one has stored that (`rules.decide`).
 """
 
-from .events import MAX_FROM, Adjusted, Held, Known, Resumed, Tick
+from .events import MAX_FROM, Adjusted, Held, Known, Recycled, Resumed
 from .refusals import NotHeld, OutOfRange
-from .requests import Adjust, Hold, Resume
-from .rules import Countdown, decide, following, under_way
+from .requests import Adjust, Hold, Recycle, Resume
+from .rules import Countdown, following, resumed, under_way
 
 
-def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held | Tick:
-    """The event that holds the run; a tick that is due at `now` has to be stored before it.
+def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) -> Held:
+    """The event that holds the run, until it is resumed.
 
-    If the run is held already, that is repeated: the event has happened.
+    If the run is held already, that is repeated: the event has happened; but of a planned hold the
+    end is taken away.
 
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
     change = f"hold:{request.id or new_id}"
     last = _changed_by(change, countdown, request.run) or under_way(countdown, request.run)
-    if last.held_at is not None or last.change == change:
-        return following(Held, last, remaining=last.remaining)
-    if (tick := decide(countdown, now, by)) is not None:
-        return tick
-    held_at = _not_before(last, now)
-    return following(Held, last, by=by, remaining=last.remaining, held_at=held_at, change=change)
+    is_held = last.held_at is not None and last.held_until is None
+    if is_held or last.change == change:
+        return following(Held, last, remaining=_left(last))
+    return following(
+        Held,
+        last,
+        by=by,
+        remaining=last.remaining,
+        held_at=last.held_at or _not_before(last, now),
+        held_until=None,
+        change=change,
+    )
 
 
 def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str) -> Resumed:
-    """The event that lets the held run go on at `now`: every number is due as much later as the run
-    was held.
+    """The event that lets the held run go on at `now`.
 
     If the run was resumed by this request, that is repeated: the event has happened.
 
@@ -44,24 +53,39 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
         return following(Resumed, last, remaining=_left(last), at=at)
     if last.held_at is None:
         raise NotHeld(last)
-    at = max(now, last.held_at)
+    return resumed(last, now, by=by, change=change)
+
+
+def recycle(countdown: Countdown, request: Recycle, now: int, new_id: str, by: str) -> Recycled:
+    """The event that takes the held run back, or ahead, to the number `to`: it stays held.
+
+    If this request was carried out already, that is repeated: the event has happened.
+
+    Raises NotHeld if the run counts, and what `hold` raises.
+    """
+    change, to = f"recycle:{request.id or new_id}", request.to
+    last = _changed_by(change, countdown, request.run) or under_way(countdown, request.run)
+    if last.change == change:
+        at = last.at if isinstance(last, Recycled) else now
+        return following(Recycled, last, remaining=_left(last) or last.from_, at=at)
+    if last.held_at is None:
+        raise NotHeld(last)
+    from_ = max(last.from_, to)
     return following(
-        Resumed,
+        Recycled,
         last,
         by=by,
-        remaining=last.remaining,
-        at=at,
-        starts_at=last.starts_at + at - last.held_at,
-        held_at=None,
+        remaining=to,
+        at=max(now, last.held_at),
+        from_=from_,
+        starts_at=last.held_at - (from_ - to) * last.interval_ms,
+        held_until=None,
         change=change,
     )
 
 
-def adjust(
-    countdown: Countdown, request: Adjust, now: int, new_id: str, by: str
-) -> Adjusted | Tick:
-    """The event that gives the run more time, or less, from `now` on; a tick that is due at `now`
-    has to be stored before it.
+def adjust(countdown: Countdown, request: Adjust, now: int, new_id: str, by: str) -> Adjusted:
+    """The event that gives the run more time, or less, from `now` on.
 
     With less time than is left, zero is due at once, also if the run was held. If this request was
     carried out already, that is repeated: the event has happened.
@@ -74,8 +98,6 @@ def adjust(
     if last.change == change:
         at = last.at if isinstance(last, Adjusted) else now
         return following(Adjusted, last, remaining=_left(last), at=at, seconds=seconds)
-    if (tick := decide(countdown, now, by)) is not None:
-        return tick
     at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
     zero_at = last.zero_at + 1000 * seconds
     if last.remaining is None:
@@ -100,6 +122,7 @@ def adjust(
         from_=from_,
         starts_at=zero_at - from_ * interval_ms,
         held_at=held_at,
+        held_until=None if held_at is None else last.held_until,
         change=change,
     )
 

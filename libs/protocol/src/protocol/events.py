@@ -1,5 +1,5 @@
-"""What can have happened in a room: a run was started, held, resumed, adjusted or cancelled, or a
-tick was emitted.
+"""What can have happened in a room: a run was started, held, resumed, adjusted, recycled or
+cancelled, or a tick was emitted.
 
 A newer version may have more: an event of valid form and unknown type is `Unknown`, which is
 neither garbage nor anything to act upon.
@@ -13,7 +13,11 @@ from msgspec import Meta, Struct, field
 from .subjects import RoomName
 
 RunId = Annotated[str, Meta(min_length=1, max_length=36, description="Opaque id of a run.")]
-MAX_FROM = 86_400
+MAX_FROM = 8_640_000
+"""A hundred days of seconds."""
+DENSE = 86_400
+"""Up to here every number of a run has a tick; above, those that are multiples of SPARSE."""
+SPARSE = 3_600
 From = Annotated[int, Meta(ge=1, le=MAX_FROM, description="The number that the run counts from.")]
 IntervalMs = Annotated[
     int, Meta(ge=100, le=60_000, description="Milliseconds from one tick to the next.")
@@ -24,7 +28,12 @@ Left = Annotated[
     int, Meta(ge=1, le=MAX_FROM, description="The number before the next tick of a run.")
 ]
 ChangeId = Annotated[
-    str, Meta(min_length=1, max_length=36, description="Opaque id of a hold, resume or adjustment.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=36,
+        description="Opaque id of a hold, resume, adjustment or recycle.",
+    ),
 ]
 AfterZero = Annotated[
     Literal["stop", "count"],
@@ -35,15 +44,38 @@ WarningFrom = Annotated[
 ]
 DangerFrom = Annotated[int, Meta(ge=0, le=MAX_FROM, description="The first number of the danger.")]
 Seconds = Annotated[
-    int, Meta(ge=-86_400, le=86_400, description="How much later zero is; earlier if negative.")
+    int, Meta(ge=-MAX_FROM, le=MAX_FROM, description="How much later zero is; earlier if negative.")
 ]
 Instance = Annotated[str, Meta(max_length=256, description="The scheduler that stored it.")]
+
+
+class PlannedHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hold at a number of a run: it begins with that number's tick."""
+
+    at: Annotated[int, Meta(ge=1, le=MAX_FROM, description="The number.")]
+    for_ms: (
+        Annotated[
+            int,
+            Meta(
+                ge=100,
+                le=604_800_000,
+                description="For how many milliseconds; null is until the run is resumed.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+Holds = Annotated[
+    tuple[PlannedHold, ...],
+    Meta(max_length=16, description="The planned holds, each at a number of its own."),
+]
 
 
 class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The terms of a run, which each of its events carries: one event describes the whole run.
 
-    A hold, a resume and an adjustment change them, and with them when each tick is due.
+    A hold, a resume, an adjustment and a recycle change them, and with them when each tick is due.
     """
 
     room: RoomName
@@ -53,6 +85,10 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     starts_at: EpochMs
     by: Instance
     held_at: Annotated[EpochMs, Meta(description="Since when the run is held.")] | None = None
+    held_until: (
+        Annotated[EpochMs, Meta(description="When a held run goes on by itself.")] | None
+    ) = None
+    holds: Holds = ()
     change: (
         Annotated[
             str,
@@ -76,6 +112,10 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def due(self, remaining: int) -> int:
         """When the tick `remaining` is to be emitted, in milliseconds since the Unix epoch."""
         return self.starts_at + (self.from_ - remaining) * self.interval_ms
+
+    def hold_at(self, remaining: int) -> PlannedHold | None:
+        """The hold that is planned at a number."""
+        return next((hold for hold in self.holds if hold.at == remaining), None)
 
 
 class Started(Terms, frozen=True, kw_only=True, tag_field="type", tag="started"):
@@ -108,8 +148,16 @@ class Adjusted(Terms, frozen=True, kw_only=True, tag_field="type", tag="adjusted
     seconds: Seconds
 
 
+class Recycled(Terms, frozen=True, kw_only=True, tag_field="type", tag="recycled"):
+    """From `at` on a held run stands at the number `remaining`, and is held."""
+
+    remaining: Left
+    at: EpochMs
+
+
 class Tick(Terms, frozen=True, kw_only=True, tag_field="type", tag="tick"):
-    """One number of a run; the run is finished by the tick with `remaining` 0."""
+    """One number of a run; the run is finished by the tick with `remaining` 0, and held by one at
+    which a hold is planned."""
 
     remaining: Remaining
     due_at: EpochMs = field(name="due")
@@ -135,7 +183,7 @@ class Unknown(Struct, frozen=True, kw_only=True):
     payload: bytes = b""
 
 
-Change = Held | Resumed | Adjusted
+Change = Held | Resumed | Adjusted | Recycled
 Known = Started | Tick | Change | Cancelled
 Event = Known | Unknown
 

@@ -14,7 +14,9 @@ from .events import (
     Event,
     From,
     Held,
+    Holds,
     IntervalMs,
+    Recycled,
     Resumed,
     Started,
     Tick,
@@ -44,13 +46,16 @@ class State(Struct, frozen=True, kw_only=True):
     remaining: int | None = None
     held_at: EpochMs | None = None
     """Since when the run is held."""
+    held_until: EpochMs | None = None
+    """When a held run goes on by itself."""
     finished_at: EpochMs | None = None
     """When the zero of a finished run was due."""
     after_zero: AfterZero = "stop"
     warning: int | None = None
     danger: int | None = None
     change: str | None = None
-    """The last hold, resume or adjustment of the run."""
+    """The last hold, resume, adjustment or recycle of the run."""
+    holds: Holds = ()
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -88,6 +93,12 @@ class ResumedFrame(Resumed, frozen=True, kw_only=True, tag_field="type", tag="re
 
 class AdjustedFrame(Adjusted, frozen=True, kw_only=True, tag_field="type", tag="adjusted"):
     """An `adjusted` event with its place in the stream."""
+
+    seq: Seq
+
+
+class RecycledFrame(Recycled, frozen=True, kw_only=True, tag_field="type", tag="recycled"):
+    """A `recycled` event with its place in the stream."""
 
     seq: Seq
 
@@ -170,7 +181,15 @@ class RoomReply(Struct, frozen=True, kw_only=True):
     state: State
 
 
-EventFrame = StartedFrame | TickFrame | HeldFrame | ResumedFrame | AdjustedFrame | CancelledFrame
+EventFrame = (
+    StartedFrame
+    | TickFrame
+    | HeldFrame
+    | ResumedFrame
+    | AdjustedFrame
+    | RecycledFrame
+    | CancelledFrame
+)
 Frame = Hello | EventFrame | MessageFrame | Viewers | Pong | Bye | Ping
 
 
@@ -220,6 +239,7 @@ _FRAMES: dict[type[Struct], type[EventFrame]] = {
     Held: HeldFrame,
     Resumed: ResumedFrame,
     Adjusted: AdjustedFrame,
+    Recycled: RecycledFrame,
     Cancelled: CancelledFrame,
 }
 
@@ -262,9 +282,11 @@ def state_of(room: Countdown) -> State:
         starts_at=last.starts_at,
         remaining=last.remaining,
         held_at=last.held_at,
+        held_until=last.held_until,
         finished_at=last.zero_at if status == "finished" else None,
         after_zero=last.after_zero,
         warning=last.warning,
         danger=last.danger,
         change=last.change,
+        holds=last.holds,
     )

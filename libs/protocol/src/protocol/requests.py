@@ -1,6 +1,7 @@
-"""The requests of people and services: start, hold, resume, adjust or cancel a countdown; read a
-room's state."""
+"""The requests of people and services: start, hold, resume, adjust, recycle or cancel a countdown;
+read a room's state."""
 
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -12,14 +13,17 @@ from .events import (
     DangerFrom,
     EpochMs,
     From,
+    Holds,
     IntervalMs,
+    Left,
     RunId,
     Seconds,
     WarningFrom,
 )
 from .subjects import DEFAULT_ROOM, RoomName
 
-MAX_LEAD_MS = 24 * 60 * 60 * 1000
+MAX_LEAD_DAYS = 100
+MAX_LEAD_MS = MAX_LEAD_DAYS * 24 * 60 * 60 * 1000
 """How far ahead a run may be scheduled, in milliseconds."""
 MAX_LAG_MS = 1000
 """How far in the past `starts_at` may be, in milliseconds: network delay, the sender's clock."""
@@ -44,7 +48,7 @@ class Start(Struct, frozen=True, kw_only=True):
     from_: From = field(name="from", default=10)
     interval_ms: IntervalMs = 1000
     starts_at: (
-        Annotated[EpochMs, Meta(description="First tick, up to 24 hours ahead; null is now.")]
+        Annotated[EpochMs, Meta(description="First tick, up to 100 days ahead; null is now.")]
         | None
     ) = None
     run: (
@@ -54,6 +58,17 @@ class Start(Struct, frozen=True, kw_only=True):
     after_zero: AfterZero = "stop"
     warning: WarningFrom | None = None
     danger: DangerFrom | None = None
+    holds: Holds = ()
+    """In the order in which they come, whatever order they are given in."""
+
+    def __post_init__(self) -> None:
+        in_order = tuple(sorted(self.holds, key=lambda hold: hold.at, reverse=True))
+        if in_order and in_order[0].at > self.from_:
+            raise ValueError(f"holds: {in_order[0].at} is above `from`, {self.from_}")
+        for hold, following in pairwise(in_order):
+            if hold.at == following.at:
+                raise ValueError(f"holds: {hold.at} is given twice")
+        msgspec.structs.force_setattr(self, "holds", in_order)
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -81,6 +96,15 @@ class Adjust(Struct, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class Recycle(Struct, frozen=True, kw_only=True):
+    """Take the held run back to a number; if it names a `run`, no other."""
+
+    room: RoomName = DEFAULT_ROOM
+    run: Annotated[RunId, Meta(description="The run to recycle; null is any.")] | None = None
+    id: _Id = None
+    to: Left
+
+
 class Cancel(Struct, frozen=True, kw_only=True):
     """Cancel the run that is under way; if it names a `run`, no other."""
 
@@ -98,7 +122,7 @@ class RequestError(ValueError):
     """An invalid request; the text names the field and what is wrong with it."""
 
 
-R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel, ReadRoom)
+R = TypeVar("R", Start, Hold, Resume, Adjust, Recycle, Cancel, ReadRoom)
 
 
 def decode(payload: bytes, kind: type[R]) -> R:

@@ -11,22 +11,20 @@ import msgspec
 from msgspec import Struct
 
 from .events import (
+    DENSE,
+    SPARSE,
     Cancelled,
     Change,
     Event,
     Known,
+    Resumed,
     Started,
     Terms,
     Tick,
     Unknown,
 )
-from .refusals import (
-    NothingUnderWay,
-    NotUnderstood,
-    OtherTerms,
-    RunUnderWay,
-)
-from .requests import MAX_LAG_MS, MAX_LEAD_MS, Cancel, RequestError, Start
+from .refusals import NothingUnderWay, NotUnderstood, OtherTerms, RunUnderWay
+from .requests import MAX_LAG_MS, MAX_LEAD_DAYS, MAX_LEAD_MS, Cancel, RequestError, Start
 
 E = TypeVar("E", bound=Terms)
 
@@ -69,28 +67,47 @@ def removed(countdown: Countdown, seq: int) -> Countdown:
 
 
 def next_remaining(countdown: Countdown) -> int | None:
-    """The number of the next tick; None if no run is under way."""
+    """The number of the next tick; None if no run is under way.
+
+    Far from zero few numbers have a tick, but each one at which a hold is planned does.
+    """
     last = countdown.last
     if not countdown.is_under_way or not isinstance(last, Known):
         return None
-    return last.from_ if last.remaining is None else last.remaining - 1
+    if last.remaining is None:
+        return last.from_
+    below = last.remaining - 1
+    if below > DENSE:
+        below -= below % SPARSE
+    return max([below, *(hold.at for hold in last.holds if hold.at < last.remaining)])
 
 
 def next_due(countdown: Countdown) -> int | None:
-    """When the next tick is to be emitted, in milliseconds since the Unix epoch; None if no run is
-    under way, or it is held."""
+    """When the next tick is due, or a held run goes on by itself, in milliseconds since the Unix
+    epoch; None if no run is under way, or it is held without an end."""
     remaining, last = next_remaining(countdown), countdown.last
-    if remaining is None or not isinstance(last, Known) or last.held_at is not None:
+    if remaining is None or not isinstance(last, Known):
         return None
-    return last.due(remaining)
+    return last.due(remaining) if last.held_at is None else last.held_until
 
 
-def decide(countdown: Countdown, now: int, by: str) -> Tick | None:
-    """The tick to store next, if it is due at `now`; `by` is the replica that would store it."""
+def decide(countdown: Countdown, now: int, by: str) -> Tick | Resumed | None:
+    """What to store next, if it is due at `now`: a tick, or the end of a planned hold. `by` is the
+    replica that would store it.
+
+    The tick of a number at which a hold is planned begins it: both are one event.
+    """
     remaining, due, last = next_remaining(countdown), next_due(countdown), countdown.last
     if remaining is None or due is None or due > now or not isinstance(last, Known):
         return None
-    return following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
+    if last.held_at is not None:
+        return resumed(last, due, by=by)
+    tick = following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
+    hold = last.hold_at(remaining)
+    if hold is None:
+        return tick
+    held_until = None if hold.for_ms is None else due + hold.for_ms
+    return msgspec.structs.replace(tick, held_at=due, held_until=held_until)
 
 
 def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str) -> Started:
@@ -110,7 +127,7 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         raise RunUnderWay(last)
     starts_at = now if request.starts_at is None else request.starts_at
     if starts_at > now + MAX_LEAD_MS:
-        raise RequestError(f"starts_at: {starts_at} is more than 24 hours ahead")
+        raise RequestError(f"starts_at: {starts_at} is more than {MAX_LEAD_DAYS} days ahead")
     if starts_at < now - MAX_LAG_MS:
         raise RequestError(f"starts_at: {starts_at} has passed")
     return Started(
@@ -123,22 +140,24 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         after_zero=request.after_zero,
         warning=request.warning,
         danger=request.danger,
+        holds=request.holds,
     )
 
 
 def _started_before(last: Known, request: Start) -> Started:
-    """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
-    any, and every request with a run whose terms were changed since."""
-    starts_at = last.starts_at if request.starts_at is None else request.starts_at
-    asked = (request.from_, request.interval_ms, starts_at, *_phases(request))
-    terms = (last.from_, last.interval_ms, last.starts_at, *_phases(last))
-    if last.change is None and asked != terms:
+    """The `started` event of the run that `last` is of, if that is what the request asks for.
+
+    A request without `starts_at` agrees with any, and every request with one that planned holds
+    have moved, or with a run whose terms were changed since.
+    """
+    is_then = bool(last.holds) or request.starts_at in (None, last.starts_at)
+    is_same = all(getattr(request, name) == getattr(last, name) for name in _ASKED)
+    if last.change is None and not (is_then and is_same):
         raise OtherTerms(last)
     return following(Started, last)
 
 
-def _phases(terms: Terms | Start) -> tuple[str | int | None, ...]:
-    return terms.after_zero, terms.warning, terms.danger
+_ASKED = ("from_", "interval_ms", "after_zero", "warning", "danger", "holds")
 
 
 def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
@@ -149,13 +168,17 @@ def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
-    last = countdown.last
-    if isinstance(last, Cancelled) and last.run == request.run:
-        return last
-    if isinstance(last, Tick) and last.after_zero == "count" and request.run in (None, last.run):
-        return following(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
-    last = under_way(countdown, request.run)
-    return following(Cancelled, last, by=by, remaining=last.remaining, held_at=None)
+    ended: Known
+    match countdown.last:
+        case Cancelled() as last if last.run == request.run:
+            return last
+        case Tick(after_zero="count") as last if request.run in (None, last.run):
+            ended = last
+        case _:
+            ended = under_way(countdown, request.run)
+    return following(
+        Cancelled, ended, by=by, remaining=ended.remaining, held_at=None, held_until=None
+    )
 
 
 def has_happened(countdown: Countdown, event: Started | Change | Cancelled) -> bool:
@@ -185,6 +208,16 @@ def under_way(countdown: Countdown, run: str | None) -> Known:
     if run not in (None, last.run):
         raise RunUnderWay(last)
     return last
+
+
+def resumed(last: Known, at: int, **fields: object) -> Resumed:
+    """The event that lets a held run go on at `at`, or when it was held if that is later: every
+    number is due as much later as the run was held."""
+    held_at = last.held_at or at
+    at = max(at, held_at)
+    starts_at = last.starts_at + at - held_at
+    released = {"at": at, "starts_at": starts_at, "held_at": None, "held_until": None}
+    return following(Resumed, last, remaining=last.remaining, **released, **fields)
 
 
 def following(kind: type[E], last: Terms, **fields: object) -> E:

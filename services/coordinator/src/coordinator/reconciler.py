@@ -4,14 +4,13 @@ Schedulers continue a run whose events were removed, and get the time to store i
 none does, the stream is right, and the room's viewers get its state.
 """
 
-import asyncio
 from contextlib import suppress
 from typing import Never
 
 from bus.connection import Bus
 from bus.errors import BusError
 from bus.feed import Feed
-from bus.removals import LOOK_SECONDS, Removals
+from bus.removals import Removals
 from runtime.logs import logger
 
 from .hub import Hub
@@ -37,17 +36,16 @@ class Reconciler:
     async def run(self) -> Never:
         """Check whether entries have been removed, for ever."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            state = await self._removals.next_state()
             with suppress(BusError):
-                await self._look()
+                await self._look(state)
 
     def _suspect_all(self) -> None:
         """The server may come back with its files as they were at a backup: that shows in nothing
         but the rooms."""
         self._seen = None
 
-    async def _look(self) -> None:
-        state = await self._removals.state()
+    async def _look(self, state: object) -> None:
         if state != self._seen:
             self._suspects |= dict.fromkeys(self._hub.rooms, 0)
             self._seen = state

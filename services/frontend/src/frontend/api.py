@@ -22,8 +22,10 @@ from protocol.frames import RoomReply
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Resume
 from runtime.clock import now_ms
+from runtime.links import Right
 
-from . import auth, backend, budgets, inputs
+from . import auth, backend, budgets, inputs, links, qr
+from .links import LinkBody
 from .problem import Problem, not_valid
 
 T = TypeVar("T")
@@ -111,7 +113,7 @@ async def time(_: web.Request) -> web.Response:
 async def start(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/countdown`: 201 with the `started` event."""
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.CONTROL)
     terms = _decode(await inputs.read(request) or b"{}", StartBody)
     terms.run = inputs.idempotency_key(request, terms.run, "run")
     asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
@@ -121,7 +123,7 @@ async def start(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """`DELETE /api/rooms/<room>/countdown?run=<run>`: 200 with the `cancelled` event."""
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.CONTROL)
     asked = Cancel(room=room, run=inputs.run(request.query))
     return _json(await backend.change(request.app, asked))
 
@@ -145,7 +147,7 @@ async def _change(
     request: web.Request, kind: type[Hold | Resume | Adjust], body: type[ChangeBody]
 ) -> web.Response:
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.CONTROL)
     terms = _decode(await inputs.read(request) or b"{}", body)
     terms.id = inputs.idempotency_key(request, terms.id, "id")
     asked = kind(room=room, **msgspec.structs.asdict(terms))
@@ -155,11 +157,20 @@ async def _change(
 async def send(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/messages`: 202 once the message is stored."""
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.SAY)
     message = _decode(await inputs.read(request), Text)
     id = inputs.idempotency_key(request, message.id, "id")
     await backend.send(request.app, room, message.text, id)
     return _json(msgspec.json.encode(Stored()), status=202)
+
+
+async def make_link(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/links`: 201 with a link that carries a right for the room."""
+    room, keys = inputs.room_name(request), auth.keys(request)
+    auth.require_token(request, auth.bearer(request))
+    body = _decode(await inputs.read(request), LinkBody)
+    made = links.make(keys, qr.link(request, room), room, body, now_ms() / 1000)
+    return _json(msgspec.json.encode(made), status=201)
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

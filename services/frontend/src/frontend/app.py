@@ -35,6 +35,8 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[ORIGINS] = Origins(settings)
+    if (keys := settings.link_signers()) is not None:
+        app[auth.KEYS] = keys
     app[assets.ASSETS] = assets.load()
     app[budgets.BUDGETS] = budgets.Budgets(settings)
     app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
@@ -44,7 +46,8 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(
         [
             web.get("/", pages.main_room),
-            web.get("/rooms", boards.board, name="board"),
+            web.get("/rooms", boards.show, name="board"),
+            web.post("/rooms/link", boards.sign_in),
             web.get("/r/{room}", pages.room, name="room"),
             web.get("/r/{room}/qr.svg", qr.code),
             web.post("/r/{room}/start", forms.start),
@@ -53,6 +56,7 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/adjust", forms.adjust),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
+            web.post("/r/{room}/link", forms.sign_in),
             web.get("/static/{version}/{name}", assets.serve),
         ]
     )
@@ -69,6 +73,7 @@ def create_app(settings: Settings) -> web.Application:
                 web.post("/api/rooms/{room}/countdown/resume", api.resume),
                 web.post("/api/rooms/{room}/countdown/adjust", api.adjust),
                 web.post("/api/rooms/{room}/messages", api.send),
+                web.post("/api/rooms/{room}/links", api.make_link),
             ]
         )
     )

@@ -16,7 +16,7 @@ from bus.connection import BUS
 from bus.errors import BusError, BusTimeout, NoResponders, ServiceError, bus_errors
 from protocol import messages, requests, subjects
 from protocol.frames import RoomReply, State
-from protocol.requests import Adjust, Cancel, Hold, Resume
+from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume
 
 from .problem import Problem, not_valid
 from .rate_limits import RATE_LIMITS
@@ -34,6 +34,7 @@ _SUBJECTS: dict[type[Struct], str] = {
     Hold: subjects.HOLD,
     Resume: subjects.RESUME,
     Adjust: subjects.ADJUST,
+    Recycle: subjects.RECYCLE,
     Cancel: subjects.CANCEL,
 }
 
@@ -73,9 +74,9 @@ async def start(app: web.Application, request: requests.Start) -> Raw:
     return Raw(event)
 
 
-async def change(app: web.Application, request: Hold | Resume | Adjust | Cancel) -> Raw:
-    """Hold, resume, adjust or cancel the run that the request names, or else the one under way;
-    returns the event as JSON, once a coordinator has it."""
+async def change(app: web.Application, request: Hold | Resume | Adjust | Recycle | Cancel) -> Raw:
+    """Change or cancel the run that the request names, or else the one under way; returns the event
+    as JSON, once a coordinator has it."""
     run = request.run or await _run_under_way(app, request.room)
     request = msgspec.structs.replace(request, run=run)
     if not isinstance(request, Cancel):
@@ -209,7 +210,7 @@ def _problem(error: ServiceError, request: Struct) -> Problem:
             return Problem(404, f"There is nothing to {doing}: no countdown is under way.")
         case 409 if isinstance(request, requests.Start):
             return Problem(409, "A countdown is already under way in this room.", event=last)
-        case 409 if isinstance(request, Resume) and last and _is_of(last, request.run):
+        case 409 if isinstance(request, Resume | Recycle) and last and _is_of(last, request.run):
             return Problem(409, "The countdown is not held.", event=last)
         case 409:
             return Problem(409, "Another countdown is under way in this room.", event=last)

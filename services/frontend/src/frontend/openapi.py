@@ -13,6 +13,7 @@ from protocol.subjects import MAX_ROOMS, RoomName
 
 from . import inputs
 from .api import AdjustBody, ChangeBody, Rooms, StartBody, Stored, Text, Time
+from .links import LinkBody, MadeLink
 from .settings import SETTINGS
 
 Json = dict[str, object]
@@ -47,6 +48,7 @@ def document(base_path: str = "") -> bytes:
         [
             *(RoomReply, Rooms, Started, Held, Resumed, Adjusted, Cancelled),
             *(StartBody, ChangeBody, AdjustBody, Text, Stored, Time, Problem),
+            *(LinkBody, MadeLink),
         ],
         ref_template=_SCHEMAS + "{name}",
     )
@@ -106,6 +108,16 @@ def document(base_path: str = "") -> bytes:
                         parameters=[_key("id")],
                     ),
                 },
+                "/api/rooms/{room}/links": {
+                    "parameters": [_room()],
+                    "post": _operation(
+                        "Make a link that carries a right; with the control token only",
+                        "MadeLink",
+                        status=201,
+                        body="LinkBody",
+                        refusals=[400, 401, 403, 404, 413, 422],
+                    ),
+                },
             },
             "components": {
                 "schemas": schemas,
@@ -113,7 +125,7 @@ def document(base_path: str = "") -> bytes:
                     "token": {
                         "type": "http",
                         "scheme": "bearer",
-                        "description": "The CONTROL_TOKEN, if one is set.",
+                        "description": "The CONTROL_TOKEN, if one is set, or a link's token.",
                     }
                 },
             },

@@ -52,12 +52,13 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     responder = Responder(
         bus,
         "scheduler",
-        "Starts, holds, resumes, adjusts and cancels countdowns",
+        "Starts, holds, resumes, adjusts, recycles and cancels countdowns",
         {
             subjects.START: commands.start,
             subjects.HOLD: commands.hold,
             subjects.RESUME: commands.resume,
             subjects.ADJUST: commands.adjust,
+            subjects.RECYCLE: commands.recycle,
             subjects.CANCEL: commands.cancel,
         },
         instance,

@@ -1,4 +1,4 @@
-"""The commands of people: start a run, hold, resume, adjust or cancel it."""
+"""The commands of people: start a run, hold, resume, adjust, recycle or cancel it."""
 
 import asyncio
 import uuid
@@ -10,7 +10,7 @@ import msgspec
 
 from bus.errors import BusError, BusTimeout, ServiceError
 from protocol import changes, events, requests, rules
-from protocol.events import Cancelled, Change, Started, Tick
+from protocol.events import Cancelled, Change, Started
 from protocol.refusals import (
     NotHeld,
     NothingUnderWay,
@@ -19,7 +19,7 @@ from protocol.refusals import (
     Refusal,
     RunUnderWay,
 )
-from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
+from protocol.requests import Adjust, Cancel, Hold, Recycle, RequestError, Resume, Start
 from protocol.rules import Countdown
 from runtime.clock import whole_now_ms
 from runtime.logs import logger
@@ -28,8 +28,8 @@ from .appender import Conflict
 from .event_store import EventStore
 from .load import RETRY_AFTER_SECONDS, TooMuch
 
-R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel)
-Rule = Callable[[Countdown, R, int, str, str], Started | Change | Cancelled | Tick]
+R = TypeVar("R", Start, Hold, Resume, Adjust, Recycle, Cancel)
+Rule = Callable[[Countdown, R, int, str, str], Started | Change | Cancelled]
 """What a command does to a countdown now: (countdown, request, now in ms, new id, scheduler)."""
 
 log = logger(__name__)
@@ -42,7 +42,7 @@ long as the caller waits."""
 
 
 class Commands:
-    """The endpoints `scheduler.start`, `.hold`, `.resume`, `.adjust` and `.cancel`.
+    """The endpoints `scheduler.start`, `.hold`, `.resume`, `.adjust`, `.recycle` and `.cancel`.
 
     The reply is the event. All raise ServiceError: 400 the field and what is wrong with it, 404
     nothing is under way, 409 with the last event of the run that is in the way as the body, 503.
@@ -81,6 +81,10 @@ class Commands:
     async def adjust(self, payload: bytes) -> bytes:
         """Give the run under way more time, or less."""
         return await self._carry_out(payload, Adjust, changes.adjust)
+
+    async def recycle(self, payload: bytes) -> bytes:
+        """Take the held run back to a number; 409 if it is not held."""
+        return await self._carry_out(payload, Recycle, changes.recycle)
 
     async def cancel(self, payload: bytes) -> bytes:
         """Cancel the run under way."""
@@ -123,25 +127,25 @@ class Commands:
 
         1. Decide on what is known. An event that has happened already is the answer. That and a
            refusal count only if the room has just been read: what was folded may lag behind.
-        2. Append, expecting that nothing else has happened in the room. A tick that is due is
-           appended first, and decided on again.
+        2. Append, expecting that nothing else has happened in the room. What is due is appended
+           before a change, and the change is decided on again.
         3. If something has, or no answer came, read the room and go to 1. An append without an
            answer may have been stored: then the event has happened.
         """
         room, is_fresh, was_appended, new_id = request.room, False, False, uuid.uuid4().hex
         pauses = chain(NEWS_SECONDS, repeat(NEWS_SECONDS[-1]))
         while True:
-            countdown = self._store[room]
+            countdown, now = self._store[room], whole_now_ms()
             try:
-                event = rule(countdown, request, whole_now_ms(), new_id, self._instance)
+                event = rule(countdown, request, now, new_id, self._instance)
                 # From now on this run is meant, whatever happens in the room.
                 request = msgspec.structs.replace(request, run=event.run)
-                if isinstance(event, Tick):
-                    was_appended = True
-                    await self._store.append(event, countdown)
-                    continue
                 if not rules.has_happened(countdown, event):
                     was_appended = True
+                    due = rules.decide(countdown, now, self._instance)
+                    if due is not None and isinstance(event, Change):
+                        await self._store.append(due, countdown)
+                        continue
                     await self._store.append(event, countdown)
                     return event
                 if is_fresh:

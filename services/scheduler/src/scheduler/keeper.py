@@ -5,14 +5,13 @@ can be purged, deleted, too old, or pushed out by newer entries. The schedulers 
 on with it in any case; the event is stored again so that schedulers that start later know it, too.
 """
 
-import asyncio
 import math
 from contextlib import suppress
 from typing import Never
 
 from bus.connection import Bus
 from bus.errors import BusError
-from bus.removals import LOOK_SECONDS, Removals
+from bus.removals import Removals
 from protocol import rules
 from runtime.clock import now_ms
 from runtime.logs import logger
@@ -37,9 +36,8 @@ class Keeper:
     async def run(self) -> Never:
         """Check whether entries have been removed, for ever."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            state = await self._removals.next_state()
             with suppress(BusError):
-                state = await self._removals.state()
                 if state != self._seen:
                     await self._look()
                     self._seen = state

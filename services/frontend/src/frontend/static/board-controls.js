@@ -5,7 +5,7 @@
 /** @import {ApiRequest} from "./controls.js" */
 
 import { ARROWS, confirmation, eachPress, field, isForBrowser, newId, press, repeatable, send } from "./controls.js";
-import { byId, setTextOf } from "./dom.js";
+import { setTextOf } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
 
 /** How far the keys up and down go among the cards. */
@@ -64,7 +64,8 @@ export function boardKeys(cards, stateOf, toggleFull) {
       if (next) event.preventDefault();
       return next?.focus();
     }
-    if (!card) return;
+    // Without controls these keys scroll.
+    if (!card?.querySelector("form")) return;
     const isHeld = stateOf(card).status === "held";
     if (key === " " && !isIn("button, summary, a")) {
       event.preventDefault();
@@ -93,12 +94,6 @@ function onSubmit(card, selector, toRequest) {
     if (request === null) return;
     const words = card.querySelector(".words");
     setTextOf(words, "");
-    setTextOf(words, typeof request === "string" ? request : await send(request, token()));
+    setTextOf(words, typeof request === "string" ? request : await send(request, card.dataset.link ?? ""));
   });
-}
-
-/** What was typed as control token, for all cards. */
-function token() {
-  const input = byId("token");
-  return input instanceof HTMLInputElement ? input.value.trim() : "";
 }

@@ -166,8 +166,6 @@ boardKeys(
   (card) => places.get(card.dataset.room ?? "")?.room.state ?? initial.state,
   () => screen.toggleFull(),
 );
-// With a script there is one field for the token.
-for (const part of document.querySelectorAll(".unscripted")) part.remove();
 byId("now")?.addEventListener("click", () => connection.connect());
 addEventListener("online", wake);
 addEventListener("offline", updateStatus);

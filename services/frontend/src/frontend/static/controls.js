@@ -56,6 +56,8 @@ export function controls(room, time, state, toggleFull) {
   addEventListener("keydown", (event) => {
     const isIn = (/** @type {string} */ parts) => event.target instanceof Element && event.target.closest(parts);
     if (isForBrowser(event)) return;
+    // Without controls only full screen is left, and the other keys scroll.
+    if (!byId("start") && event.key !== "f" && event.key !== "F") return;
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const isHeld = state().status === "held";
     if (event.key === "Escape" && isCounting(state())) press("#cancel");
@@ -177,16 +179,16 @@ function onSubmit(id, words, toRequest) {
     const request = toRequest(form, /** @type {HTMLButtonElement} */ (event.submitter));
     if (request === null) return;
     setText(words, "");
-    setText(words, typeof request === "string" ? request : await send(request, field(form, "token")));
+    setText(words, typeof request === "string" ? request : await send(request, field(form, "link")));
   });
 }
 
 /** What went wrong, in words; empty if nothing did.
- * @param {ApiRequest} request @param {string} token */
-export async function send({ method, address, body, onSuccess, onAnswer }, token) {
+ * @param {ApiRequest} request @param {string} link the one that gives the right, if one does */
+export async function send({ method, address, body, onSuccess, onAnswer }, link) {
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  if (link) headers.Authorization = `Bearer ${link}`;
   try {
     const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
     onAnswer?.(response.status);

@@ -1,8 +1,8 @@
 /** A room as its frames report it: every event counts once, in order, over any number of connections. */
 
-/** @import {AdjustedFrame, CancelledFrame, Frame, HeldFrame, Hello, ResumedFrame, RoomReply, StartedFrame, State, TickFrame} from "../../../types/protocol" */
+/** @import {AdjustedFrame, CancelledFrame, Frame, HeldFrame, Hello, RecycledFrame, ResumedFrame, RoomReply, StartedFrame, State, TickFrame} from "../../../types/protocol" */
 
-/** @typedef {StartedFrame | TickFrame | HeldFrame | ResumedFrame | AdjustedFrame | CancelledFrame} EventFrame */
+/** @typedef {StartedFrame | TickFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | CancelledFrame} EventFrame */
 /** @typedef {{state: State, until: number}} Earlier a state that counts until that moment, in epoch ms */
 /**
  * @typedef {{epoch: string, seq: number, stateSeq: number, state: State, earlier: Earlier[]}} Room `seq` is
@@ -10,7 +10,7 @@
  * are the states before it that are still to be shown, oldest first
  */
 
-const EVENTS = new Set(["started", "tick", "held", "resumed", "adjusted", "cancelled"]);
+const EVENTS = new Set(["started", "tick", "held", "resumed", "adjusted", "recycled", "cancelled"]);
 /** What is shown is never so far behind the server's time. */
 const BEHIND_MS = 1000;
 
@@ -27,11 +27,13 @@ export const initial = {
     starts_at: null,
     remaining: null,
     held_at: null,
+    held_until: null,
     finished_at: null,
     after_zero: "stop",
     warning: null,
     danger: null,
     change: null,
+    holds: [],
   },
   earlier: [],
 };
@@ -97,7 +99,7 @@ function advance(room, event) {
  * @param {Room} room @param {EventFrame} event @returns {Earlier[]} */
 function earlierThan({ state, earlier }, event) {
   if (event.type === "tick" || event.type === "held") return earlier;
-  if (event.type !== "resumed" && event.type !== "adjusted") return [];
+  if (event.type !== "resumed" && event.type !== "adjusted" && event.type !== "recycled") return [];
   const until = event.at;
   return [...earlier.filter((one) => one.until > until - BEHIND_MS), { state, until }];
 }
@@ -107,13 +109,14 @@ function earlierThan({ state, earlier }, event) {
 export function stateOf(event) {
   // An event that only a newer version knows may lack some of the terms; of others, the usual ones are left out.
   const { run, from = null, interval_ms = null, starts_at = null } = event;
-  const { held_at = null, after_zero = "stop", warning = null, danger = null, change = null } = event;
+  const { held_at = null, held_until = null, holds = [], change = null } = event;
+  const { after_zero = "stop", warning = null, danger = null } = event;
   const remaining = "remaining" in event ? event.remaining : null;
   const terms = { ...initial.state, run, from, interval_ms, starts_at };
   if (!EVENTS.has(event.type)) return { ...terms, status: "unknown" };
   const status = statusOf(event.type, remaining, held_at);
   const finished_at = status === "finished" ? event.starts_at + event.from * event.interval_ms : null;
-  return { ...terms, status, remaining, held_at, finished_at, after_zero, warning, danger, change };
+  return { ...terms, status, remaining, held_at, held_until, finished_at, after_zero, warning, danger, change, holds };
 }
 
 /** @param {EventFrame["type"]} type @param {number | null} remaining @param {number | null} heldAt */
