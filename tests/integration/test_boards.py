@@ -1,10 +1,13 @@
 """Several rooms in one request: the JSON API, and the board without a script."""
 
-import re
+from collections import Counter
 
 import aiohttp
+import pytest
 from aiohttp.test_utils import TestServer
 
+from protocol.subjects import MAX_ROOMS
+from runtime.links import Keys, Link
 from runtime.rate_limit import BURST_SECONDS
 from support.served import Serve
 
@@ -79,7 +82,7 @@ async def test_what_is_wrong_with_a_form_is_said_in_its_card_and_its_values_are_
         async with session.post(page.make_url("/r/launch/start"), data=sent) as answer:
             assert answer.status == 422
             html = await answer.text()
-    quiz, launch = re.findall(r'<div class="card".*?</div>', html, re.DOTALL)
+    _, quiz, launch = html.split("<li>")
     assert "from: should be" in launch
     assert 'value="soon"' in launch
     assert "from: should be" not in quiz
@@ -98,3 +101,25 @@ async def test_without_a_coordinator_the_board_is_there_and_says_so(
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert html.count('class="card"') == 2
     assert "no word from the coordinator" in html
+
+
+async def test_each_link_is_verified_once_however_many_rooms_there_are(
+    serve_frontend: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await serve_frontend(control_token="a token that is long enough to sign")
+    read, count = Keys.read, Counter[str]()
+
+    def counted(keys: Keys, token: str, now: float) -> Link:
+        count[token] += 1
+        return read(keys, token, now)
+
+    monkeypatch.setattr(Keys, "read", counted)
+    names = ",".join(f"room-{number}" for number in range(MAX_ROOMS))
+    links = "".join(f"&link=a.b.{number}" for number in range(MAX_ROOMS))
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(server.make_url(f"/rooms?names={names}{links}")) as answer,
+    ):
+        html = await answer.text()
+    assert html.count('class="card"') == MAX_ROOMS
+    assert set(count.values()) == {1}
