@@ -1,7 +1,7 @@
 # Every task in a checkout; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev local compose down logs install nats scheduler coordinator frontend \
+.PHONY: help dev local compose down logs install nats scheduler coordinator frontend link \
         test check page format lock schema chaos bench same-instant screenshots
 
 PYTHON ?= python3
@@ -52,6 +52,9 @@ coordinator: $(INSTALLED) ## A coordinator in this terminal; a second one: PORT=
 
 frontend: $(INSTALLED) ## The frontend in this terminal
 	@$(BIN)/python dev/service.py frontend
+
+link: $(INSTALLED) ## Print a link that carries a right: ROOM=quiz RIGHT=control HOURS=12 BASE=https://example.org
+	@$(BIN)/python dev/link.py $(ROOM:%=--room %) $(RIGHT:%=--right %) $(HOURS:%=--hours %) $(BASE:%=--base %)
 
 # The environment
 

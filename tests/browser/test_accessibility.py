@@ -101,6 +101,19 @@ def test_axe_finds_nothing_where_something_is_wrong(
     assert found_by_axe(page) == []
 
 
+@pytest.mark.chromium  # as above
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_where_the_visitor_may_only_watch(
+    token_stack: Stack, room: str, open_page: Opening, scheme: str
+) -> None:
+    needs_axe()
+    page = open_page(token_stack.page(room, "?link=ended"), color_scheme=scheme)
+    wait_green(page)
+    expect(page.locator("#sign-in .words")).not_to_be_empty()
+    page.get_by_text("Options").click()
+    assert found_by_axe(page) == []
+
+
 def test_few_numbers_are_read_out(stack: Stack, room: str, open_page: Opening) -> None:
     page = open_page(stack.page(room), TOLD)
     wait_green(page)

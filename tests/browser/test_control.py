@@ -190,22 +190,6 @@ def test_a_name_that_is_none_is_explained(stack: Stack, open_page: Opening) -> N
     expect(page.locator("main")).to_contain_text("lower-case letters, digits and inner hyphens")
 
 
-def test_the_control_token_is_typed_into_the_page(
-    room: str, open_page: Opening, token_stack: Stack
-) -> None:
-    page = open_page(token_stack.page(room))
-    wait_green(page)
-    start = page.locator("#start")
-    start.get_by_label("Control token").fill("guess")
-    page.get_by_role("button", name="Start").click()
-    expect(page.locator("#start-words")).to_have_text(
-        "Controlling this room needs the control token."
-    )
-    start.get_by_label("Control token").fill("open sesame")
-    page.get_by_role("button", name="Start").click()
-    wait_for(page, "10")
-
-
 def test_messages_are_bounded_and_in_order(stack: Stack, room: str, open_page: Opening) -> None:
     page = open_page(stack.page(room))
     wait_green(page)

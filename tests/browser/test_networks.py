@@ -20,7 +20,12 @@ BASE = "/events/tminus"
 
 @pytest.fixture(scope="module")
 def page_below_a_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = {"BASE_PATH": BASE, "APP_ENV": "production", "WS_HOST": ""}
+    settings = {
+        "BASE_PATH": BASE,
+        "APP_ENV": "production",
+        "CONTROL_TOKEN": "none",
+        "WS_HOST": "",
+    }
     with (
         running(tmp_path_factory.mktemp("below"), **settings) as stack,
         edge(BASE, stack.frontend.port, stack.coordinators[0].port) as port,

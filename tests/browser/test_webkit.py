@@ -30,6 +30,13 @@ RECORD = """() => {
     if (window.lights.at(-1) !== light) window.lights.push(light);
   }, 20);
 }"""
+# Keeps every status of the page with the moment it had it.
+RECORD_STATUS = """() => {
+  const root = document.documentElement;
+  window.statuses = [];
+  const record = () => window.statuses.push([root.dataset.status, Date.now()]);
+  new MutationObserver(record).observe(root, {attributes: true, attributeFilter: ["data-status"]});
+}"""
 IS_GREEN = "() => document.documentElement.dataset.light === 'green'"
 
 WebKitOpening = Callable[[str], WebKitPage]
@@ -108,6 +115,31 @@ def test_two_screens_change_at_the_same_instant(
     assert len(apart) > CHANGES * 0.9
     assert apart[CHANGES // 2] <= MEDIAN_MS
     assert apart[int(CHANGES * 0.95)] <= P95_MS
+
+
+def test_two_screens_are_held_and_go_on_at_the_same_instant(
+    stack: Stack, room: str, open_webkit: WebKitOpening
+) -> None:
+    pages = [watched(open_webkit, stack.page(room)) for _ in range(2)]
+    for page in pages:
+        page.evaluate(RECORD_STATUS)
+    stack.start(room, **{"from": 500})
+    pages[0].wait_for(shows("498"))
+    for press, status in [("#hold", "held"), ("#resume", "running")]:
+        pages[0].click(press)
+        for page in pages:
+            page.wait_for(f"() => document.documentElement.dataset.status === '{status}'")
+        if status == "held":  # and long enough for the next press not to be a double click
+            pages[0].wait_for("() => document.getElementById('caption').textContent.endsWith('1')")
+    here, there = (page.evaluate("() => window.statuses.slice(-2)") for page in pages)
+    assert isinstance(here, list)
+    assert isinstance(there, list)
+    for (status, at), (other, other_at) in zip(here, there, strict=True):
+        assert status == other
+        assert abs(at - other_at) < P95_MS
+    pages[0].click("#change button[value='60']")
+    for page in pages:
+        page.wait_for("() => Number(document.getElementById('number').textContent) > 500")
 
 
 def test_a_stage_is_nothing_but_the_number_and_the_ring(

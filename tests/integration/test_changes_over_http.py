@@ -131,7 +131,7 @@ async def test_without_the_token_nobody_changes_a_run(
         for doing, kind, fields in CHANGES:
             assert (await api("POST", f"{PATH}/{doing}", fields))[0] == 401
             sent = {name: str(value) for name, value in fields.items()}
-            assert (await submit(frontend, doing, sent | {"token": "guess"}))[0] == 401
+            assert (await submit(frontend, doing, sent | {"link": "guess"}))[0] == 401
             assert kind not in await kinds(bus)
             headers = {"Authorization": "Bearer secret"}
             assert (await api("POST", f"{PATH}/{doing}", fields, **headers))[0] == 200

@@ -41,7 +41,7 @@ async def test_a_run_with_planned_holds_is_held_by_them_and_released(api: Api) -
 
     async def is_held_at_2() -> bool:
         state.update((await api("GET", "main"))[1]["state"])
-        return state["status"] == "held" and state["remaining"] == 2
+        return bool(state["status"] == "held" and state["remaining"] == 2)
 
     await until(is_held_at_2)
     assert (state["held_until"], state["change"]) == (None, None)
@@ -154,8 +154,15 @@ async def test_a_held_run_is_recycled_by_a_form_once(
         assert (await submit(page, "recycle", form))[0] == 303
     assert await kinds(bus) == ["started", "recycled"]
     assert (await history(bus))[-1]["remaining"] == 60
-    async with aiohttp.ClientSession() as session, session.get(page.make_url("/r/main")) as answer:
-        assert re.search(r'id="number"[^>]*>60<', await answer.text())
+
+    async def is_shown() -> bool:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(page.make_url("/r/main")) as answer,
+        ):
+            return bool(re.search(r'id="number"[^>]*>60<', await answer.text()))
+
+    await until(is_shown)
 
 
 @pytest.mark.parametrize(

@@ -10,30 +10,47 @@ from hypothesis import strategies as st
 from protocol import changes, events, rules
 from protocol.events import Event, EventError
 from protocol.refusals import NotHeld, NothingUnderWay
-from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume
+from protocol.requests import Adjust, Cancel, Hold, Recycle, RequestError, Resume
 from protocol.rules import Countdown
 
 NOW = 1_795_420_800_000
-times = st.sampled_from([10**10, NOW - 10**9, NOW - 1000, NOW, NOW + 1000, NOW + 10**9, 1 << 52])
-"""From April 1970 to the year 144683."""
+times = st.sampled_from([10**12, NOW - 10**9, NOW - 1000, NOW, NOW + 1000, NOW + 10**9, 1 << 52])
+"""From September 2001, later than the longest run could have begun in 1970, to the year 144683."""
+numbers = st.sampled_from([1, 2, 10, events.DENSE + 1, events.MAX_FROM])
+holds = st.lists(
+    st.fixed_dictionaries(
+        {"at": numbers}, optional={"for_ms": st.sampled_from([100, 1000, 604_800_000])}
+    ),
+    max_size=16,
+)
 stored = st.fixed_dictionaries(
     {
-        "type": st.sampled_from(["started", "held", "resumed", "adjusted", "tick", "cancelled"]),
+        "type": st.sampled_from(
+            ["started", "held", "resumed", "adjusted", "recycled", "tick", "cancelled"]
+        ),
         "room": st.just("main"),
         "run": st.just("run-1"),
-        "from": st.sampled_from([1, 2, 10, events.MAX_FROM]),
+        "from": numbers,
         "interval_ms": st.sampled_from([100, 300, 1000, 60_000]),
         "starts_at": times,
         "by": st.just("scheduler-1"),
-        "remaining": st.sampled_from([None, 0, 1, 2, 10, events.MAX_FROM]),
+        "remaining": st.none() | st.just(0) | numbers,
         "at": times,
-        "seconds": st.sampled_from([-86_400, 0, 86_400]),
+        "seconds": st.sampled_from([-events.MAX_FROM, 0, events.MAX_FROM]),
         "due": times,
         "emitted": times,
     },
-    optional={"held_at": times, "change": st.just("id-1"), "after_zero": st.just("count")},
+    optional={
+        "held_at": times,
+        "held_until": times,
+        "holds": holds,
+        "change": st.just("id-1"),
+        "after_zero": st.just("count"),
+    },
 )
-commands = st.lists(st.sampled_from(["tick", "hold", "resume", "cancel"]) | st.integers(-9, 9))
+commands = st.lists(
+    st.sampled_from(["tick", "hold", "resume", "recycle", "cancel"]) | st.integers(-9, 9)
+)
 
 
 def decided(room: Countdown, command: str | int, now: int, id: str) -> Event | None:
@@ -44,6 +61,8 @@ def decided(room: Countdown, command: str | int, now: int, id: str) -> Event | N
             return changes.hold(room, Hold(), now, id, "scheduler-2")
         case "resume":
             return changes.resume(room, Resume(), now, id, "scheduler-2")
+        case "recycle":
+            return changes.recycle(room, Recycle(to=5), now, id, "scheduler-2")
         case "cancel":
             return rules.cancel(room, Cancel(), "scheduler-2")
     return changes.adjust(room, Adjust(seconds=int(command)), now, id, "scheduler-2")
@@ -65,7 +84,7 @@ def test_what_follows_any_event_can_be_read(
                 room = rules.apply(room, room.seq + 1, event)
 
 
-@pytest.mark.parametrize("kind", ["held", "resumed", "adjusted"])
+@pytest.mark.parametrize("kind", ["held", "resumed", "adjusted", "recycled"])
 def test_a_run_at_zero_is_not_changed(kind: str) -> None:
     """Its next tick would be minus one, and there would be no end."""
     fields = {"type": kind, "room": "main", "run": "run-1", "from": 3, "interval_ms": 1000}

@@ -96,7 +96,7 @@ def test_a_held_run_is_adjusted_and_stays_held_but_for_zero() -> None:
 
 def test_an_adjustment_that_can_not_be_names_the_field() -> None:
     room, _ = count_down(started(from_=MAX_FROM - 5), NOW)
-    with pytest.raises(RequestError, match=r"^seconds: 6 makes it a run from more than 86400"):
+    with pytest.raises(RequestError, match=r"^seconds: 6 makes it a run from more than 8640000"):
         changes.adjust(room, Adjust(seconds=6), NOW + 1, "adjust-1", "s")
     scheduled = started(starts_at=NOW + 5000)
     with pytest.raises(RequestError, match=r"^seconds: -10 leaves nothing of the run"):

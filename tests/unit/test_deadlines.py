@@ -1,10 +1,11 @@
 """Deadlines: what waits for them, and what happens when the clock is set."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import uvloop
 
 from bus.connection import Bus
 from bus.stream import Entry
@@ -15,10 +16,13 @@ from runtime.clock import whole_now_ms
 from scheduler import clock_steps, deadlines
 from scheduler.deadlines import Deadlines
 from scheduler.event_store import EventStore
+from scheduler.grace import Turn
 from scheduler.load import Load
 from scheduler.settings import Settings
 
 HOUR_MS = 3_600_000
+LONGEST_MS = 8_640_000 * 60_000
+"""Sixteen years: more milliseconds than a system call may wait for."""
 
 
 class Counted(Deadlines):
@@ -113,3 +117,49 @@ async def test_a_clock_that_is_set_back_makes_a_tick_wait_longer(
             await asyncio.wait_for(kept.is_due.wait(), 5)
             kept.is_due.clear()
         assert kept.due == ["now", "same"]
+
+
+class Fired(Counted):
+    """Deadlines that also note whose timers have fired."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(store)
+        self.fired: list[str] = []
+
+    def _on_timer(self, room: str, turn: Turn) -> None:
+        self.fired.append(room)
+        super()._on_timer(room, turn)
+
+
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_a_timer_of_years_does_not_fire_before(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def fired() -> list[str]:
+        store = store_of(starts_at=0)
+        kept = Fired(store)
+        async with running(kept):
+            schedule(store, 1, "far", whole_now_ms() + LONGEST_MS)
+            schedule(store, 2, "soon", whole_now_ms() + 50)
+            await asyncio.wait_for(kept.is_due.wait(), 5)
+        return kept.fired
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert set(runner.run(fired())) == {"soon"}
+
+
+async def test_a_run_that_waits_for_weeks_is_due_when_the_clock_has_passed_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock_steps, "LOOK_SECONDS", 0.01)
+    store = store_of(starts_at=0)
+    kept = Counted(store)
+    async with running(kept):
+        schedule(store, 1, "far", whole_now_ms() + 99 * 24 * HOUR_MS)
+        true_now_ms = clock.now_ms
+        for module in (clock_steps, deadlines):
+            monkeypatch.setattr(module, "now_ms", lambda: true_now_ms() + 100 * 24 * HOUR_MS)
+        await asyncio.wait_for(kept.is_due.wait(), 5)
+        assert kept.due == ["far"]

@@ -103,7 +103,8 @@ def test_a_coordinator_s_host_may_be_the_page_s_or_an_address(
 
 
 def test_in_production_the_sockets_are_the_page_s_own() -> None:
-    settings = load(frontend.settings.Settings, {"APP_ENV": "production", "BASE_PATH": "/a/b"})
+    given = {"APP_ENV": "production", "BASE_PATH": "/a/b", "CONTROL_TOKEN": "none"}
+    settings = load(frontend.settings.Settings, given)
     assert settings.socket_hosts("page") == []
     assert settings.socket_path == "/a/b/api/ws/connect"
 
@@ -126,3 +127,44 @@ def test_in_production_the_sockets_are_the_page_s_own() -> None:
 def test_the_page_s_surroundings_are_checked(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load(frontend.settings.Settings, {name: value})
+
+
+KEY = "k" * 32
+
+
+@pytest.mark.parametrize("token", ["", " "])
+def test_in_production_it_is_said_who_may_control(token: str) -> None:
+    given = {"APP_ENV": "production", "CONTROL_TOKEN": token}
+    with pytest.raises(SettingsError, match=r"^CONTROL_TOKEN is not set: .*\bnone\b"):
+        load(frontend.settings.Settings, given)
+    assert load(frontend.settings.Settings, {"CONTROL_TOKEN": token}).link_signers() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "is_open"),
+    [
+        ({"CONTROL_TOKEN": "none"}, True),
+        ({"CONTROL_TOKEN": "sesame"}, False),
+        ({"CONTROL_TOKEN": "sesame", "LINK_KEYS": f"a:{KEY}"}, False),
+    ],
+)
+def test_in_production_a_token_or_none_is_enough(given: dict[str, str], is_open: bool) -> None:
+    settings = load(frontend.settings.Settings, {"APP_ENV": "production", **given})
+    assert (settings.link_signers() is None) is is_open
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("a:short", "LINK_KEYS is not valid: the secret of the key a has 5 characters"),
+        (KEY, "LINK_KEYS is not valid: key 1 is not id:secret"),
+        (f"a:{KEY}", "LINK_KEYS is set, but anybody may control: set CONTROL_TOKEN, too"),
+    ],
+)
+def test_keys_of_links_that_do_not_serve_are_named_without_their_secret(
+    keys: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{words}") as error:
+        load(frontend.settings.Settings, {"LINK_KEYS": keys})
+    assert KEY not in str(error.value)
+    assert "short" not in str(error.value)

@@ -24,9 +24,9 @@ async function served(answers) {
     base,
     http: {
       fetch: (path, options) => fetch(path.startsWith("/") ? base + path : path, options),
-      // A second is a hundredth of one here.
+      // A second is a tenth of one here.
       setTimer: (run, ms) => {
-        const timer = setTimeout(run, ms / 100);
+        const timer = setTimeout(run, ms / 10);
         timers.add(timer);
         return timer;
       },
@@ -46,7 +46,7 @@ function heard(transport) {
   transport.onmessage = ({ data }) => say(JSON.parse(data));
   transport.onclose = ({ reason }) => say({ closed: reason });
   return async () => {
-    const late = AbortSignal.timeout(2000);
+    const late = AbortSignal.timeout(10_000);
     while (said.length === 0) {
       late.throwIfAborted();
       await new Promise((resolve) => {
@@ -93,7 +93,7 @@ test("polling greets with the state, tells of each change once, and answers ping
     "/api/time": json({ server_time: 1234.5 }),
     "/api/rooms/main": (response) => json(replies.length > 1 ? replies.shift() : replies[0])(response),
   });
-  const polling = new Polling(http, "main");
+  const polling = new Polling(http, ["main"]);
   const next = heard(polling);
   const hello = await next();
   assert.deepEqual([hello.type, hello.seq, hello.server_time, hello.viewers], ["hello", 7, 1234.5, 2]);
@@ -110,7 +110,7 @@ test("a ping is asked again until it is answered", async () => {
     "/api/time": (response) => times.shift()(response),
     "/api/rooms/main": json(REPLY),
   });
-  const polling = new Polling(http, "main");
+  const polling = new Polling(http, ["main"]);
   const next = heard(polling);
   await next();
   polling.send(JSON.stringify({ type: "ping", id: 4 }));
@@ -124,8 +124,24 @@ test("polling survives a request without an answer, and ends after three", async
     "/api/time": json({ server_time: 1 }),
     "/api/rooms/main": (response) => replies.shift()(response),
   });
-  const next = heard(new Polling(http, "main"));
+  const next = heard(new Polling(http, ["main"]));
   assert.equal((await next()).type, "hello");
   assert.equal((await next()).viewers, 3);
   assert.deepEqual(await next(), { closed: "no answer" });
+});
+
+test("polling asks for several rooms at once, greets for each, and tells of those that have changed", async () => {
+  const quiz = { ...REPLY, room: "quiz" };
+  const launch = { ...REPLY, room: "launch", seq: 9 };
+  const answers = [[quiz, launch], [quiz, launch], [quiz, { ...launch, seq: 10 }]];
+  const { http } = await served({
+    "/api/time": json({ server_time: 1 }),
+    "/api/rooms?names=quiz,launch": (response) =>
+      json({ rooms: answers.length > 1 ? answers.shift() : answers[0] })(response),
+  });
+  const polling = new Polling(http, ["quiz", "launch"]);
+  const next = heard(polling);
+  const said = [await next(), await next(), await next()].map(({ type, room, seq }) => [type, room, seq]);
+  assert.deepEqual(said, [["hello", "quiz", 7], ["hello", "launch", 9], ["room", "launch", 10]]);
+  polling.close();
 });

@@ -53,7 +53,7 @@ def resume(countdown: Countdown, request: Resume, now: int, new_id: str, by: str
         return following(Resumed, last, remaining=_left(last), at=at)
     if last.held_at is None:
         raise NotHeld(last)
-    return resumed(last, max(now, last.held_at), by=by, change=change)
+    return resumed(last, now, by=by, change=change)
 
 
 def recycle(countdown: Countdown, request: Recycle, now: int, new_id: str, by: str) -> Recycled:

@@ -59,7 +59,7 @@ class PlannedHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
             Meta(
                 ge=100,
                 le=604_800_000,
-                description="After so many milliseconds the run goes on; null: once resumed.",
+                description="For how many milliseconds; null is until the run is resumed.",
             ),
         ]
         | None

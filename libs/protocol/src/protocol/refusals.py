@@ -29,7 +29,7 @@ class NothingUnderWay(Refusal):
 
 
 class NotHeld(Refusal):
-    """The run to resume counts; `last` is the room's last event."""
+    """The run to resume or recycle counts; `last` is the room's last event."""
 
     def __init__(self, last: Event) -> None:
         super().__init__(f"run {last.run!r} is not held")

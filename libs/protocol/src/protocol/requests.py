@@ -1,6 +1,7 @@
 """The requests of people and services: start, hold, resume, adjust, recycle or cancel a countdown;
 read a room's state."""
 
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -58,14 +59,16 @@ class Start(Struct, frozen=True, kw_only=True):
     warning: WarningFrom | None = None
     danger: DangerFrom | None = None
     holds: Holds = ()
+    """In the order in which they come, whatever order they are given in."""
 
     def __post_init__(self) -> None:
-        numbers = [hold.at for hold in self.holds]
-        for at in numbers:
-            if at > self.from_:
-                raise ValueError(f"holds: {at} is above `from`, {self.from_}")
-            if numbers.count(at) > 1:
-                raise ValueError(f"holds: {at} is given twice")
+        in_order = tuple(sorted(self.holds, key=lambda hold: hold.at, reverse=True))
+        if in_order and in_order[0].at > self.from_:
+            raise ValueError(f"holds: {in_order[0].at} is above `from`, {self.from_}")
+        for hold, following in pairwise(in_order):
+            if hold.at == following.at:
+                raise ValueError(f"holds: {hold.at} is given twice")
+        msgspec.structs.force_setattr(self, "holds", in_order)
 
 
 class Hold(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,6 @@ from .events import (
     Change,
     Event,
     Known,
-    PlannedHold,
     Resumed,
     Started,
     Terms,
@@ -70,7 +69,7 @@ def removed(countdown: Countdown, seq: int) -> Countdown:
 def next_remaining(countdown: Countdown) -> int | None:
     """The number of the next tick; None if no run is under way.
 
-    Far from zero not every number has a tick, but one at which a hold is planned does.
+    Far from zero few numbers have a tick, but each one at which a hold is planned does.
     """
     last = countdown.last
     if not countdown.is_under_way or not isinstance(last, Known):
@@ -84,8 +83,8 @@ def next_remaining(countdown: Countdown) -> int | None:
 
 
 def next_due(countdown: Countdown) -> int | None:
-    """When the next tick is to be emitted, or a held run is to go on by itself, in milliseconds
-    since the Unix epoch; None if neither is to happen."""
+    """When the next tick is due, or a held run goes on by itself, in milliseconds since the Unix
+    epoch; None if no run is under way, or it is held without an end."""
     remaining, last = next_remaining(countdown), countdown.last
     if remaining is None or not isinstance(last, Known):
         return None
@@ -93,8 +92,11 @@ def next_due(countdown: Countdown) -> int | None:
 
 
 def decide(countdown: Countdown, now: int, by: str) -> Tick | Resumed | None:
-    """What is due at `now`: the next tick, or the end of a planned hold. `by` is the replica that
-    would store it."""
+    """What to store next, if it is due at `now`: a tick, or the end of a planned hold. `by` is the
+    replica that would store it.
+
+    The tick of a number at which a hold is planned begins it: both are one event.
+    """
     remaining, due, last = next_remaining(countdown), next_due(countdown), countdown.last
     if remaining is None or due is None or due > now or not isinstance(last, Known):
         return None
@@ -102,13 +104,10 @@ def decide(countdown: Countdown, now: int, by: str) -> Tick | Resumed | None:
         return resumed(last, due, by=by)
     tick = following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
     hold = last.hold_at(remaining)
-    return tick if hold is None else _held(tick, hold)
-
-
-def _held(tick: Tick, hold: PlannedHold) -> Tick:
-    """The tick of a number at which a hold is planned: both are one event."""
-    until = None if hold.for_ms is None else tick.due_at + hold.for_ms
-    return msgspec.structs.replace(tick, held_at=tick.due_at, held_until=until)
+    if hold is None:
+        return tick
+    held_until = None if hold.for_ms is None else due + hold.for_ms
+    return msgspec.structs.replace(tick, held_at=due, held_until=held_until)
 
 
 def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str) -> Started:
@@ -141,31 +140,24 @@ def start(countdown: Countdown, request: Start, now: int, new_run: str, by: str)
         after_zero=request.after_zero,
         warning=request.warning,
         danger=request.danger,
-        holds=_by_number(request.holds),
+        holds=request.holds,
     )
 
 
 def _started_before(last: Known, request: Start) -> Started:
-    """The `started` event of the run that `last` is of. A request without `starts_at` agrees with
-    any, and so does every request with that of a run with planned holds, which move it; and with a
-    run that was changed since, whatever its terms."""
-    starts_at = request.starts_at
-    if starts_at is None or last.holds:
-        starts_at = last.starts_at
-    asked = (request.from_, request.interval_ms, starts_at, *_looks(request))
-    terms = (last.from_, last.interval_ms, last.starts_at, *_looks(last))
-    if last.change is None and asked != terms:
+    """The `started` event of the run that `last` is of, if that is what the request asks for.
+
+    A request without `starts_at` agrees with any, and every request with one that planned holds
+    have moved, or with a run whose terms were changed since.
+    """
+    is_then = bool(last.holds) or request.starts_at in (None, last.starts_at)
+    is_same = all(getattr(request, name) == getattr(last, name) for name in _ASKED)
+    if last.change is None and not (is_then and is_same):
         raise OtherTerms(last)
     return following(Started, last)
 
 
-def _looks(terms: Terms | Start) -> tuple[object, ...]:
-    return terms.after_zero, terms.warning, terms.danger, _by_number(terms.holds)
-
-
-def _by_number(holds: tuple[PlannedHold, ...]) -> tuple[PlannedHold, ...]:
-    """In the order in which they come."""
-    return tuple(sorted(holds, key=lambda hold: -hold.at))
+_ASKED = ("from_", "interval_ms", "after_zero", "warning", "danger", "holds")
 
 
 def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
@@ -176,17 +168,16 @@ def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
-    last = countdown.last
-    if isinstance(last, Cancelled) and last.run == request.run:
-        return last
-    if isinstance(last, Tick) and last.after_zero == "count" and request.run in (None, last.run):
-        return _cancelled(last, by)
-    return _cancelled(under_way(countdown, request.run), by)
-
-
-def _cancelled(last: Known, by: str) -> Cancelled:
+    ended: Known
+    match countdown.last:
+        case Cancelled() as last if last.run == request.run:
+            return last
+        case Tick(after_zero="count") as last if request.run in (None, last.run):
+            ended = last
+        case _:
+            ended = under_way(countdown, request.run)
     return following(
-        Cancelled, last, by=by, remaining=last.remaining, held_at=None, held_until=None
+        Cancelled, ended, by=by, remaining=ended.remaining, held_at=None, held_until=None
     )
 
 
@@ -220,19 +211,13 @@ def under_way(countdown: Countdown, run: str | None) -> Known:
 
 
 def resumed(last: Known, at: int, **fields: object) -> Resumed:
-    """The event that lets a held run go on at `at`: every number is due as much later as the run
-    was held."""
-    later_ms = at - (last.held_at or at)
-    return following(
-        Resumed,
-        last,
-        remaining=last.remaining,
-        at=at,
-        starts_at=last.starts_at + later_ms,
-        held_at=None,
-        held_until=None,
-        **fields,
-    )
+    """The event that lets a held run go on at `at`, or when it was held if that is later: every
+    number is due as much later as the run was held."""
+    held_at = last.held_at or at
+    at = max(at, held_at)
+    starts_at = last.starts_at + at - held_at
+    released = {"at": at, "starts_at": starts_at, "held_at": None, "held_until": None}
+    return following(Resumed, last, remaining=last.remaining, **released, **fields)
 
 
 def following(kind: type[E], last: Terms, **fields: object) -> E:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from . import client_address, origin
+from . import client_address, links, origin
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -44,6 +44,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     stream_replicas: Annotated[int, Meta(ge=0, le=5)] = 0
     """On how many servers the stream is stored; 0 leaves it as it is, and creates it on one."""
 
+    def check(self) -> None:
+        """Raise SettingsError if they do not go together."""
+
 
 class PublicSettings(Settings, frozen=True, kw_only=True):
     """More settings, of the services that browsers reach."""
@@ -58,6 +61,8 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
     """The same from one address; one more gets 429. Not for trusted proxies."""
     trusted_proxies: str = ""
     """Networks of proxies whose X-Forwarded-For counts, separated by commas."""
+    link_keys: str = ""
+    """The keys that sign links, `id:secret` separated by commas: the first signs, all verify."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -96,6 +101,8 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         _check_origins(settings.allowed_origins)
         _check_tls(settings.tls_cert, settings.tls_key)
         _check_proxies(settings.trusted_proxies)
+        _check_link_keys(settings.link_keys)
+    settings.check()
     return settings
 
 
@@ -150,6 +157,14 @@ def _check_proxies(proxies: str) -> None:
         client_address.networks(proxies)
     except ValueError as error:
         raise SettingsError(f"TRUSTED_PROXIES={proxies!r} is not valid: {error}") from None
+
+
+def _check_link_keys(keys: str) -> None:
+    try:
+        if keys:
+            links.parse(keys)
+    except ValueError as error:
+        raise SettingsError(f"LINK_KEYS is not valid: {error}") from None
 
 
 def _check_tls(certificate: str, key: str) -> None:

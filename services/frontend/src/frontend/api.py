@@ -20,11 +20,14 @@ from protocol.events import (
     Seconds,
     WarningFrom,
 )
+from protocol.frames import RoomReply
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume, Start
 from runtime.clock import now_ms
+from runtime.links import Right
 
-from . import auth, backend, inputs
+from . import auth, backend, budgets, inputs, links, qr
+from .links import LinkBody
 from .problem import Problem, not_valid
 
 T = TypeVar("T")
@@ -52,6 +55,12 @@ class Time(Struct):
     """The time of the machine that answers, in milliseconds since the Unix epoch."""
 
     server_time: float
+
+
+class Rooms(Struct):
+    """The states of several rooms, in the order in which they were asked for."""
+
+    rooms: list[RoomReply]
 
 
 class StartBody(Struct, rename={"from_": "from"}):
@@ -98,6 +107,13 @@ async def read(request: web.Request) -> web.Response:
     return _json(msgspec.json.encode(reply))
 
 
+async def read_several(request: web.Request) -> web.Response:
+    """`GET /api/rooms?names=quiz,launch`: 200 with the states of these rooms, in this order."""
+    names = inputs.room_names(request)
+    budgets.charge(request, len(names) - 1)
+    return _json(msgspec.json.encode(Rooms(await backend.states(request.app, names))))
+
+
 async def time(_: web.Request) -> web.Response:
     """`GET /api/time`: 200 with the time, for pages that have no WebSocket to ask over."""
     return _json(msgspec.json.encode(Time(now_ms())))
@@ -106,7 +122,7 @@ async def time(_: web.Request) -> web.Response:
 async def start(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/countdown`: 201 with the `started` event."""
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.CONTROL)
     terms = _decode(await inputs.read(request) or b"{}", StartBody)
     terms.run = inputs.idempotency_key(request, terms.run, "run")
     try:
@@ -119,7 +135,7 @@ async def start(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """`DELETE /api/rooms/<room>/countdown?run=<run>`: 200 with the `cancelled` event."""
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.CONTROL)
     asked = Cancel(room=room, run=inputs.run(request.query))
     return _json(await backend.change(request.app, asked))
 
@@ -148,7 +164,7 @@ async def _change(
     request: web.Request, kind: type[Hold | Resume | Adjust | Recycle], body: type[ChangeBody]
 ) -> web.Response:
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.CONTROL)
     terms = _decode(await inputs.read(request) or b"{}", body)
     terms.id = inputs.idempotency_key(request, terms.id, "id")
     asked = kind(room=room, **msgspec.structs.asdict(terms))
@@ -158,11 +174,20 @@ async def _change(
 async def send(request: web.Request) -> web.Response:
     """`POST /api/rooms/<room>/messages`: 202 once the message is stored."""
     room = inputs.room_name(request)
-    auth.check_token(request, auth.bearer(request))
+    auth.require(request, room, Right.SAY)
     message = _decode(await inputs.read(request), Text)
     id = inputs.idempotency_key(request, message.id, "id")
     await backend.send(request.app, room, message.text, id)
     return _json(msgspec.json.encode(Stored()), status=202)
+
+
+async def make_link(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/links`: 201 with a link that carries a right for the room."""
+    room, keys = inputs.room_name(request), auth.keys(request)
+    auth.require_token(request, auth.bearer(request))
+    body = _decode(await inputs.read(request), LinkBody)
+    made = links.make(keys, qr.link(request, room), room, body, now_ms() / 1000)
+    return _json(msgspec.json.encode(made), status=201)
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

@@ -13,6 +13,7 @@ from . import (
     api,
     assets,
     auth,
+    boards,
     budgets,
     errors,
     forms,
@@ -34,6 +35,8 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[ORIGINS] = Origins(settings)
+    if (keys := settings.link_signers()) is not None:
+        app[auth.KEYS] = keys
     app[assets.ASSETS] = assets.load()
     app[budgets.BUDGETS] = budgets.Budgets(settings)
     app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
@@ -43,6 +46,8 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(
         [
             web.get("/", pages.main_room),
+            web.get("/rooms", boards.show, name="board"),
+            web.post("/rooms/link", boards.sign_in),
             web.get("/r/{room}", pages.room, name="room"),
             web.get("/r/{room}/qr.svg", qr.code),
             web.post("/r/{room}/start", forms.start),
@@ -52,6 +57,7 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/recycle", forms.recycle),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
+            web.post("/r/{room}/link", forms.sign_in),
             web.get("/static/{version}/{name}", assets.serve),
         ]
     )
@@ -60,6 +66,7 @@ def create_app(settings: Settings) -> web.Application:
             [
                 web.get("/api/openapi.json", openapi.serve),
                 web.get("/api/time", api.time),
+                web.get("/api/rooms", api.read_several),
                 web.get("/api/rooms/{room}", api.read),
                 web.post("/api/rooms/{room}/countdown", api.start),
                 web.delete("/api/rooms/{room}/countdown", api.cancel),
@@ -68,6 +75,7 @@ def create_app(settings: Settings) -> web.Application:
                 web.post("/api/rooms/{room}/countdown/adjust", api.adjust),
                 web.post("/api/rooms/{room}/countdown/recycle", api.recycle),
                 web.post("/api/rooms/{room}/messages", api.send),
+                web.post("/api/rooms/{room}/links", api.make_link),
             ]
         )
     )

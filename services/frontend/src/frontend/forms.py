@@ -1,5 +1,6 @@
 """The page's forms: they work without a script, and redirect back to the page."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import wraps
@@ -14,8 +15,9 @@ from protocol.events import Terms
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume, Start
 from runtime.clock import whole_now_ms
+from runtime.links import Right
 
-from . import auth, backend, inputs, pages, written
+from . import auth, backend, boards, inputs, links, pages, written
 from .inputs import Form
 from .problem import Problem, not_valid
 
@@ -23,22 +25,27 @@ Act = Callable[[web.Request, str, Form], Awaitable[None]]
 R = TypeVar("R", Start, Hold, Resume, Adjust, Recycle, Cancel)
 
 
-def rerendered(control: str) -> Callable[[Act], Handler]:
-    """Answer a form with 303 back to its room, or with the page and a problem's words beside
-    `control`."""
+def rerendered(control: str, right: Right = Right.CONTROL) -> Callable[[Act], Handler]:
+    """Answer a form that needs this right with 303 back to its room, or with the page and a
+    problem's words beside `control`; one that was sent from a board goes back to that."""
 
     def decorate(act: Act) -> Handler:
         @wraps(act)
         async def handle(request: web.Request) -> web.Response:
-            room = inputs.room_name(request)
+            room, board = inputs.room_name(request), None
             form: Form = {}
             try:
                 form = await inputs.read_form(request)
-                auth.check_token(request, form.pop("token", ""))
+                board = boards.of_form(form)
+                request[auth.LINK] = board.links if board else form.pop("link", "")
+                auth.require(request, room, right)
                 await act(request, room, form)
             except Problem as problem:
+                if board:
+                    return await boards.render(request, board, problem, control, room, form)
                 return await pages.render(request, room, problem, control, form)
-            raise web.HTTPSeeOther(location=pages.address(request, room))
+            back = boards.address(request, board) if board else pages.address(request, room)
+            raise web.HTTPSeeOther(location=back)
 
         return handle
 
@@ -91,10 +98,22 @@ async def recycle(request: web.Request, room: str, form: Form) -> None:
     await backend.change(request.app, _asked(Recycle, room, _with_numbers(_filled(form), "to")))
 
 
-@rerendered("message")
+@rerendered("message", Right.SAY)
 async def send(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/messages`: `text`, `id`."""
     await backend.send(request.app, room, form.get("text", ""), _message_id(form))
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """`POST /r/<room>/link`: `token`; answered with 303 to the room, by a link to control it."""
+    room, keys = inputs.room_name(request), auth.keys(request)
+    try:
+        form = await inputs.read_form(request)
+        auth.require_token(request, form.get("token", ""))
+    except Problem as problem:
+        return await pages.render(request, room, problem, "sign-in")
+    request[auth.LINK] = links.to_control(keys, room, time.time())
+    raise web.HTTPSeeOther(location=pages.address(request, room))
 
 
 def _filled(form: Form) -> Form:

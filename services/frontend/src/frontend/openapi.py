@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from protocol.events import Adjusted, Cancelled, Held, Known, Recycled, Resumed, RunId, Started
 from protocol.frames import RoomReply
-from protocol.subjects import RoomName
+from protocol.subjects import MAX_ROOMS, RoomName
 
 from . import inputs
-from .api import AdjustBody, ChangeBody, RecycleBody, StartBody, Stored, Text, Time
+from .api import AdjustBody, ChangeBody, RecycleBody, Rooms, StartBody, Stored, Text, Time
+from .links import LinkBody, MadeLink
 from .settings import SETTINGS
 
 Json = dict[str, object]
@@ -45,8 +46,9 @@ def document(base_path: str = "") -> bytes:
     """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
         [
-            *(RoomReply, Started, Held, Resumed, Adjusted, Recycled, Cancelled),
+            *(RoomReply, Rooms, Started, Held, Resumed, Adjusted, Recycled, Cancelled),
             *(StartBody, ChangeBody, AdjustBody, RecycleBody, Text, Stored, Time, Problem),
+            *(LinkBody, MadeLink),
         ],
         ref_template=_SCHEMAS + "{name}",
     )
@@ -57,6 +59,10 @@ def document(base_path: str = "") -> bytes:
             "servers": [{"url": base_path or "/"}],
             "paths": {
                 "/api/time": {"get": _operation("The server's time", "Time", refusals=[])},
+                "/api/rooms": {
+                    "parameters": [_names()],
+                    "get": _operation("What several rooms show", "Rooms", refusals=[422, 503]),
+                },
                 "/api/rooms/{room}": {
                     "parameters": [_room()],
                     "get": _operation("What the room shows", "RoomReply", refusals=[422, 503]),
@@ -108,6 +114,16 @@ def document(base_path: str = "") -> bytes:
                         parameters=[_key("id")],
                     ),
                 },
+                "/api/rooms/{room}/links": {
+                    "parameters": [_room()],
+                    "post": _operation(
+                        "Make a link that carries a right; with the control token only",
+                        "MadeLink",
+                        status=201,
+                        body="LinkBody",
+                        refusals=[400, 401, 403, 404, 413, 422],
+                    ),
+                },
             },
             "components": {
                 "schemas": schemas,
@@ -115,7 +131,7 @@ def document(base_path: str = "") -> bytes:
                     "token": {
                         "type": "http",
                         "scheme": "bearer",
-                        "description": "The CONTROL_TOKEN, if one is set.",
+                        "description": "The CONTROL_TOKEN, if one is set, or a link's token.",
                     }
                 },
             },
@@ -126,6 +142,14 @@ def document(base_path: str = "") -> bytes:
 def _room() -> Json:
     schema = msgspec.json.schema(RoomName)
     return {"name": "room", "in": "path", "required": True, "schema": schema}
+
+
+def _names() -> Json:
+    words = "The rooms, separated by commas, each once"
+    schema: Json = {"type": "array", "items": msgspec.json.schema(RoomName)}
+    schema |= {"minItems": 1, "maxItems": MAX_ROOMS, "uniqueItems": True}
+    where: Json = {"name": "names", "in": "query", "required": True, "explode": False}
+    return {**where, "description": words, "schema": schema}
 
 
 def _run() -> Json:

@@ -10,13 +10,17 @@ from yarl import URL
 from protocol import subjects
 from protocol.frames import RoomReply
 from runtime.clock import now_ms, whole_now_ms
+from runtime.links import Right
 
-from . import backend, first_paint, inputs
+from . import auth, backend, first_paint, inputs
 from .assets import ASSETS
 from .problem import Problem
 from .security_headers import NONCE
 from .settings import SETTINGS
 from .view import view_of
+
+_OWN = {"room", "link"}
+"""The parameters that an address does not keep as they are."""
 
 
 async def main_room(request: web.Request) -> web.Response:
@@ -45,7 +49,7 @@ async def render(
     given: dict[str, str] | None = None,
 ) -> web.Response:
     """The page of `room`; a `problem` is shown beside `control`, and the form keeps the values that
-    were `given`."""
+    were `given`. Controls that the visitor may not use are left out."""
     status, reply, extra = 200, None, {}
     try:
         reply = await backend.state(request.app, room)
@@ -53,7 +57,10 @@ async def render(
         status, extra = nobody.status, dict(nobody.headers)
     if problem is not None:
         status, extra = problem.status, dict(problem.headers)
-    settings, view = request.app[SETTINGS], view_of(request.query)
+    access, view = auth.access(request, room), view_of(request.query)
+    may_say, may_control = access.right >= Right.SAY, access.right >= Right.CONTROL
+    is_shown = may_say if control == "message" else may_control
+    refusal = problem if problem and not is_shown else access.refusal
     state = reply.state if reply else None
     response = aiohttp_jinja2.render_template(
         "room.html",
@@ -67,12 +74,15 @@ async def render(
             "problem": problem,
             "control": control,
             "given": given or {},
-            "run": _id(problem, control == "start", given, "run"),
-            "change_id": _id(problem, control == "change", given, "id"),
-            "message_id": _id(problem, control == "message", given, "id"),
-            "needs_token": bool(settings.control_token),
+            "run": form_id(problem, control == "start", given, "run"),
+            "change_id": form_id(problem, control == "change", given, "id"),
+            "message_id": form_id(problem, control == "message", given, "id"),
+            "link": access.link,
+            "may_say": may_say,
+            "may_control": may_control,
+            "refusal": refusal or "",
             "data": _data(request, room, reply),
-            **_frame(request),
+            **frame(request),
         },
         status=status,
     )
@@ -84,7 +94,7 @@ async def render(
     return response
 
 
-def _id(problem: Problem | None, is_its: bool, given: dict[str, str] | None, field: str) -> str:
+def form_id(problem: Problem | None, is_its: bool, given: dict[str, str] | None, field: str) -> str:
     """The id that a form will send: a new one, or the one that was `given` if its outcome is
     unknown, so that sending the form again is the same request."""
     if problem is not None and problem.status == 503 and is_its and given:
@@ -93,8 +103,9 @@ def _id(problem: Problem | None, is_its: bool, given: dict[str, str] | None, fie
 
 
 def address(request: web.Request, room: str) -> URL:
-    """The address of a room's page, in the current view."""
-    query = {name: value for name, value in request.query.items() if name != "room"}
+    """The address of a room's page, in the current view and with the links that it has."""
+    query = [(name, value) for name, value in request.query.items() if name not in _OWN]
+    query += [("link", link) for link in auth.links(request)]
     path = request.app.router["room"].url_for(room=room)
     return URL(f"{request.app[SETTINGS].base_path}{path}", encoded=True).with_query(query)
 
@@ -107,7 +118,7 @@ def explain(request: web.Request, problem: Problem) -> web.Response:
         {
             "problem": problem,
             "title": HTTPStatus(problem.status).phrase,
-            **_frame(request),
+            **frame(request),
         },
         status=problem.status,
     )
@@ -115,23 +126,27 @@ def explain(request: web.Request, problem: Problem) -> web.Response:
     return response
 
 
-def _frame(request: web.Request) -> dict[str, object]:
+def frame(request: web.Request, script: str = "page.js") -> dict[str, object]:
+    """What every page's head needs; `script` is the module that it runs."""
     assets, base = request.app[ASSETS], request.app[SETTINGS].base_path
     return {
         "base": base,
         "static": f"{base}/static/{assets.version}",
-        "modules": assets.modules,
+        "modules": assets.modules(script),
         "nonce": request[NONCE],
     }
 
 
 def _data(request: web.Request, room: str, reply: RoomReply | None) -> dict[str, object]:
+    return {**connecting(request), "room": room, "reply": msgspec.to_builtins(reply)}
+
+
+def connecting(request: web.Request) -> dict[str, object]:
+    """Where a page's script finds the coordinators, and the time."""
     settings = request.app[SETTINGS]
     return {
         "hosts": settings.socket_hosts(request.host),
         "path": settings.socket_path,
-        "room": room,
-        "reply": msgspec.to_builtins(reply),
         "now": now_ms(),
         "delay_ms": first_paint.DELAY_MS,
     }

@@ -18,6 +18,9 @@ _WANTED = {
     "warning": "a whole number from 0 to 8,640,000",
     "danger": "a whole number from 0 to 8,640,000",
     "holds": "16 numbers of the run at most, each held for 0.1 s to 7 days, or until it is resumed",
+    "right": "watch, say or control",
+    "hours": "more than 0, and 8,784 at most",
+    "ends_at": "a time from now to 366 days ahead, in milliseconds since 1970",
     "run": "1 to 36 characters",
     "id": "1 to 36 visible ASCII characters",
 }
@@ -27,7 +30,8 @@ class Problem(Exception):
     """A request that failed.
 
     `status` is the HTTP status; `detail` is for people; `field` is the invalid field; `event` is
-    the event, as JSON, of a conflicting run; `retry_after` is in seconds.
+    the event, as JSON, of a conflicting run; `retry_after` is in seconds; `challenge` is what
+    WWW-Authenticate says (RFC 6750, 3).
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Problem(Exception):
         field: str | None = None,
         event: Raw | None = None,
         retry_after: int = 1,
+        challenge: str = "",
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -44,13 +49,14 @@ class Problem(Exception):
         self.field = field
         self.event = event
         self.retry_after = retry_after
+        self.challenge = challenge
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The header fields that go with the status."""
         match self.status:
-            case 401:
-                return {"WWW-Authenticate": "Bearer"}
+            case 401 | 403 if self.challenge:
+                return {"WWW-Authenticate": self.challenge}
             case 429 | 503:
                 return {"Retry-After": f"{self.retry_after}"}
             case _:

@@ -6,7 +6,8 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta
 
-from runtime.settings import Port, PublicSettings
+from runtime import links
+from runtime.settings import Port, PublicSettings, SettingsError
 
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
 _NAME = r"[A-Za-z0-9._-]+"
@@ -35,7 +36,8 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     allowed_frames: Frames = ""
     """Sites whose pages may show this one in a frame, separated by commas; `*` is any."""
     control_token: str = ""
-    """Required to start, change, cancel or send; empty allows anyone."""
+    """Required, or a link, to start, change, cancel or send; `none`, or in development nothing,
+    allows anyone."""
     max_commands_per_address: Most = 100
     """Commands and messages a second from one address, and ten times as many at once."""
     max_commands: Most = 500
@@ -48,6 +50,24 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     """Rooms in which one address may start or send, a minute."""
     max_rooms: Most = 10_000
     """The same for all addresses together."""
+
+    def check(self) -> None:
+        """In production it is said who may control; raises SettingsError."""
+        super().check()
+        if not self.control_token and self.app_env == "production":
+            raise SettingsError(
+                "CONTROL_TOKEN is not set: in production it is the token that controls the rooms, "
+                "or none if anybody may"
+            )
+        if self.link_keys and self.link_signers() is None:
+            raise SettingsError("LINK_KEYS is set, but anybody may control: set CONTROL_TOKEN, too")
+
+    def link_signers(self) -> links.Keys | None:
+        """The keys of links, derived from the token if there are no others; None if anybody may
+        control."""
+        if self.control_token in ("", "none"):
+            return None
+        return links.parse(self.link_keys) if self.link_keys else links.derived(self.control_token)
 
     def socket_hosts(self, page_host: str) -> list[str]:
         """The hosts that the page's socket tries in turn; none means the page's own.

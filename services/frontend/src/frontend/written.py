@@ -1,5 +1,7 @@
-"""What people write into the form: numbers, minutes and planned holds. `static/written.js` reads the
-same, and both are tested by the same cases."""
+"""What people write into the form: numbers, minutes and planned holds.
+
+`static/written.js` reads the same, and both are tested by the same cases.
+"""
 
 import re
 

@@ -1,5 +1,7 @@
 """Every tick at its deadline: a timer for each run under way, and a task only while it appends.
 
+The end of a planned hold is a deadline like any other.
+
 All replicas do the same for the same room: they wait for the same absolute deadline and append the
 same tick. One append is stored; the others are refused, or find the tick stored and skip theirs.
 """
@@ -10,6 +12,7 @@ from typing import Never
 from bus.connection import Bus
 from bus.errors import BusError
 from protocol import rules
+from protocol.events import Resumed
 from protocol.rules import Countdown
 from runtime.clock import now_ms, whole_now_ms
 from runtime.logs import logger
@@ -101,18 +104,21 @@ class Deadlines:
             self._wait_for_next(room)
 
     async def _append(self, room: str, countdown: Countdown) -> None:
-        """Append the tick that is due; if that fails, read what the stream holds."""
-        tick = rules.decide(countdown, whole_now_ms(), self._instance)
-        if tick is None:
+        """Append what is due; if that fails, read what the stream holds."""
+        event = rules.decide(countdown, whole_now_ms(), self._instance)
+        if event is None:
             return
         try:
-            await self._store.append(tick, countdown)
+            await self._store.append(event, countdown)
+            if isinstance(event, Resumed):
+                log.info("a planned hold has ended", room=room, run=event.run)
         except Conflict:
             await self._catch_up(room, countdown)
         except BusError as error:
             # It may have been stored: the stream shows that as soon as it can be read.
+            number = event.remaining
             log.warning(
-                "a tick is not stored yet", room=room, tick=tick.remaining, reason=str(error)
+                "what is due is not stored yet", room=room, number=number, reason=str(error)
             )
             await asyncio.sleep(RETRY_SECONDS)
             await self._refresh(room)

@@ -1,9 +1,10 @@
-/** The forms start, change, cancel and send, submitted without leaving the page; and their keys. */
+/** The forms start, change, recycle, cancel and send, submitted without leaving the page; and their keys. */
 
 /** @import {State} from "../../../types/protocol" */
 
 import { byId, setText } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
+import { holds, leadMs, number } from "./written.js";
 
 /** How long Cancel waits for the second press that confirms it. */
 const ARMED_MS = 3000;
@@ -12,8 +13,7 @@ const DOUBLE_CLICK_MS = 500;
 /** So long after a press whose outcome is unknown, another one still means the same. */
 const AGAIN_MS = 10_000;
 /** The arrow keys, and whether they mean more time or less. */
-const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
-const DAY_MS = 24 * 60 * 60_000;
+export const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 
 /**
  * @param {string} room
@@ -44,8 +44,14 @@ export function controls(room, time, state, toggleFull) {
     return { method: "POST", address: `${base}/countdown/${action}`, body: { ...body, ...more } };
   });
   onSubmit("change", "change-words", changes);
+  const recycles = repeatable((form) => {
+    const to = field(form, "to");
+    const body = { run: state().run, id: newId(), to: number(to) ?? to };
+    return { method: "POST", address: `${base}/countdown/recycle`, body, onSuccess: () => form.reset() };
+  });
+  onSubmit("recycle", "change-words", recycles);
 
-  const isConfirmed = confirmation();
+  const isConfirmed = confirmation(byId("cancel-button"));
   onSubmit("cancel", "cancel-words", () => {
     const { run } = state();
     if (!isConfirmed(run)) return null;
@@ -56,6 +62,8 @@ export function controls(room, time, state, toggleFull) {
   addEventListener("keydown", (event) => {
     const isIn = (/** @type {string} */ parts) => event.target instanceof Element && event.target.closest(parts);
     if (isForBrowser(event)) return;
+    // Without controls only full screen is left, and the other keys scroll.
+    if (!byId("start") && event.key !== "f" && event.key !== "F") return;
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const isHeld = state().status === "held";
     if (event.key === "Escape" && isCounting(state())) press("#cancel");
@@ -77,16 +85,16 @@ export function controls(room, time, state, toggleFull) {
 /** Whether a key is for an input method, a picker of a time, or to leave full screen. Safari ends the
  * composition before it tells of the key, and only its code 229 is left.
  * @param {KeyboardEvent} event */
-function isForBrowser(event) {
+export function isForBrowser(event) {
   if (event.defaultPrevented || event.isComposing || event.keyCode === 229) return true;
   if (event.key !== "Escape") return false;
-  const isPicker = event.target instanceof HTMLInputElement && event.target.type === "time";
+  const isPicker = event.target instanceof HTMLInputElement && ["time", "date"].includes(event.target.type);
   return isPicker || document.fullscreenElement !== null;
 }
 
-/** Submit a form, or press its button. @param {string} selector */
-function press(selector) {
-  const part = document.querySelector(selector);
+/** Submit a form, or press its button. @param {string} selector @param {ParentNode} where */
+export function press(selector, where = document) {
+  const part = where.querySelector(selector);
   if (part instanceof HTMLFormElement) part.requestSubmit();
   if (part instanceof HTMLButtonElement) part.form?.requestSubmit(part);
 }
@@ -177,16 +185,16 @@ function onSubmit(id, words, toRequest) {
     const request = toRequest(form, /** @type {HTMLButtonElement} */ (event.submitter));
     if (request === null) return;
     setText(words, "");
-    setText(words, typeof request === "string" ? request : await send(request, field(form, "token")));
+    setText(words, typeof request === "string" ? request : await send(request, field(form, "link")));
   });
 }
 
 /** What went wrong, in words; empty if nothing did.
- * @param {ApiRequest} request @param {string} token */
-async function send({ method, address, body, onSuccess, onAnswer }, token) {
+ * @param {ApiRequest} request @param {string} link the one that gives the right, if one does */
+export async function send({ method, address, body, onSuccess, onAnswer }, link) {
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  if (link) headers.Authorization = `Bearer ${link}`;
   try {
     const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
     onAnswer?.(response.status);
@@ -201,28 +209,34 @@ async function send({ method, address, body, onSuccess, onAnswer }, token) {
   }
 }
 
-/** The body of a start request, or what is wrong with the minutes; the server validates the rest.
+/** The body of a start request, or what is wrong with the form; the server validates the rest.
  * @param {HTMLFormElement} form @param {number} time */
 function startBody(form, time) {
-  /** @type {Record<string, number | string>} */
+  /** @type {Record<string, unknown>} */
   const body = {};
-  for (const name of ["from", "interval_ms", "warning", "danger"]) if (field(form, name)) body[name] = number(field(form, name));
+  for (const name of ["from", "interval_ms", "warning", "danger"]) {
+    const text = field(form, name);
+    if (text) body[name] = number(text) ?? text;
+  }
   if (field(form, "after_zero")) body.after_zero = field(form, "after_zero");
+  const planned = holds(field(form, "holds"));
+  if (typeof planned === "string")
+    return `holds: “${planned}” should be a number, as in 60, or one for so many seconds, as in 60 for 600.`;
+  if (planned.length) body.holds = planned;
   const ms = leadMs(field(form, "minutes"));
-  if (Number.isNaN(ms)) return "minutes: should be minutes from now, 1,440 at most.";
+  if (Number.isNaN(ms)) return "minutes: should be minutes from now, as in 90 or 1.5, or a time, as in 99d; 100 days at most.";
   if (ms > 0) body.starts_at = Math.round(time + ms);
-  const clock = field(form, "at");
-  if (clock) body.starts_at = nextTime(clock, time);
+  const [clock, date] = [field(form, "at"), field(form, "on")];
+  if (date && !clock) return "At time: is needed with a date.";
+  if (clock) body.starts_at = date ? onDate(date, clock) : nextTime(clock, time);
   return body;
 }
 
-/** Minutes from now in ms, with a decimal point or comma, or a comma between thousands as in 1,440; NaN
- * if they are not valid. `inputs.lead_ms` in Python, and both are tested by the same cases.
- * @param {string} minutes */
-export function leadMs(minutes) {
-  const isThousands = /^[1-9]\d{0,2},\d{3}$/.test(minutes);
-  const ms = Number(minutes.replace(",", isThousands ? "" : ".")) * 60_000;
-  return ms >= 0 && ms <= DAY_MS ? ms : NaN;
+/** The moment at which a clock in the browser's time zone shows `clock` on that date.
+ * @param {string} date as yyyy-mm-dd @param {string} clock as hh:mm or hh:mm:ss */
+export function onDate(date, clock) {
+  // Without a zone it is the browser's.
+  return new Date(`${date}T${clock}`).getTime();
 }
 
 /** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time. When
@@ -245,19 +259,13 @@ export function nextTime(clock, time) {
 }
 
 /** @param {HTMLFormElement} form @param {string} name */
-function field(form, name) {
+export function field(form, name) {
   return `${new FormData(form).get(name) ?? ""}`.trim();
 }
 
-/** @param {string} text */
-function number(text) {
-  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
-}
-
 /** A function that Cancel calls on each press, with the run that is shown; true on the second within a
- * few seconds, if the run is still the same. */
-function confirmation() {
-  const button = byId("cancel-button");
+ * few seconds, if the run is still the same. @param {Element | null} button */
+export function confirmation(button) {
   const label = button?.textContent ?? "";
   let armedAt = -Infinity;
   let timer = 0;
