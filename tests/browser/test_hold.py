@@ -204,7 +204,7 @@ def test_without_a_script_a_run_counts_on_after_zero_until_it_is_cancelled(
     page.get_by_label("From").fill("1")
     page.get_by_label("count on after zero").check()
     page.get_by_role("button", name="Start").click()
-    expect(number(page)).to_have_text("+2")
+    expect(number(page)).to_have_text(re.compile(r"^\+\d"))
     expect(page.get_by_role("button", name="Start")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#caption")).to_have_text("ended")
