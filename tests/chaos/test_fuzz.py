@@ -224,7 +224,7 @@ async def test_no_terms_of_a_run_stop_a_service(
         await scheduler.request(f"countdown.{room}.events", payload, timeout=REPLY_SECONDS)
         assert (await ask_over(client, "coordinator.room", room=room)).code == 200
         for command in commands:
-            reply = await ask_over(client, f"scheduler.{command}", room=room, seconds=1)
+            reply = await ask_over(client, f"scheduler.{command}", room=room, seconds=1, to=5)
             assert reply.code in {200, 400, 404, 409, 503}, (command, reply)
         codes = [(await ask_over(client, "scheduler.cancel", room=room)).code for _ in range(2)]
         assert codes in ([200, 404], [404, 404]), codes
@@ -238,7 +238,7 @@ async def test_no_terms_of_a_run_stop_a_service(
     subject=st.sampled_from(
         [
             *("scheduler.start", "scheduler.hold", "scheduler.resume", "scheduler.adjust"),
-            *("scheduler.cancel", "coordinator.room"),
+            *("scheduler.recycle", "scheduler.cancel", "coordinator.room"),
         ]
     ),
 )
