@@ -22,6 +22,21 @@ PICTURE = """
 """
 DESKTOP, PHONE, HALL = (1280, 800), (390, 844), (1920, 1080)
 ROOM = "keynote"
+BOARD: dict[str, dict[str, object] | None] = {
+    "keynote": {"from": 2730, "warning": 300, "danger": 60},
+    "stage-2": {"from": 195, "warning": 300, "danger": 60},
+    "studio-a": {"from": 48, "warning": 300, "danger": 60},
+    "studio-b": {"from": 900},
+    "panel": {"from": 1, "after_zero": "count"},
+    "press": {"from": 1500},
+    "workshop": {"from": 5400},
+    "doors": {"from": 1200},
+    "quiz": {"from": 1},
+    "launch": None,
+    "green-room": {"from": 600},
+    "backstage": None,
+}
+"""The rooms of the board, and how each run is started."""
 MESSAGES = ["Doors are open, welcome", "Please find your seats", "Lights down"]
 
 
@@ -35,6 +50,7 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
         take(stack, browser)
+        take_board(stack, browser)
         browser.close()
 
 
@@ -127,6 +143,36 @@ def changes(
     ask("/adjust", "over time", seconds=-60)
     pictures("overtime", ["desktop-light", "phone-dark", "stage-dark"])
     stack.ask("DELETE", f"/api/rooms/{ROOM}/countdown")
+
+
+def take_board(stack: Stack, browser: Browser) -> None:
+    """Take the pictures of a board, on which every state can be seen."""
+    names = ",".join(BOARD)
+    for room, terms in BOARD.items():
+        if terms is not None:
+            stack.start(room, **terms)  # type: ignore[arg-type]
+    stack.ask("POST", "/api/rooms/studio-b/countdown/hold", {})
+    stack.ask("DELETE", "/api/rooms/green-room/countdown")
+    screens = browser.new_context()
+    for room in ("keynote", "keynote", "keynote", "stage-2", "studio-a", "studio-a"):
+        screen = screens.new_page()
+        screen.goto(stack.page(room, "?view=stage"))
+        wait_green(screen)
+    for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                viewport={"width": size[0], "height": size[1]},
+                color_scheme="dark" if scheme == "dark" else "light",
+                device_scale_factor=1,
+                has_touch=name == "phone",
+                locale="en-GB",
+            )
+            page = context.new_page()
+            page.goto(f"{stack.address}/rooms?names={names}&format=clock")
+            wait_green(page)
+            page.locator("#room-stage-2").focus()
+            page.wait_for_timeout(3000)
+            page.screenshot(path=FOLDER / f"{name}-{scheme}-board.png")
 
 
 if __name__ == "__main__":

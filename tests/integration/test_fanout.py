@@ -15,6 +15,8 @@ from coordinator.connections import CONNECTIONS, Connections
 from coordinator.event_stream import EventStreamViewer
 from coordinator.io_uring import CAPACITY, ENTRIES, Ring
 from coordinator.room import Room
+from coordinator.subscriptions import Subscriptions
+from coordinator.websocket import WebSocketViewer
 from support.bus_client import ask
 from support.served import Serve
 from support.skip import skip
@@ -283,6 +285,43 @@ async def test_a_ring_that_fails_ends_the_service(
             await asyncio.wait_for(room._connections.sweep(), WAIT_SECONDS)
         for _, far in pairs:
             assert at_once(far) == b""
+
+
+async def test_a_ring_sends_nothing_past_another_room_s_frames_in_a_buffer(ring: Ring) -> None:
+    """A viewer of several rooms: one transport, and of each room a group of its own."""
+    connections = Connections(ring)
+    rooms = [Room(name, "coordinator-1", connections) for name in ("quiz", "launch")]
+    for room in rooms:
+        room.on_read()
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    with near, far:
+
+        class Filled(asyncio.Transport):
+            """A transport whose socket takes nothing, so that all stays in its buffer."""
+
+            buffered = b""
+
+            def write(self, data: bytes | bytearray | memoryview) -> None:
+                self.buffered += data
+
+            def get_write_buffer_size(self) -> int:
+                return len(self.buffered)
+
+        transport = Filled({"socket": near})
+        several = Subscriptions(rooms, connections)
+        viewer = WebSocketViewer(several)
+        connections.add(viewer)
+        several.join(viewer, transport, "", [None, None])
+        for room in rooms:
+            transport.buffered = b""  # it was empty when the room's group looked last
+            for group in room.groups.values():
+                group.write(b"flushed")
+        for room in rooms:
+            for group in room.groups.values():
+                group.write(room.name.encode())
+        assert at_once(far) == b""
+        assert transport.buffered == b"flushedquizlaunch"
 
 
 @pytest.mark.parametrize("has_ring", [True, False])

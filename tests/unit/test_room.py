@@ -2,21 +2,13 @@
 
 import asyncio
 import json
-from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
-from bus.connection import Bus
-from bus.feed import Feed
-from bus.stream import Entry, keep_stream, wanted
-from coordinator.connections import Connections
 from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
-from coordinator.room import Room
-from coordinator.settings import Settings
-from protocol import events, rules
-from protocol.requests import Start
+from support.hub import entries, new_hub, room_of
 
 
 class Socket(asyncio.Transport):
@@ -48,26 +40,6 @@ class Socket(asyncio.Transport):
         return [frame["seq"] for frame in self.frames if frame["type"] not in ("hello", "viewers")]
 
 
-def entries(count: int) -> list[Entry]:
-    room, stored = rules.Countdown(), []
-    event: events.Event | None = rules.start(room, Start(), 1000, "run-1", "scheduler-1")
-    for seq in range(1, count + 1):
-        assert event is not None
-        stored.append(Entry(seq, "countdown.main.events", events.encode(event), 1000))
-        room = rules.apply(room, seq, event)
-        event = rules.decide(room, 10_000_000, "scheduler-1")
-    return stored
-
-
-def room_of(hub: Hub, name: str = "main") -> Room:
-    """The room, its past read: it has none."""
-    room = hub.room(name)
-    if not room.opened.is_set():
-        hub.on_reset(name)
-        hub.on_opened(name)
-    return room
-
-
 def join(
     hub: Hub, after: int | None = None, socket: Socket | None = None, name: str = "main"
 ) -> tuple[EventStreamViewer, Socket]:
@@ -77,14 +49,6 @@ def join(
     hub.connections.add(viewer)
     room.join(viewer, socket, room.epoch, after)
     return viewer, socket
-
-
-async def new_hub() -> Hub:
-    settings = Settings()
-    bus = Bus(settings, "coordinator")
-    feed = Feed(bus, partial(keep_stream, bus, wanted(settings)))
-    feed.epoch = "epoch-1"
-    return Hub("coordinator-1", Connections(ring=None), feed)
 
 
 async def test_who_joins_in_the_turn_of_an_event_gets_it_once() -> None:

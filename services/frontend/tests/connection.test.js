@@ -7,7 +7,7 @@ import { World } from "./world.js";
 const HELLO = JSON.stringify({ type: "hello" });
 
 /** A connection whose sockets the test plays. */
-function connected({ random = () => 0.5, isReachable = async () => false, addresses = ["ws://one", "ws://two"] } = {}) {
+function connected({ random = () => 0.5, isReachable = async () => false, addresses = ["ws://one", "ws://two"], streams = addresses.length } = {}) {
   const world = new World();
   const sockets = [];
   const open = (transport, address) => {
@@ -16,7 +16,7 @@ function connected({ random = () => 0.5, isReachable = async () => false, addres
     return socket;
   };
   const frames = [];
-  const connection = new Connection({ ...world.env, random, open, isReachable }, addresses, () => "", (frame) => frames.push(frame), () => {});
+  const connection = new Connection({ ...world.env, random, open, isReachable }, addresses, () => "", (frame) => frames.push(frame), () => {}, streams);
   connection.connect();
   return { world, sockets, connection, frames };
 }
@@ -281,4 +281,19 @@ test("a WebSocket that is cut soon after hello is not taken again and again", ()
   const handshakes = sockets.filter(({ transport }) => transport === "WebSocket").length;
   assert.ok(handshakes < 60, `${handshakes} in five minutes`);
   assert.ok(connection);
+});
+
+test("without event streams polling comes after the sockets, and only a socket takes over from it", () => {
+  const { world, sockets, connection } = connected({ addresses: ["ws://one"], streams: 0 });
+  for (let turn = 0; turn < 2; turn += 1) {
+    sockets.at(-1).onclose({ code: 1006, reason: "" });
+    world.pass(connection.retryAt - world.truth);
+  }
+  assert.deepEqual(sockets.map(({ transport }) => transport), ["WebSocket", "WebSocket", "polling"]);
+  sockets.at(-1).onmessage({ data: HELLO });
+  world.pass(5001);
+  assert.equal(sockets.at(-1).transport, "WebSocket");
+  sockets.at(-1).onclose({ code: 1006, reason: "" });
+  assert.equal(sockets.length, 4);
+  assert.equal(connection.transport, "polling");
 });

@@ -93,7 +93,7 @@ test("polling greets with the state, tells of each change once, and answers ping
     "/api/time": json({ server_time: 1234.5 }),
     "/api/rooms/main": (response) => json(replies.length > 1 ? replies.shift() : replies[0])(response),
   });
-  const polling = new Polling(http, "main");
+  const polling = new Polling(http, ["main"]);
   const next = heard(polling);
   const hello = await next();
   assert.deepEqual([hello.type, hello.seq, hello.server_time, hello.viewers], ["hello", 7, 1234.5, 2]);
@@ -110,7 +110,7 @@ test("a ping is asked again until it is answered", async () => {
     "/api/time": (response) => times.shift()(response),
     "/api/rooms/main": json(REPLY),
   });
-  const polling = new Polling(http, "main");
+  const polling = new Polling(http, ["main"]);
   const next = heard(polling);
   await next();
   polling.send(JSON.stringify({ type: "ping", id: 4 }));
@@ -124,8 +124,24 @@ test("polling survives a request without an answer, and ends after three", async
     "/api/time": json({ server_time: 1 }),
     "/api/rooms/main": (response) => replies.shift()(response),
   });
-  const next = heard(new Polling(http, "main"));
+  const next = heard(new Polling(http, ["main"]));
   assert.equal((await next()).type, "hello");
   assert.equal((await next()).viewers, 3);
   assert.deepEqual(await next(), { closed: "no answer" });
+});
+
+test("polling asks for several rooms at once, greets for each, and tells of those that have changed", async () => {
+  const quiz = { ...REPLY, room: "quiz" };
+  const launch = { ...REPLY, room: "launch", seq: 9 };
+  const answers = [[quiz, launch], [quiz, launch], [quiz, { ...launch, seq: 10 }]];
+  const { http } = await served({
+    "/api/time": json({ server_time: 1 }),
+    "/api/rooms?names=quiz,launch": (response) =>
+      json({ rooms: answers.length > 1 ? answers.shift() : answers[0] })(response),
+  });
+  const polling = new Polling(http, ["quiz", "launch"]);
+  const next = heard(polling);
+  const said = [await next(), await next(), await next()].map(({ type, room, seq }) => [type, room, seq]);
+  assert.deepEqual(said, [["hello", "quiz", 7], ["hello", "launch", 9], ["room", "launch", 10]]);
+  polling.close();
 });

@@ -32,6 +32,8 @@ RoomName = Annotated[
         description="Lower-case letters, digits and inner hyphens, 1 to 64 characters.",
     ),
 ]
+MAX_ROOMS: Final = 50
+"""The most rooms that one connection, one page or one request names."""
 _room = re.compile(ROOM_PATTERN)
 _LONGEST = len("countdown..message") + 64
 
@@ -39,6 +41,26 @@ _LONGEST = len("countdown..message") + 64
 def is_room(name: str) -> bool:
     """Whether `name` may name a room."""
     return _room.match(name) is not None
+
+
+class RoomsError(ValueError):
+    """Not a list of rooms; the text says why."""
+
+
+def rooms(names: str) -> list[str]:
+    """The rooms of a list such as `quiz,launch`, each once and at most MAX_ROOMS.
+
+    Raises RoomsError.
+    """
+    given = names.split(",")
+    if len(given) > MAX_ROOMS:
+        raise RoomsError(f"at most {MAX_ROOMS} rooms")
+    for place, name in enumerate(given):
+        if not is_room(name):
+            raise RoomsError(f"{name[:80]!r} is not a room's name")
+        if name in given[:place]:
+            raise RoomsError(f"{name!r} is named twice")
+    return given
 
 
 def events(room: str) -> str:

@@ -73,18 +73,18 @@ class RateLimit:
         self._all = TokenBucket(in_all, in_all * BURST_SECONDS)
         self._addresses: dict[str, TokenBucket] = {}
 
-    def take(self, address: str, now: float) -> tuple[str, float] | None:
+    def take(self, address: str, now: float, tokens: int = 1) -> tuple[str, float] | None:
         """Take a request's tokens; or returns whose limit it is over, and how long to wait, in ms.
 
         What is refused takes nothing, so one address can't spend what is for all.
         """
         bucket = self._bucket(address, now)
-        if (wait_ms := bucket.wait_ms(1, now)) > 0:
+        if (wait_ms := bucket.wait_ms(tokens, now)) > 0:
             return "address", wait_ms
-        if (wait_ms := self._all.wait_ms(1, now)) > 0:
+        if (wait_ms := self._all.wait_ms(tokens, now)) > 0:
             return "all", wait_ms
-        bucket.take(1, now)
-        self._all.take(1, now)
+        bucket.take(tokens, now)
+        self._all.take(tokens, now)
         return None
 
     def __len__(self) -> int:

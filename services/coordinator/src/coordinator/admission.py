@@ -1,13 +1,14 @@
 """Admission control: how many viewers there may be, and of how many rooms, in all and by address.
 
 A handshake counts as a viewer from its beginning, so those that wait for a room's past are bounded,
-too. A room counts for the address that opened it until it is dropped, and an address has only a few
-opened at the same time: its others wait, and nobody else's wait for them.
+too; by address, one of several rooms counts as a viewer of each. A room counts for the address that
+opened it until it is dropped, and an address has only a few opened at the same time: its others
+wait, and nobody else's wait for them.
 """
 
 import asyncio
 from collections import Counter as Count
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from sys import intern
 from weakref import WeakValueDictionary
@@ -56,20 +57,20 @@ class Admission:
         return intern(client_address(request, self._trusted))
 
     @contextmanager
-    def handshake(self, address: str, room: str) -> Iterator[None]:
-        """Hold the place of a viewer of `room` until it has joined, or the handshake has failed.
+    def handshake(self, address: str, rooms: Sequence[str]) -> Iterator[None]:
+        """Hold the place of a viewer of `rooms` until it has joined, or the handshake has failed.
 
         Raises an HTTP error, 429 if the address is over a limit, 503 if all together are.
         """
-        self._refuse_viewers(address)
-        self._refuse_rooms(address, room)
+        self._refuse_viewers(address, len(rooms))
+        self._refuse_rooms(address, rooms)
         self._handshakes += 1
-        self._handshakes_by_address[address] += 1
+        self._handshakes_by_address[address] += len(rooms)
         try:
             yield
         finally:
             self._handshakes -= 1
-            self._handshakes_by_address[address] -= 1
+            self._handshakes_by_address[address] -= len(rooms)
             if not self._handshakes_by_address[address]:
                 del self._handshakes_by_address[address]
 
@@ -85,7 +86,7 @@ class Admission:
         turns = self._turns.setdefault(address, asyncio.Semaphore(OPENINGS))
         await self._acquire(turns)
         try:
-            self._refuse_rooms(address, room)
+            self._refuse_rooms(address, [room])
             yield
         finally:
             turns.release()
@@ -107,20 +108,22 @@ class Admission:
         words = "too many rooms are being opened from your address"
         return _too_many("rooms_opening", words, SOON_SECONDS)
 
-    def _refuse_viewers(self, address: str) -> None:
+    def _refuse_viewers(self, address: str, places: int) -> None:
         viewers = self._connections.by_address[address] + self._handshakes_by_address[address]
         if self._connections.count + self._handshakes >= self._max_viewers:
             raise _full("all", "full", FULL_SECONDS)
-        if viewers >= self._settings.max_viewers_per_address:
+        if viewers + places > self._settings.max_viewers_per_address:
             raise _too_many("address", "too many viewers from your address", FULL_SECONDS)
 
-    def _refuse_rooms(self, address: str, room: str) -> None:
-        if room in self._hub.rooms:
+    def _refuse_rooms(self, address: str, rooms: Sequence[str]) -> None:
+        opening = sum(room not in self._hub.rooms for room in rooms)
+        if not opening:
             return
         wait_seconds = int(LINGER_SECONDS)
-        if len(self._hub.rooms) >= self._settings.max_followed_rooms:
+        if len(self._hub.rooms) + opening > self._settings.max_followed_rooms:
             raise _full("rooms_all", "too many rooms are watched", wait_seconds)
-        if self._hub.opened_by[address] >= self._settings.max_followed_rooms_per_address:
+        opened = self._hub.opened_by[address]
+        if opened + opening > self._settings.max_followed_rooms_per_address:
             words = "too many rooms are watched from your address"
             raise _too_many("rooms_address", words, wait_seconds)
 

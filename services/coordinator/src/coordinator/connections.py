@@ -34,6 +34,7 @@ class Connections:
         """Sends to many viewers at once, if there is one."""
         self.count = 0
         self.by_address: Count[str] = Count()
+        """How many viewers each address has: one of several rooms counts once for each."""
         self.lagging: set[Viewer] = set()
         self._slots: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
         self._now = 0
@@ -42,7 +43,7 @@ class Connections:
     def add(self, viewer: Viewer) -> None:
         """Count a viewer in, before it joins its room."""
         self.count += 1
-        self.by_address[viewer.address] += 1
+        self.by_address[viewer.address] += viewer.room.places
         viewer.heartbeat_slot = self.count % HEARTBEAT_SECONDS
         self._slots[viewer.heartbeat_slot].add(viewer)
         self._empty.clear()
@@ -50,7 +51,7 @@ class Connections:
     def remove(self, viewer: Viewer) -> None:
         """Count a viewer out, once it has left its room."""
         self.count -= 1
-        self.by_address[viewer.address] -= 1
+        self.by_address[viewer.address] -= viewer.room.places
         if not self.by_address[viewer.address]:
             del self.by_address[viewer.address]
         self._slots[viewer.heartbeat_slot].discard(viewer)

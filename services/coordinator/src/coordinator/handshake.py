@@ -1,5 +1,6 @@
 """The two handshakes of viewers, and the reasons to refuse one."""
 
+import asyncio
 from random import randint
 from typing import Final
 
@@ -18,6 +19,7 @@ from .event_stream import EventStreamViewer
 from .handover import early_bytes, take_over
 from .hub import HUB
 from .room import Room
+from .subscriptions import Subscriptions
 from .websocket import WebSocketViewer
 
 OPEN_SECONDS = 2.0
@@ -40,20 +42,22 @@ _EVENT_STREAM_HEADERS: Final = {
 
 
 class Handshake(Struct, frozen=True):
-    """What a viewer asks for: a room, the position to resume from; and where it comes from."""
+    """What a viewer asks for: rooms, the positions to resume from; and where it comes from."""
 
-    room: str
+    rooms: list[str]
     epoch: str
-    after: int | None
+    after: list[int | None]
+    """The last sequence that the viewer has seen of each room."""
     address: str
 
 
 async def web_socket(request: web.Request) -> web.StreamResponse:
-    """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`."""
+    """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`, or for several rooms
+    `?rooms=quiz,launch[&epoch=E&after=SEQ,SEQ]`."""
     _refuse_old_http(request)
     handshake = _parse(request)
     _refuse_other_versions(request)
-    with request.app[ADMISSION].handshake(handshake.address, handshake.room):
+    with request.app[ADMISSION].handshake(handshake.address, handshake.rooms):
         room = await _opened(request, handshake)
         response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
         early = early_bytes(request)
@@ -69,8 +73,11 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
     """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
     _refuse_old_http(request)
     handshake = _parse(request)
+    if len(handshake.rooms) > 1:
+        # Its viewer comes back with one `Last-Event-ID`.
+        raise web.HTTPBadRequest(text="rooms: an event stream is of one room\n")
     try:
-        with request.app[ADMISSION].handshake(handshake.address, handshake.room):
+        with request.app[ADMISSION].handshake(handshake.address, handshake.rooms):
             room = await _opened(request, handshake)
             response = web.StreamResponse(headers=_EVENT_STREAM_HEADERS)
             response.enable_chunked_encoding()
@@ -87,20 +94,49 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
 
 def _parse(request: web.Request) -> Handshake:
     """Raises an HTTP error if it is invalid, or its origin may not connect."""
+    rooms = _rooms(request)
+    epoch, after = _resume(request, len(rooms))
+    if not request.app[ORIGINS].admit(request):
+        raise web.HTTPForbidden(text="this origin may not connect\n")
+    return Handshake(rooms, epoch, after, request.app[ADMISSION].address(request))
+
+
+def _rooms(request: web.Request) -> list[str]:
+    if "rooms" in request.query:
+        if "room" in request.query:
+            raise web.HTTPBadRequest(text="room: can't be named beside rooms\n")
+        try:
+            return subjects.rooms(request.query["rooms"])
+        except subjects.RoomsError as error:
+            raise web.HTTPBadRequest(text=f"rooms: {error}\n") from None
     name = request.query.get("room", subjects.DEFAULT_ROOM)
     if not subjects.is_room(name):
         raise web.HTTPBadRequest(text=f"room: {name[:80]!r} is not a room's name\n")
-    epoch, after = _resume(request)
-    if not request.app[ORIGINS].admit(request):
-        raise web.HTTPForbidden(text="this origin may not connect\n")
-    return Handshake(name, epoch, after, request.app[ADMISSION].address(request))
+    return [name]
 
 
-async def _opened(request: web.Request, handshake: Handshake) -> Room:
-    """The room, its past read as far as the viewer has seen it; raises an HTTP error if it can't be
+async def _opened(request: web.Request, handshake: Handshake) -> Room | Subscriptions:
+    """The room, or all of them as one, as by `_opened_room`."""
+    asked = zip(handshake.rooms, handshake.after, strict=True)
+    if len(handshake.rooms) == 1:
+        return await _opened_room(request, handshake, *next(asked))
+    try:
+        async with asyncio.TaskGroup() as opening:
+            tasks = [
+                opening.create_task(_opened_room(request, handshake, name, after))
+                for name, after in asked
+            ]
+    except ExceptionGroup as refusals:
+        raise refusals.exceptions[0] from None
+    return Subscriptions([task.result() for task in tasks], request.app[CONNECTIONS])
+
+
+async def _opened_room(
+    request: web.Request, handshake: Handshake, name: str, after: int | None
+) -> Room:
+    """A room, its past read as far as the viewer has seen it; raises an HTTP error if it can't be
     read in time."""
-    admission, hub = request.app[ADMISSION], request.app[HUB]
-    name, after, address = handshake.room, handshake.after, handshake.address
+    admission, hub, address = request.app[ADMISSION], request.app[HUB], handshake.address
     async with admission.turn(address, name):
         for _ in range(OPEN_TIMES):
             read = hub.rooms_read
@@ -131,14 +167,18 @@ def _come_back(refusal: web.HTTPException) -> web.Response:
 def _hand_over(
     request: web.Request,
     viewer: WebSocketViewer | EventStreamViewer,
-    room: Room,
+    room: Room | Subscriptions,
     handshake: Handshake,
 ) -> None:
     """Give the socket to the viewer and let it join, unless the peer has disconnected."""
     transport = take_over(request, viewer)
-    if transport is not None:
-        viewer.address = handshake.address
-        request.app[CONNECTIONS].add(viewer)
+    if transport is None:
+        return
+    viewer.address = handshake.address
+    request.app[CONNECTIONS].add(viewer)
+    if isinstance(room, Room):
+        room.join(viewer, transport, handshake.epoch, handshake.after[0])
+    else:
         room.join(viewer, transport, handshake.epoch, handshake.after)
 
 
@@ -159,12 +199,17 @@ def _refuse_other_versions(request: web.Request) -> None:
         raise web.HTTPUpgradeRequired(text="a WebSocket needs version 13\n", headers=accepted)
 
 
-def _resume(request: web.Request) -> tuple[str, int | None]:
-    """The last epoch and sequence that the viewer has seen."""
+def _resume(request: web.Request, rooms: int) -> tuple[str, list[int | None]]:
+    """The last epoch, and the last sequence of each of so many `rooms`, that the viewer has seen;
+    an empty one is that of a room of which it has seen nothing."""
     last_event_id = request.headers.get("Last-Event-ID", "")
-    epoch, separator, after = last_event_id.partition(":")
+    epoch, separator, seen = last_event_id.partition(":")
     if not separator:
-        epoch, after = request.query.get("epoch", ""), request.query.get("after", "")
-    if after and not (after.isascii() and after.isdigit() and len(after) <= 16):
-        raise web.HTTPBadRequest(text=f"after: {after[:80]!r} is not a sequence\n")
-    return epoch, int(after) if after else None
+        epoch, seen = request.query.get("epoch", ""), request.query.get("after", "")
+    given = seen.split(",") if seen else [""] * rooms
+    if len(given) != rooms:
+        raise web.HTTPBadRequest(text=f"after: {len(given)} sequences for {rooms} rooms\n")
+    for after in given:
+        if after and not (after.isascii() and after.isdigit() and len(after) <= 16):
+            raise web.HTTPBadRequest(text=f"after: {after[:80]!r} is not a sequence\n")
+    return epoch, [int(after) if after else None for after in given]

@@ -149,7 +149,8 @@ class Hub:
 
     def update_metrics(self) -> None:
         """Update the metrics of the rooms."""
-        self._metrics.update([len(room) for room in self.rooms.values() if room.groups])
+        sizes = [len(room) for room in self.rooms.values() if room.groups]
+        self._metrics.update(self.connections.count, sizes)
 
     def drop_idle_rooms(self) -> None:
         """Drop the rooms that nobody has watched for LINGER_SECONDS."""

@@ -1,6 +1,7 @@
 """A room: its viewers, and what they are sent, to all at once or to a new or lagging one."""
 
 import asyncio
+from typing import ClassVar
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now_ms, whole_now_ms
@@ -19,6 +20,7 @@ from .websocket import WebSocketViewer
 class Room:
     """The viewers of one room on this coordinator, and its recent history."""
 
+    places: ClassVar[int] = 1
     __slots__ = (
         "_connections",
         "_flushed_seq",
@@ -99,44 +101,60 @@ class Room:
     def join(
         self, viewer: Viewer, transport: asyncio.Transport, epoch: str, after: int | None
     ) -> None:
-        """Add a viewer and send it hello and replay, in one turn, so that nothing is missed."""
+        """Add a viewer and send it hello and replay, in one turn, so that nothing is missed; one
+        that lags already gets them once its buffers have drained."""
         self.outbox.flush()
         viewer.transport = transport
         group = self.groups.get(type(viewer))
         if group is None:
-            group = self.groups[type(viewer)] = FanOut(self._connections.ring)
+            ring = self._connections.ring if viewer.has_own_socket else None
+            group = self.groups[type(viewer)] = FanOut(ring)
         group.add(viewer)
+        seen = after if epoch == self.epoch else None
         if viewer.lagging_since:
             group.pause(viewer)
-        if after is not None and epoch == self.epoch:
-            self._greet(viewer, *self.history.since(after))
+            viewer.flushed_seq = -1 if seen is None else seen
+        elif seen is not None:
+            self._greet(viewer, *self.history.since(seen))
         else:
             self._greet(viewer, self.history.first(), is_complete=after is None and not epoch)
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer's connection has ended."""
+        self.remove(viewer)
+        self._connections.remove(viewer)
+
+    def remove(self, viewer: Viewer) -> None:
+        """Send the viewer nothing any more."""
         group = self.groups.get(type(viewer))
         if group is not None and viewer.group is group:
             group.remove(viewer)
             if not group:
                 del self.groups[type(viewer)]
         self.touch()
-        self._connections.remove(viewer)
 
     def on_backpressure(self, viewer: Viewer) -> None:
         """The viewer's buffers are full: it is sent nothing until they have drained."""
+        self.pause(viewer)
+        self._connections.lagging.add(viewer)
+
+    def pause(self, viewer: Viewer) -> None:
+        """Skip the viewer, and remember what it has been sent."""
         if not viewer.lagging_since:
             viewer.lagging_since = self._connections.loop.time()
             viewer.flushed_seq = self._flushed_seq if self.opened.is_set() else -1
             if viewer.group is not None:
                 viewer.group.pause(viewer)
-            self._connections.lagging.add(viewer)
 
     def on_drained(self, viewer: Viewer) -> None:
         """The viewer's buffers have drained: one hello, and what it has missed."""
+        self._connections.lagging.discard(viewer)
+        self.resume(viewer)
+
+    def resume(self, viewer: Viewer) -> None:
+        """Send to the viewer again: one hello, and what it has missed."""
         self.outbox.flush()
         viewer.lagging_since = 0.0
-        self._connections.lagging.discard(viewer)
         group = self.groups.get(type(viewer))
         if viewer.is_closing or group is None or viewer.group is not group:
             return
@@ -148,9 +166,7 @@ class Room:
 
     def on_ping(self, viewer: Viewer, ping: Ping) -> None:
         """Answer a ping at once, and keep its report."""
-        if viewer.transport is not None and not viewer.lagging_since:
-            pong = PreparedFrame(Pong(id=ping.id, server_time=now_ms()))
-            viewer.write(pong.websocket)
+        answer(viewer, ping)
         self._reports.note(viewer, ping, self.history.seq)
 
     def screens(self) -> Screens:
@@ -198,3 +214,10 @@ class Room:
         # An event stream resumes after its last id, so a hello before a replay has none.
         greeting = PreparedFrame(hello, self.epoch, has_place=not replayed)
         viewer.write(viewer.encode([greeting, *replayed]))
+
+
+def answer(viewer: Viewer, ping: Ping) -> None:
+    """Send the pong, unless the viewer's buffers are full."""
+    if viewer.transport is not None and not viewer.lagging_since:
+        pong = PreparedFrame(Pong(id=ping.id, server_time=now_ms()))
+        viewer.write(pong.websocket)

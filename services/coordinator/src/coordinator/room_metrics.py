@@ -30,12 +30,13 @@ class RoomMetrics:
         """A frame of this kind was sent to the viewers of a room."""
         self._frames[kind] += 1
 
-    def update(self, sizes: Sequence[int]) -> None:
-        """Set the metrics; `sizes` is how many viewers each watched room has."""
+    def update(self, viewers: int, sizes: Sequence[int]) -> None:
+        """Set the metrics; `sizes` is how many viewers each watched room has. One of several rooms
+        is one of `viewers`, and one in each of its rooms."""
         for kind, frames in self._frames.items():
             _sent.labels(kind).inc(frames)
         self._frames.clear()
-        _viewers.set(sum(sizes))
+        _viewers.set(viewers)
         _watched.set(len(sizes))
         ordered = sorted(sizes)
         for label, most in ROOM_SIZES.items():

@@ -17,7 +17,11 @@ CLOSING_SECONDS = 2.0
 
 
 class Host(Protocol):
-    """What a viewer calls on its room."""
+    """What a viewer calls on its room, or on its rooms if it has several."""
+
+    @property
+    def places(self) -> int:
+        """How many viewers its viewer counts as: one for each of its rooms."""
 
     def leave(self, viewer: "Viewer") -> None: ...
     def on_backpressure(self, viewer: "Viewer") -> None: ...
@@ -49,6 +53,8 @@ class Viewer(asyncio.Protocol):
     )
 
     heartbeat: ClassVar[bytes]
+    has_own_socket: ClassVar[bool] = True
+    """Whether nothing else is written to its socket, so that a ring may send past the transport."""
 
     def __init__(self, room: Host) -> None:
         self.room = room

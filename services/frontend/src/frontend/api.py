@@ -18,12 +18,13 @@ from protocol.events import (
     Seconds,
     WarningFrom,
 )
+from protocol.frames import RoomReply
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Resume
 from runtime.clock import now_ms
 from runtime.links import Right
 
-from . import auth, backend, inputs, links, qr
+from . import auth, backend, budgets, inputs, links, qr
 from .links import LinkBody
 from .problem import Problem, not_valid
 
@@ -52,6 +53,12 @@ class Time(Struct):
     """The time of the machine that answers, in milliseconds since the Unix epoch."""
 
     server_time: float
+
+
+class Rooms(Struct):
+    """The states of several rooms, in the order in which they were asked for."""
+
+    rooms: list[RoomReply]
 
 
 class StartBody(Struct, rename={"from_": "from"}):
@@ -89,6 +96,13 @@ async def read(request: web.Request) -> web.Response:
     """`GET /api/rooms/<room>`: 200 with the room's state."""
     reply = await backend.state(request.app, inputs.room_name(request))
     return _json(msgspec.json.encode(reply))
+
+
+async def read_several(request: web.Request) -> web.Response:
+    """`GET /api/rooms?names=quiz,launch`: 200 with the states of these rooms, in this order."""
+    names = inputs.room_names(request)
+    budgets.charge(request, len(names) - 1)
+    return _json(msgspec.json.encode(Rooms(await backend.states(request.app, names))))
 
 
 async def time(_: web.Request) -> web.Response:

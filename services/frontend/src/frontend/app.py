@@ -13,6 +13,7 @@ from . import (
     api,
     assets,
     auth,
+    boards,
     budgets,
     errors,
     forms,
@@ -45,6 +46,8 @@ def create_app(settings: Settings) -> web.Application:
     app.add_routes(
         [
             web.get("/", pages.main_room),
+            web.get("/rooms", boards.show, name="board"),
+            web.post("/rooms/link", boards.sign_in),
             web.get("/r/{room}", pages.room, name="room"),
             web.get("/r/{room}/qr.svg", qr.code),
             web.post("/r/{room}/start", forms.start),
@@ -62,6 +65,7 @@ def create_app(settings: Settings) -> web.Application:
             [
                 web.get("/api/openapi.json", openapi.serve),
                 web.get("/api/time", api.time),
+                web.get("/api/rooms", api.read_several),
                 web.get("/api/rooms/{room}", api.read),
                 web.post("/api/rooms/{room}/countdown", api.start),
                 web.delete("/api/rooms/{room}/countdown", api.cancel),

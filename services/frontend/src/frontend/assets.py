@@ -2,11 +2,13 @@
 
 import hashlib
 import mimetypes
+import re
 from importlib import resources
 
 from aiohttp import web
 from msgspec import Struct
 
+_IMPORT = re.compile(rb'^import .* from "\./([\w.-]+)";$', re.MULTILINE)
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -16,10 +18,16 @@ class Assets(Struct, frozen=True):
     version: str
     files: dict[str, bytes]
 
-    @property
-    def modules(self) -> list[str]:
-        """The names of the ES modules, for the browser to fetch at once."""
-        return sorted(name for name in self.files if name.endswith(".js") and name != "fallback.js")
+    def modules(self, entry: str) -> list[str]:
+        """The names of the ES module `entry` and of those that it imports, for the browser to fetch
+        at once."""
+        found, following = set[str](), [entry]
+        while following:
+            name = following.pop()
+            if name not in found:
+                found.add(name)
+                following += [other.decode() for other in _IMPORT.findall(self.files[name])]
+        return sorted(found)
 
 
 ASSETS = web.AppKey("assets", Assets)

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 from prometheus_client import Counter
 
-from runtime.links import Keys, LinkError, Right
+from runtime.links import Keys, Link, LinkError, Right
 from runtime.origins import ORIGINS
 
 from .problem import Problem
@@ -28,7 +28,8 @@ _refused = Counter(
 KEYS = web.AppKey("keys", Keys)
 """The keys of links; there are none if anybody may control."""
 LINK = web.RequestKey("link", str)
-"""The link of a request beside those in its address: a form's, or a new one."""
+"""The links beside those in the address, separated by spaces: a form's, or new ones."""
+_READ = web.RequestKey("read", dict[str, Link | LinkError])
 
 
 class Access(Struct, frozen=True):
@@ -71,7 +72,7 @@ def access(request: web.Request, room: str) -> Access:
     best = Access(_ANYBODY)
     for link in [given] if given else links(request):
         try:
-            right = _right(keys, link, room)
+            right = _right(_read(request, keys, link), room)
         except LinkError as refusal:
             is_expected = best.refusal is not None and refusal.reason == "room"
             if not (best.link or is_expected):
@@ -84,8 +85,7 @@ def access(request: web.Request, room: str) -> Access:
 
 def links(request: web.Request) -> list[str]:
     """The links of a page: those in its address, and its form's."""
-    link = request.get(LINK)
-    return [*request.query.getall("link", []), *([link] if link else [])]
+    return [*request.query.getall("link", []), *request.get(LINK, "").split()]
 
 
 def keys(request: web.Request) -> Keys:
@@ -128,8 +128,21 @@ def refused(refusal: LinkError) -> Problem:
     return Problem(401, f"{refusal}", field, challenge='Bearer error="invalid_token"')
 
 
-def _right(keys: Keys, given: str, room: str) -> Right:
-    link = keys.read(given, time.time())
+def _read(request: web.Request, keys: Keys, given: str) -> Link:
+    """What a link says: verified once a request, however many rooms are asked about."""
+    read: dict[str, Link | LinkError] = request.setdefault(_READ, {})
+    if given not in read:
+        try:
+            read[given] = keys.read(given, time.time())
+        except LinkError as refusal:
+            read[given] = refusal
+    found = read[given]
+    if isinstance(found, LinkError):
+        raise found
+    return found
+
+
+def _right(link: Link, room: str) -> Right:
     if link.room != room:
         raise LinkError("room", f"This link is for another room, {link.room}.")
     return Right[link.right.upper()]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Annotated, TypeVar
 
@@ -58,6 +58,11 @@ async def state(app: web.Application, room: str) -> RoomReply:
     """The room's state, from a coordinator."""
     reply = await _ask(app, subjects.ROOM, requests.ReadRoom(room=room), "coordinator")
     return msgspec.json.decode(reply, type=RoomReply)
+
+
+async def states(app: web.Application, rooms: Sequence[str]) -> list[RoomReply]:
+    """The states of several rooms, in their order."""
+    return await asyncio.gather(*(state(app, room) for room in rooms))
 
 
 async def start(app: web.Application, request: requests.Start) -> Raw:

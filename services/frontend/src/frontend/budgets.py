@@ -36,14 +36,14 @@ class Budgets:
         self._reads = RateLimit(settings.max_reads_per_address, settings.max_reads)
         self._rooms = Rooms(settings.max_rooms_per_address, settings.max_rooms)
 
-    def take(self, address: str, room: str | None, now: float) -> None:
-        """Take what a request costs: a read, or, if it names a `room`, a command there.
+    def take(self, address: str, room: str | None, now: float, count: int = 1) -> None:
+        """Take what a request costs: `count` reads, or, if it names a `room`, a command there.
 
         `now` is in milliseconds by a monotonic clock. Raises Problem, 429 if the address is over
         its budget, 503 if all together are.
         """
         kind, limit = ("commands", self._commands) if room else ("reads", self._reads)
-        refused = limit.take(address, now)
+        refused = limit.take(address, now, count)
         if refused is None and room:
             kind, refused = "rooms", self._rooms.take(address, room, now)
         if refused is not None:
@@ -89,6 +89,13 @@ async def within(request: web.Request, handler: Handler) -> web.StreamResponse:
         address = client_address(request, budgets.trusted)
         budgets.take(address, room, time.monotonic() * 1000)
     return await handler(request)
+
+
+def charge(request: web.Request, reads: int) -> None:
+    """Take the reads that a request for several rooms costs besides its own one; raises Problem."""
+    budgets = request.app[BUDGETS]
+    address = client_address(request, budgets.trusted)
+    budgets.take(address, None, time.monotonic() * 1000, reads)
 
 
 BUDGETS = web.AppKey("budgets", Budgets)

@@ -16,7 +16,7 @@ from protocol.requests import Adjust, Cancel, Hold, Resume, Start
 from runtime.clock import whole_now_ms
 from runtime.links import Right
 
-from . import auth, backend, inputs, links, pages
+from . import auth, backend, boards, inputs, links, pages
 from .inputs import Form
 from .problem import Problem, not_valid
 
@@ -26,21 +26,25 @@ R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel)
 
 def rerendered(control: str, right: Right = Right.CONTROL) -> Callable[[Act], Handler]:
     """Answer a form that needs this right with 303 back to its room, or with the page and a
-    problem's words beside `control`."""
+    problem's words beside `control`; one that was sent from a board goes back to that."""
 
     def decorate(act: Act) -> Handler:
         @wraps(act)
         async def handle(request: web.Request) -> web.Response:
-            room = inputs.room_name(request)
+            room, board = inputs.room_name(request), None
             form: Form = {}
             try:
                 form = await inputs.read_form(request)
-                request[auth.LINK] = form.pop("link", "")
+                board = boards.of_form(form)
+                request[auth.LINK] = board.links if board else form.pop("link", "")
                 auth.require(request, room, right)
                 await act(request, room, form)
             except Problem as problem:
+                if board:
+                    return await boards.render(request, board, problem, control, room, form)
                 return await pages.render(request, room, problem, control, form)
-            raise web.HTTPSeeOther(location=pages.address(request, room))
+            back = boards.address(request, board) if board else pages.address(request, room)
+            raise web.HTTPSeeOther(location=back)
 
         return handle
 

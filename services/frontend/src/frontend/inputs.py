@@ -33,6 +33,14 @@ def room_name(request: web.Request) -> str:
     return name
 
 
+def room_names(request: web.Request) -> list[str]:
+    """The rooms in the query's `names`; raises Problem if they are invalid."""
+    try:
+        return subjects.rooms(request.query.get("names", ""))
+    except subjects.RoomsError as error:
+        raise Problem(422, f"names: {error}.", field="names") from None
+
+
 def idempotency_key(request: web.Request, given: str | None, field: str) -> str | None:
     """The id of a write: `given` in the `field` of its body, or by the header `Idempotency-Key`.
 

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from protocol.events import Adjusted, Cancelled, Held, Known, Resumed, RunId, Started
 from protocol.frames import RoomReply
-from protocol.subjects import RoomName
+from protocol.subjects import MAX_ROOMS, RoomName
 
 from . import inputs
-from .api import AdjustBody, ChangeBody, StartBody, Stored, Text, Time
+from .api import AdjustBody, ChangeBody, Rooms, StartBody, Stored, Text, Time
 from .links import LinkBody, MadeLink
 from .settings import SETTINGS
 
@@ -46,7 +46,7 @@ def document(base_path: str = "") -> bytes:
     """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
         [
-            *(RoomReply, Started, Held, Resumed, Adjusted, Cancelled),
+            *(RoomReply, Rooms, Started, Held, Resumed, Adjusted, Cancelled),
             *(StartBody, ChangeBody, AdjustBody, Text, Stored, Time, Problem),
             *(LinkBody, MadeLink),
         ],
@@ -59,6 +59,10 @@ def document(base_path: str = "") -> bytes:
             "servers": [{"url": base_path or "/"}],
             "paths": {
                 "/api/time": {"get": _operation("The server's time", "Time", refusals=[])},
+                "/api/rooms": {
+                    "parameters": [_names()],
+                    "get": _operation("What several rooms show", "Rooms", refusals=[422, 503]),
+                },
                 "/api/rooms/{room}": {
                     "parameters": [_room()],
                     "get": _operation("What the room shows", "RoomReply", refusals=[422, 503]),
@@ -132,6 +136,14 @@ def document(base_path: str = "") -> bytes:
 def _room() -> Json:
     schema = msgspec.json.schema(RoomName)
     return {"name": "room", "in": "path", "required": True, "schema": schema}
+
+
+def _names() -> Json:
+    words = "The rooms, separated by commas, each once"
+    schema: Json = {"type": "array", "items": msgspec.json.schema(RoomName)}
+    schema |= {"minItems": 1, "maxItems": MAX_ROOMS, "uniqueItems": True}
+    where: Json = {"name": "names", "in": "query", "required": True, "explode": False}
+    return {**where, "description": words, "schema": schema}
 
 
 def _run() -> Json:

@@ -74,15 +74,15 @@ async def render(
             "problem": problem,
             "control": control,
             "given": given or {},
-            "run": _id(problem, control == "start", given, "run"),
-            "change_id": _id(problem, control == "change", given, "id"),
-            "message_id": _id(problem, control == "message", given, "id"),
+            "run": form_id(problem, control == "start", given, "run"),
+            "change_id": form_id(problem, control == "change", given, "id"),
+            "message_id": form_id(problem, control == "message", given, "id"),
             "link": access.link,
             "may_say": may_say,
             "may_control": may_control,
             "refusal": refusal or "",
             "data": _data(request, room, reply),
-            **_frame(request),
+            **frame(request),
         },
         status=status,
     )
@@ -94,7 +94,7 @@ async def render(
     return response
 
 
-def _id(problem: Problem | None, is_its: bool, given: dict[str, str] | None, field: str) -> str:
+def form_id(problem: Problem | None, is_its: bool, given: dict[str, str] | None, field: str) -> str:
     """The id that a form will send: a new one, or the one that was `given` if its outcome is
     unknown, so that sending the form again is the same request."""
     if problem is not None and problem.status == 503 and is_its and given:
@@ -118,7 +118,7 @@ def explain(request: web.Request, problem: Problem) -> web.Response:
         {
             "problem": problem,
             "title": HTTPStatus(problem.status).phrase,
-            **_frame(request),
+            **frame(request),
         },
         status=problem.status,
     )
@@ -126,23 +126,27 @@ def explain(request: web.Request, problem: Problem) -> web.Response:
     return response
 
 
-def _frame(request: web.Request) -> dict[str, object]:
+def frame(request: web.Request, script: str = "page.js") -> dict[str, object]:
+    """What every page's head needs; `script` is the module that it runs."""
     assets, base = request.app[ASSETS], request.app[SETTINGS].base_path
     return {
         "base": base,
         "static": f"{base}/static/{assets.version}",
-        "modules": assets.modules,
+        "modules": assets.modules(script),
         "nonce": request[NONCE],
     }
 
 
 def _data(request: web.Request, room: str, reply: RoomReply | None) -> dict[str, object]:
+    return {**connecting(request), "room": room, "reply": msgspec.to_builtins(reply)}
+
+
+def connecting(request: web.Request) -> dict[str, object]:
+    """Where a page's script finds the coordinators, and the time."""
     settings = request.app[SETTINGS]
     return {
         "hosts": settings.socket_hosts(request.host),
         "path": settings.socket_path,
-        "room": room,
-        "reply": msgspec.to_builtins(reply),
         "now": now_ms(),
         "delay_ms": first_paint.DELAY_MS,
     }

@@ -51,12 +51,13 @@ export function backoff(failures, addresses, random) {
 
 /** What to try after so many attempts in a row that brought no connection: WebSockets twice at least, then
  * event streams, each at every address, then polling, and so on from the first.
- * @param {number} tries @param {number} addresses @returns {Transport} */
-export function transportOf(tries, addresses) {
+ * @param {number} tries @param {number} addresses @param {number} streams how many of them have event streams
+ * @returns {Transport} */
+export function transportOf(tries, addresses, streams = addresses) {
   const sockets = socketTries(addresses);
-  const turn = tries % (sockets + addresses + 1);
+  const turn = tries % (sockets + streams + 1);
   if (turn < sockets) return "WebSocket";
-  return turn < sockets + addresses ? "SSE" : "polling";
+  return turn < sockets + streams ? "SSE" : "polling";
 }
 
 /** @param {number} addresses */
@@ -87,6 +88,7 @@ export class Connection {
   #query;
   #onFrame;
   #onLost;
+  #streams;
   #attempt = 0;
   #tries = 0;
   /** @type {Socket | null} */
@@ -109,19 +111,21 @@ export class Connection {
    * @param {() => string} query where to resume
    * @param {(frame: Frame | RoomFrame) => void} onFrame
    * @param {() => void} onLost
+   * @param {number} streams how many of the addresses have event streams
    */
-  constructor(network, addresses, query, onFrame, onLost) {
+  constructor(network, addresses, query, onFrame, onLost, streams = addresses.length) {
     this.#network = network;
     this.#addresses = addresses;
     this.#query = query;
     this.#onFrame = onFrame;
     this.#onLost = onLost;
+    this.#streams = streams;
   }
 
   connect() {
     this.close();
     this.phase = "connecting";
-    this.transport = transportOf(this.#tries, this.#addresses.length);
+    this.transport = transportOf(this.#tries, this.#addresses.length, this.#streams);
     this.requestedAt = this.#network.now();
     this.#socket = this.#open(this.transport);
     this.#timer = this.#network.setTimer(() => this.#lose("no answer"), OPENING_MS);
@@ -187,7 +191,7 @@ export class Connection {
   #tryUpgrade(transport) {
     this.#stopUpgrade();
     const onFailure = () => {
-      if (this.transport === "polling" && transport === "WebSocket") this.#tryUpgrade("SSE");
+      if (this.transport === "polling" && transport === "WebSocket" && this.#streams) this.#tryUpgrade("SSE");
       else this.#upgradeLater();
     };
     this.#attempt += 1;

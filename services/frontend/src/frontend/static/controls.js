@@ -12,7 +12,7 @@ const DOUBLE_CLICK_MS = 500;
 /** So long after a press whose outcome is unknown, another one still means the same. */
 const AGAIN_MS = 10_000;
 /** The arrow keys, and whether they mean more time or less. */
-const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
+export const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 const DAY_MS = 24 * 60 * 60_000;
 
 /**
@@ -45,7 +45,7 @@ export function controls(room, time, state, toggleFull) {
   });
   onSubmit("change", "change-words", changes);
 
-  const isConfirmed = confirmation();
+  const isConfirmed = confirmation(byId("cancel-button"));
   onSubmit("cancel", "cancel-words", () => {
     const { run } = state();
     if (!isConfirmed(run)) return null;
@@ -79,16 +79,16 @@ export function controls(room, time, state, toggleFull) {
 /** Whether a key is for an input method, a picker of a time, or to leave full screen. Safari ends the
  * composition before it tells of the key, and only its code 229 is left.
  * @param {KeyboardEvent} event */
-function isForBrowser(event) {
+export function isForBrowser(event) {
   if (event.defaultPrevented || event.isComposing || event.keyCode === 229) return true;
   if (event.key !== "Escape") return false;
   const isPicker = event.target instanceof HTMLInputElement && event.target.type === "time";
   return isPicker || document.fullscreenElement !== null;
 }
 
-/** Submit a form, or press its button. @param {string} selector */
-function press(selector) {
-  const part = document.querySelector(selector);
+/** Submit a form, or press its button. @param {string} selector @param {ParentNode} where */
+export function press(selector, where = document) {
+  const part = where.querySelector(selector);
   if (part instanceof HTMLFormElement) part.requestSubmit();
   if (part instanceof HTMLButtonElement) part.form?.requestSubmit(part);
 }
@@ -185,7 +185,7 @@ function onSubmit(id, words, toRequest) {
 
 /** What went wrong, in words; empty if nothing did.
  * @param {ApiRequest} request @param {string} link the one that gives the right, if one does */
-async function send({ method, address, body, onSuccess, onAnswer }, link) {
+export async function send({ method, address, body, onSuccess, onAnswer }, link) {
   /** @type {Record<string, string>} */
   const headers = { "Content-Type": "application/json" };
   if (link) headers.Authorization = `Bearer ${link}`;
@@ -247,7 +247,7 @@ export function nextTime(clock, time) {
 }
 
 /** @param {HTMLFormElement} form @param {string} name */
-function field(form, name) {
+export function field(form, name) {
   return `${new FormData(form).get(name) ?? ""}`.trim();
 }
 
@@ -257,9 +257,8 @@ function number(text) {
 }
 
 /** A function that Cancel calls on each press, with the run that is shown; true on the second within a
- * few seconds, if the run is still the same. */
-function confirmation() {
-  const button = byId("cancel-button");
+ * few seconds, if the run is still the same. @param {Element | null} button */
+export function confirmation(button) {
   const label = button?.textContent ?? "";
   let armedAt = -Infinity;
   let timer = 0;

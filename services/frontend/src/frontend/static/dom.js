@@ -8,6 +8,10 @@ export function byId(id) {
 /** Set a text only if it differs, so that nothing is repainted or read out again.
  * @param {string} id @param {string} text */
 export function setText(id, text) {
-  const element = byId(id);
+  setTextOf(byId(id), text);
+}
+
+/** @param {Element | null} element @param {string} text */
+export function setTextOf(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
 }

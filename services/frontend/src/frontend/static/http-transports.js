@@ -130,48 +130,57 @@ export class EventStream extends HttpTransport {
   }
 }
 
-/** The room's state, asked of the JSON API. It has no messages. */
+/** The state of the rooms, asked of the JSON API. It has no messages. */
 export class Polling extends HttpTransport {
-  #room;
+  #rooms;
   #failures = 0;
-  #before = "";
+  /** What each room's reply said last. @type {Map<string, string>} */
+  #before = new Map();
 
-  /** @param {Http} http @param {string} room */
-  constructor(http, room) {
+  /** @param {Http} http @param {string[]} rooms */
+  constructor(http, rooms) {
     super(http);
-    this.#room = room;
+    this.#rooms = rooms;
     this.#open();
   }
 
   async #open() {
-    const [reply, time] = await Promise.all([this.#ask(), this.json("/api/time")]);
+    const [replies, time] = await Promise.all([this.#ask(), this.json("/api/time")]);
     if (this.readyState === 3) return;
-    if (reply === null || time === null) return this.end("");
+    if (replies === null || time === null) return this.end("");
     this.readyState = 1;
-    this.#before = fingerprint(reply);
     const { server_time } = time;
     const hello = { type: "hello", protocol: 1, replayed: 0, complete: true, instance: "frontend", server_time };
-    this.emit(JSON.stringify({ ...hello, ...reply }));
+    this.#emitChanged(replies, hello);
     this.#askLater();
   }
 
   #askLater() {
     this.http.setTimer(async () => {
       if (this.readyState !== 1) return;
-      const reply = await this.#ask();
-      this.#failures = reply === null ? this.#failures + 1 : 0;
+      const replies = await this.#ask();
+      this.#failures = replies === null ? this.#failures + 1 : 0;
       if (this.#failures >= MOST_FAILURES) return this.end("no answer");
-      if (reply !== null && fingerprint(reply) !== this.#before) {
-        this.#before = fingerprint(reply);
-        this.emit(JSON.stringify({ type: "room", ...reply }));
-      }
+      this.#emitChanged(replies ?? [], { type: "room" });
       this.#askLater();
     }, POLL_MS);
   }
 
-  /** @returns {Promise<RoomReply | null>} */
-  #ask() {
-    return this.json(`/api/rooms/${this.#room}`);
+  /** @param {RoomReply[]} replies @param {object} frame what the frames have besides the reply */
+  #emitChanged(replies, frame) {
+    for (const reply of replies) {
+      const now = fingerprint(reply);
+      if (this.#before.get(reply.room) === now) continue;
+      this.#before.set(reply.room, now);
+      this.emit(JSON.stringify({ ...frame, ...reply }));
+    }
+  }
+
+  /** @returns {Promise<RoomReply[] | null>} */
+  async #ask() {
+    if (this.#rooms.length > 1) return (await this.json(`/api/rooms?names=${this.#rooms}`))?.rooms ?? null;
+    const reply = await this.json(`/api/rooms/${this.#rooms[0]}`);
+    return reply && [reply];
   }
 }
 

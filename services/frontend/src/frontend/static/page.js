@@ -6,16 +6,14 @@
  */
 
 /** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
-/** @import {Transport} from "./connection.js" */
 /** @import {RoomFrame} from "./room.js" */
 
 // Time
 import { ServerClock } from "./server-clock.js";
-import { SteppedClock } from "./stepped-clock.js";
+import { env, learnSteps, network, socketAddresses } from "./environment.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
-import { EventStream, Polling } from "./http-transports.js";
 import { apply, initial, isCounting, resume } from "./room.js";
 import { expected, nothing, showNext } from "./countdown.js";
 import { save } from "./storage.js";
@@ -32,20 +30,7 @@ import { options } from "./options.js";
 
 /** @type {{hosts: string[], path: string, room: string, reply: RoomReply | null, now: number, delay_ms: number}} */
 const data = JSON.parse(byId("data")?.textContent ?? "");
-const pageClock = new SteppedClock(() => performance.now());
-const wallClock = new SteppedClock(() => Date.now());
-const env = {
-  now: () => pageClock.now(),
-  wall: () => wallClock.now(),
-  step: () => pageClock.step,
-  wallStep: () => wallClock.step,
-  setTimer: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
-  clearTimer: (/** @type {number} */ timer) => clearTimeout(timer),
-  isHidden: () => document.visibilityState === "hidden",
-};
 const root = document.documentElement;
-const scheme = location.protocol === "https:" ? "wss" : "ws";
-const hosts = data.hosts.length ? data.hosts : [location.host];
 
 /** An older message is listed, but not shown large. */
 const RECENT_MS = 2000;
@@ -64,8 +49,8 @@ const messageTimers = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
 const connection = new Connection(
-  { ...env, random: Math.random, open, isReachable },
-  hosts.map((host) => `${scheme}://${host}${data.path}?room=${data.room}`),
+  network([data.room]),
+  socketAddresses(data, `room=${data.room}`),
   () => resume(room),
   onFrame,
   () => {
@@ -160,30 +145,9 @@ function ping(id) {
   return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
 }
 
-/** @param {Transport} transport @param {string} address a WebSocket's */
-function open(transport, address) {
-  const { base } = document.documentElement.dataset;
-  /** @param {string} to @param {RequestInit} init */
-  const get = (to, init) => fetch(to.startsWith("/") ? `${base}${to}` : to, init);
-  const http = { ...env, fetch: get };
-  if (transport === "WebSocket") return new WebSocket(address);
-  if (transport === "polling") return new Polling(http, data.room);
-  return new EventStream(http, address.replace(/^ws/, "http").replace("/ws/connect?", "/sse/connect?"));
-}
-
-/** @param {string} address a socket's */
-function isReachable(address) {
-  // From another origin a page learns only that there was an answer, and that is enough.
-  const request = { mode: /** @type {const} */ ("no-cors"), signal: AbortSignal.timeout?.(2000) };
-  return fetch(address.replace(/^ws/, "http"), request).then(
-    (response) => response.type === "opaque" || (response.status >= 400 && response.status < 500),
-    () => false,
-  );
-}
-
 /** The page is visible again or the network is back: draw the right number at once, then measure. */
 function wake() {
-  for (const one of [pageClock, wallClock]) one.learn(env.setTimer);
+  learnSteps();
   clock.check();
   draw();
   if (connection.phase === "open") clock.burst();
@@ -201,7 +165,7 @@ addEventListener("pageshow", (event) => event.persisted && connection.connect())
 addEventListener("pagehide", () => connection.close());
 document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
 
-for (const one of [pageClock, wallClock]) one.learn(env.setTimer);
+learnSteps();
 root.dataset.live = "";
 root.removeAttribute("data-fallback");
 save("again", null);

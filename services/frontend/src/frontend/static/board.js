@@ -1,0 +1,190 @@
+/**
+ * The board: many rooms over one connection, by one clock, and the way of a frame to its card.
+ *
+ * It goes as on a room's page: connection.js receives a frame, room.js says what its room is after it,
+ * countdown.js what is to be shown of that, and card.js draws it.
+ */
+
+/** @import {Frame, RoomReply} from "../../../types/protocol" */
+/** @import {Last} from "./countdown.js" */
+/** @import {Room, RoomFrame} from "./room.js" */
+
+import { Agenda } from "./agenda.js";
+import { boardKeys, cardControls } from "./board-controls.js";
+import { Card } from "./card.js";
+import { Connection } from "./connection.js";
+import { expected, nothing, showNext } from "./countdown.js";
+import { byId, setText } from "./dom.js";
+import { env, learnSteps, network, socketAddresses } from "./environment.js";
+import { apply, initial, isCounting } from "./room.js";
+import { resumeAll } from "./rooms.js";
+import { Screen } from "./screen.js";
+import { ServerClock } from "./server-clock.js";
+import { drawStatus, status } from "./status.js";
+
+/** @type {{hosts: string[], path: string, rooms: string[], replies: (RoomReply | null)[], now: number, delay_ms: number}} */
+const data = JSON.parse(byId("data")?.textContent ?? "");
+const root = document.documentElement;
+const isClock = root.dataset.format === "clock";
+const STATUS_EVERY_MS = 250;
+const SCREENS_EVERY_MS = 2000;
+
+/** A room on the board; `last` is the last number shown of it.
+ * @typedef {{name: string, card: Card, room: Room, last: Last}} Place */
+
+/** @type {Map<string, Place>} */
+const places = new Map(
+  data.rooms.map((name, index) => {
+    const card = new Card(/** @type {HTMLElement} */ (byId(`room-${name}`)));
+    const reply = data.replies[index];
+    return [name, { name, card, room: reply ? { ...initial, state: reply.state } : initial, last: nothing }];
+  }),
+);
+const all = [...places.values()];
+let isDrawn = false;
+/** When the connection was requested that has said hello. */
+let greetedAt = NaN;
+
+const screen = new Screen();
+export const clock = new ServerClock(env, (id) => connection.send({ type: "ping", id }), () => connection.connect());
+/** @type {Agenda<Place>} */
+const agenda = new Agenda(env, () => clock.time(), draw);
+const connection = new Connection(
+  network(data.rooms),
+  socketAddresses(data, `rooms=${data.rooms}`),
+  () => resumeAll(all.map(({ room }) => room)),
+  onFrame,
+  () => {
+    clock.pause();
+    updateStatus();
+  },
+  // An event stream is of one room.
+  0,
+);
+
+/** @param {Frame | RoomFrame} frame */
+function onFrame(frame) {
+  if (frame.type === "hello" && frame.protocol !== 1)
+    return connection.refuse("this page is out of date: load it again");
+  if (frame.type === "pong") clock.onPong(frame.id, frame.server_time);
+  const place = "room" in frame ? places.get(frame.room) : undefined;
+  if (place) onRoomFrame(place, frame);
+  // The ticks of many rooms say little about the connection.
+  if (frame.type === "hello" || frame.type === "pong") updateStatus();
+}
+
+/** @param {Place} place @param {Frame | RoomFrame} frame of its room */
+function onRoomFrame(place, frame) {
+  const before = place.room;
+  place.room = apply(before, frame);
+  if (frame.type === "hello" && greetedAt !== connection.requestedAt) {
+    // The hellos of the other rooms come with the first, and tell nothing new of the time.
+    greetedAt = connection.requestedAt;
+    clock.onHello(frame.instance, greetedAt, frame.server_time, connection.transport !== "WebSocket");
+  }
+  if (frame.type === "hello" || frame.type === "room") place.card.setViewers(frame.viewers);
+  if (frame.type === "viewers") place.card.setViewers(frame.count);
+  if (place.room.state === before.state) return;
+  for (const input of place.card.element.querySelectorAll(".shown-run"))
+    /** @type {HTMLInputElement} */ (input).value = place.room.state.run ?? "";
+  draw([place]);
+}
+
+/** Draw what is to be shown now of these rooms, and be back in time for the next change of each.
+ * @param {Place[]} due */
+function draw(due) {
+  // Without any idea of the time there is nothing better than the first paint.
+  if (!clock.isSet && !isDrawn) return;
+  const time = clock.time();
+  const drawn = due.map((place) => ({ place, shown: showNext(place.room, time, data.delay_ms, place.last) }));
+  for (const { place, shown } of drawn) place.card.drawNumber(shown, isClock);
+  for (const { place, shown } of drawn) {
+    const words = place.card.draw(shown);
+    if (words && isToBeRead(words, shown.number, place)) setText("announcer", `${place.name}: ${words}`);
+    agenda.set(place, shown.nextAt);
+    place.last = shown.last;
+  }
+  screen.setRun(all.some(({ room }) => isCounting(room.state)), true);
+  isDrawn = true;
+}
+
+/** Of the card that has the focus the last numbers are read out, of the others only what happens.
+ * @param {string} words @param {number | null} number @param {Place} place */
+function isToBeRead(words, number, { card }) {
+  return number === 0 || /^(held|resumed)/.test(words) || card.element.contains(document.activeElement);
+}
+
+/** Show how certain all this is. */
+function updateStatus() {
+  const now = env.now();
+  const time = clock.time(now);
+  for (const { card, room } of all)
+    card.setLate(isCounting(room.state) && expected(room.state, time, data.delay_ms).isLate);
+  const facts = {
+    phase: connection.phase,
+    transport: connection.transport,
+    reason: connection.reason,
+    failures: connection.failures,
+    isTurnedAway: connection.isTurnedAway,
+    isOnline: navigator.onLine,
+    retryIn: connection.retryAt - now,
+    silentFor: connection.heardAt === null ? null : now - connection.heardAt,
+    isKnown: clock.isKnown,
+    bound: clock.bound(now),
+    step: clock.step,
+    isCounting: all.some(({ room }) => isCounting(room.state)),
+    isLate: all.some(({ card }) => card.isLate),
+  };
+  drawStatus(status(facts), facts, clock.likely());
+}
+
+/** How many screens of each room are in step. */
+async function updateScreens() {
+  if (env.isHidden()) return;
+  try {
+    const response = await fetch(`${root.dataset.base}/api/rooms?names=${data.rooms}`);
+    if (!response.ok) return;
+    for (const reply of (await response.json()).rooms) places.get(reply.room)?.card.setScreens(reply.screens);
+  } catch {
+    // The status says that the network is away.
+  }
+}
+
+/** The page is visible again or the network is back: draw the right numbers at once, then measure. */
+function wake() {
+  learnSteps();
+  clock.check();
+  draw(all);
+  if (connection.phase === "open") clock.burst();
+  connection.wake();
+  updateStatus();
+}
+
+for (const place of all) cardControls(place.card.element, () => place.room.state);
+boardKeys(
+  all.map(({ card }) => card.element),
+  (card) => places.get(card.dataset.room ?? "")?.room.state ?? initial.state,
+  () => screen.toggleFull(),
+);
+byId("now")?.addEventListener("click", () => connection.connect());
+addEventListener("online", wake);
+addEventListener("offline", updateStatus);
+addEventListener("pageshow", (event) => event.persisted && connection.connect());
+// Browsers keep no page with an open socket in their back-forward cache.
+addEventListener("pagehide", () => connection.close());
+document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
+
+learnSteps();
+root.dataset.live = "";
+const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+// A page from a cache carries an old time.
+if (navigation && navigation.type !== "back_forward" && navigation.transferSize > 0) {
+  clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: data.now });
+  draw(all);
+}
+connection.connect();
+setInterval(() => {
+  updateStatus();
+  if (isDrawn) draw(all.filter(({ room }) => room.state.status === "scheduled"));
+}, STATUS_EVERY_MS);
+setInterval(updateScreens, SCREENS_EVERY_MS);
