@@ -121,7 +121,7 @@ def document(base_path: str = "") -> bytes:
                         "MadeLink",
                         status=201,
                         body="LinkBody",
-                        refusals=[400, 401, 403, 404, 413, 422],
+                        refusals=[400, 401, 403, 404, 413, 422, 503],
                     ),
                 },
             },
