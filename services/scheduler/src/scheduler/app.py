@@ -66,7 +66,7 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     app[health.CHECKS].extend([follower.check, store.check, responder.check, server_clock.check])
     async with background(
         deadlines.run(),
-        keeper.run(),
+        keeper.run(ready=follower.caught_up),
         server_clock.run(),
         follower.run(),
         responder.run(ready=follower.caught_up),
