@@ -4,7 +4,7 @@
 /** @import {State} from "../../../types/protocol" */
 /** @import {ApiRequest} from "./controls.js" */
 
-import { ARROWS, confirmation, eachPress, field, isForBrowser, newId, press, repeatable, send } from "./controls.js";
+import { ARROWS, confirmation, eachPress, field, isForBrowser, newId, number, press, repeatable, send } from "./controls.js";
 import { setTextOf } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
 
@@ -20,9 +20,7 @@ export function cardControls(card, state) {
 
   const starts = repeatable((form) => {
     const from = field(form, "from");
-    // The server says what is wrong with another text.
-    const number = from === "" || Number.isNaN(Number(from)) ? from : Number(from);
-    return { method: "POST", address: base, body: { run: newId(), ...(from && { from: number }) } };
+    return { method: "POST", address: base, body: { run: newId(), ...(from && { from: number(from) }) } };
   });
   onSubmit(card, ".start", starts);
 

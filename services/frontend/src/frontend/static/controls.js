@@ -252,7 +252,7 @@ export function field(form, name) {
 }
 
 /** @param {string} text */
-function number(text) {
+export function number(text) {
   return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
