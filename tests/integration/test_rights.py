@@ -22,6 +22,7 @@ SAY = [("messages", "POST", "messages", {"text": "hello"})]
 CONTROL = [
     ("start", "POST", "countdown", {"from": 600}),
     ("hold", "POST", "countdown/hold", {}),
+    ("recycle", "POST", "countdown/recycle", {"to": 20}),
     ("resume", "POST", "countdown/resume", {}),
     ("adjust", "POST", "countdown/adjust", {"seconds": 60}),
     ("cancel", "DELETE", "countdown", {}),
