@@ -30,6 +30,9 @@ log = logger(__name__)
 
 AHEAD_MS = 1000
 """A run whose next tick is due sooner is known again by that tick."""
+REST = 9
+"""After a look that took a while, so many times as long passes until the next: entries may be
+removed all the time, by age, and 20,000 runs that wait take half a second to look at."""
 OLD = 0.5
 """The part of the longest age at which an event is stored again."""
 OLD_LOOK = 0.001
@@ -44,8 +47,8 @@ class Keeper:
         self._removals = Removals(bus)
         self._store = store
         self._seen: Kept | None = None
-        self._looks_at_age_at = 0.0
-        """By the loop's clock."""
+        self._looks_at = self._looks_at_age_at = 0.0
+        """By the loop's clock: when next for what was removed, and for what has grown old."""
 
     async def run(self, ready: Callable[[], Awaitable[None]]) -> Never:
         """Once `ready` returns, look for what was removed, or has grown old, for ever."""
@@ -57,11 +60,14 @@ class Keeper:
                     await self._look(kept)
 
     async def _look(self, kept: Kept) -> None:
-        if kept != self._seen:
-            for name in await self._removals.missing(self._waiting()):
+        time = asyncio.get_running_loop().time
+        now = time()
+        if kept != self._seen and now >= self._looks_at:
+            missing = await self._removals.missing(self._waiting())
+            self._looks_at = time() + REST * (time() - now)
+            for name in missing:
                 await self._restore(name)
             self._seen = kept
-        now = asyncio.get_running_loop().time()
         if kept.max_age_seconds and now >= self._looks_at_age_at:
             await self._renew(now_ms() - kept.max_age_seconds * 1000 * OLD)
             self._looks_at_age_at = now + kept.max_age_seconds * OLD_LOOK
