@@ -137,6 +137,40 @@ test("no tick is late while a run is held, and after it each is late by its new 
   assert.deepEqual([at(9999, resumed).isLate, at(10_000, resumed).isLate], [false, true]);
 });
 
+const planned = { remaining: 9, holds: [{ at: 7, for_ms: 2500 }, { at: 4 }] };
+
+test("it says when a planned hold begins, when its seconds change, and when it ends", () => {
+  const next = (ms) => at(ms, planned).nextAt - START - DELAY;
+  assert.deepEqual([2999, 3000, 3499.5, 3500, 5499, 5500].map(next), [3000, 3500, 3500, 4500, 5500, 6500]);
+  assert.deepEqual([8500, 9499, 9500].map(next), [9500, 9500, 10_500]);
+});
+
+test("what comes by itself is late a second after it should have come: a hold's tick, its end, a tick after it", () => {
+  const isLate = (state) => (ms) => at(ms, { ...planned, ...state }).isLate;
+  assert.deepEqual([2999, 3000].map(isLate({ remaining: 9 })), [false, true]);
+  const held = { status: "held", remaining: 7, held_at: START + 3000, held_until: START + 5500 };
+  assert.deepEqual([3000, 6499, 6500].map(isLate(held)), [false, false, true]);
+  const resumed = { remaining: 7, starts_at: START + 2500 };
+  assert.deepEqual([7499, 7500].map(isLate(resumed)), [false, true]);
+  assert.equal(at(90_000, { ...planned, status: "held", remaining: 4, held_at: START + 8500 }).isLate, false);
+});
+
+test("a planned hold is shown alike whether its tick and its end come early, late or never", () => {
+  const tick = { ...planned, status: "held", remaining: 7, held_at: START + 3000, held_until: START + 5500 };
+  const resumed = { ...planned, remaining: 7, starts_at: START + 2500 };
+  const earlier = [{ state: running(tick), until: START + 5500 }];
+  const moments = [2999, 3000, 5499, 5500, 6499, 6500];
+  const looks = (states) =>
+    showAll(...moments.map((ms, index) => [ms, ...states[index]])).map(({ status, number, isNew }) => [status, number, isNew]);
+  const [early, late] = [[tick], [resumed, earlier]];
+  const seen = looks(moments.map(() => [planned]));
+  assert.deepEqual(seen.map(([status, number]) => `${status} ${number}`), [
+    "running 8", "held 7", "held 7", "running 7", "running 7", "running 6",
+  ]);
+  assert.deepEqual(looks([early, early, early, late, late, late]), seen);
+  assert.deepEqual(looks([[planned], [planned], early, early, late, late]), seen);
+});
+
 test("a resume is shown at its own moment, from the number at which the run was held", () => {
   const earlier = until(8400, { status: "held", held_at: START + 3400, remaining: 7, change: "h" });
   const resumed = { starts_at: START + 5000, remaining: 7, change: "r" };

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from protocol.frames import State, Status
 
+from .plan import as_planned
+
 DELAY_MS = 250
 """Every number is shown this long after it is due, on every screen of every room: longer than
 nearly every path from the scheduler to a screen takes, so that all change at once. The script gets
@@ -59,6 +61,8 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
     """
     if state is None:
         return FirstPaint(number="", left=0, caption="no word from the coordinator")
+    now = now_ms - DELAY_MS
+    state = as_planned(state, now)
     first, interval_ms, starts_at = state.from_, state.interval_ms, state.starts_at
     is_idle = state.status in ("idle", "unknown")
     if is_idle or first is None or interval_ms is None or starts_at is None:
@@ -71,7 +75,6 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
             caption="ended" if remaining == 0 else "cancelled",
             status="cancelled",
         )
-    now = now_ms - DELAY_MS
     moment = now if state.held_at is None else min(now, state.held_at)
     elapsed = (moment - starts_at) / interval_ms
     passed = math.floor(elapsed) if state.after_zero == "count" else min(first, int(elapsed))
@@ -81,7 +84,7 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
     return FirstPaint(
         number="" if number is None else number_text(number, is_clock),
         left=1 if number is None else ring_left(max(0, first - elapsed), first),
-        caption=caption(status, phase if number else "", now - (state.held_at or 0)),
+        caption=held_words(state, now) if status == "held" else words(status, number, phase),
         status=status,
         phase=phase,
     )
@@ -109,17 +112,22 @@ def phase_of(state: State, number: int | None) -> Phase:
     return "warning" if state.warning is not None and number <= state.warning else ""
 
 
-def caption(status: Status | Literal["overtime"], phase: Phase, held_ms: float) -> str:
+def held_words(state: State, now_ms: float) -> str:
+    """The words below the number of a held run: for how long it is held, or when it goes on."""
+    if state.held_until is not None:
+        return f"held, goes on in {clock_text(math.ceil((state.held_until - now_ms) / 1000))}"
+    return f"held for {clock_text(int((now_ms - (state.held_at or 0)) / 1000))}"
+
+
+def words(status: Status | Literal["overtime"], number: int | None, phase: Phase) -> str:
     """The words below the number; none while it counts without a phase."""
     match status:
-        case "held":
-            return f"held for {clock_text(int(held_ms / 1000))}"
         case "overtime":
             return "over time"
         case "scheduled":
             return "starting soon"
         case _:
-            return _PHASES[phase]
+            return _PHASES[phase] if number else ""
 
 
 def number_text(number: int, is_clock: bool) -> str:

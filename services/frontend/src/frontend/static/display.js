@@ -71,14 +71,14 @@ function clockText(seconds) {
 const PHASES = { "": "", warning: "soon over", danger: "almost over" };
 
 /** The words below the number; none while it counts without a phase. @param {Expected} shown */
-export function caption({ status, number, phase, startsAt, heldMs, time }) {
+export function caption({ status, number, phase, startsAt, heldMs, goesOnInMs, time }) {
   switch (status) {
     case "idle":
       return "ready";
     case "cancelled":
       return number === 0 ? "ended" : "cancelled";
     case "held":
-      return `held for ${clockText(Math.floor(heldMs / 1000))}`;
+      return goesOnInMs === null ? `held for ${clockText(Math.floor(heldMs / 1000))}` : `held, goes on in ${clockText(goesOnInMs / 1000)}`;
     case "overtime":
       return "over time";
     case "running":
