@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { expected, nothing, showNext } from "../src/frontend/static/countdown.js";
-import { caption, numberText } from "../src/frontend/static/display.js";
+import { caption, numberText, toZeroText } from "../src/frontend/static/display.js";
 import { initial } from "../src/frontend/static/room.js";
 import { cases } from "./cases.js";
 
@@ -15,16 +15,19 @@ const running = (more) => ({ ...TERMS, status: "running", remaining: 10, ...more
 /** What is expected `ms` after the first number. */
 const at = (ms, state) => expected(running(state), START + DELAY + ms, DELAY);
 
-for (const { name, state: given, after, clock = false, number, left, status, phase, ...words } of cases("countdown-cases.json")) {
+for (const { name, state: given, after, clock = false, number, left, status, phase, to_zero = "", ...words } of cases("countdown-cases.json")) {
   test(`the page shows what the first paint does: ${name}`, () => {
     const state = { ...initial.state, ...given };
     const shown = expected(state, (state.starts_at ?? 0) + DELAY + after, DELAY);
-    assert.equal(shown.number === null ? "" : numberText(shown.number, clock), number);
+    assert.equal(numberText(shown, clock), number);
     assert.ok(Math.abs(shown.left - left) < 1e-4, `${shown.left} instead of ${left}`);
     if (status) assert.equal(shown.status, status);
     assert.equal(shown.phase, phase ?? "");
-    const time = new Date(state.starts_at ?? 0).toLocaleTimeString();
-    assert.equal(caption(shown), (words.page_caption ?? words.caption).replace("{time}", time));
+    assert.equal(toZeroText(shown), to_zero);
+    const startsAt = new Date(state.starts_at ?? 0);
+    const day = startsAt.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" });
+    const said = (words.page_caption ?? words.caption).replace("{day}", day);
+    assert.equal(caption(shown), said.replace("{time}", startsAt.toLocaleTimeString()));
   });
 }
 

@@ -11,13 +11,14 @@ from msgspec import Struct
 
 from protocol.frames import State, Status
 
-from .plan import as_planned
+from .plan import as_planned, pending_holds
 
 DELAY_MS = 250
 """Every number is shown this long after it is due, on every screen of every room: longer than
 nearly every path from the scheduler to a screen takes, so that all change at once. The script gets
 it in the page's data."""
 
+_DAY = 86_400
 
 Phase = Literal["", "warning", "danger"]
 _PHASES: dict[Phase, str] = {"": "", "warning": "soon over", "danger": "almost over"}
@@ -25,18 +26,20 @@ _PHASES: dict[Phase, str] = {"": "", "warning": "soon over", "danger": "almost o
 
 
 class FirstPaint(Struct, frozen=True, kw_only=True):
-    """`number` as text, `left` of the ring from 0 to 1, and the words below the number."""
+    """`number` as text, `left` of the ring from 0 to 1, the words below the number, and the time to
+    zero with its planned holds, empty if none with a length is left."""
 
     number: str
     left: float
     caption: str
+    to_zero: str = ""
     status: Status | Literal["overtime"] = "idle"
     phase: Phase = ""
 
     @property
-    def size(self) -> int:
+    def size(self) -> int | Literal["days"]:
         """The number of characters that the font size fits: 10 and 9 are equally large."""
-        return min(max(len(self.number), 2), 10)
+        return "days" if "d" in self.number else min(max(len(self.number), 2), 10)
 
     @property
     def gap(self) -> float:
@@ -70,7 +73,7 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
     if state.status == "cancelled":
         remaining = state.remaining
         return FirstPaint(
-            number="" if remaining is None else number_text(remaining, is_clock),
+            number="" if remaining is None else number_text(remaining, is_clock, interval_ms),
             left=1 if remaining is None else ring_left(remaining, first),
             caption="ended" if remaining == 0 else "cancelled",
             status="cancelled",
@@ -82,9 +85,10 @@ def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:
     phase = phase_of(state, number)
     status = status_at(state, number, now)
     return FirstPaint(
-        number="" if number is None else number_text(number, is_clock),
+        number="" if number is None else number_text(number, is_clock, interval_ms),
         left=1 if number is None else ring_left(max(0, first - elapsed), first),
         caption=held_words(state, now) if status == "held" else words(status, number, phase),
+        to_zero=to_zero_text(state, number, now),
         status=status,
         phase=phase,
     )
@@ -115,7 +119,7 @@ def phase_of(state: State, number: int | None) -> Phase:
 def held_words(state: State, now_ms: float) -> str:
     """The words below the number of a held run: for how long it is held, or when it goes on."""
     if state.held_until is not None:
-        return f"held, goes on in {clock_text(math.ceil((state.held_until - now_ms) / 1000))}"
+        return f"goes on in {clock_text(math.ceil((state.held_until - now_ms) / 1000))}"
     return f"held for {clock_text(int((now_ms - (state.held_at or 0)) / 1000))}"
 
 
@@ -130,18 +134,35 @@ def words(status: Status | Literal["overtime"], number: int | None, phase: Phase
             return _PHASES[phase] if number else ""
 
 
-def number_text(number: int, is_clock: bool) -> str:
-    """The number as text, with a plus sign below zero; above 59 as minutes and seconds if
-    `is_clock`."""
+def to_zero_text(state: State, number: int | None, now_ms: float) -> str:
+    """The time to zero with the planned holds, as text; empty if none with a length is left."""
+    holds_ms = sum(hold.for_ms or 0 for hold in pending_holds(state))
+    if state.held_at is not None and state.held_until is not None:
+        rest_ms = state.held_until - max(now_ms, state.held_at)
+        holds_ms += math.ceil(rest_ms / 1000) * 1000
+    if not number or not holds_ms:
+        return ""
+    seconds = math.ceil((number * (state.interval_ms or 0) + holds_ms) / 1000)
+    return f"L\N{MINUS SIGN} {clock_text(seconds)}"
+
+
+def number_text(number: int, is_clock: bool, interval_ms: int) -> str:
+    """The number as text, with a plus sign below zero. Seconds are days and a time from a day on;
+    above 59 they are minutes and seconds if `is_clock`."""
     if number < 0:
-        return f"+{number_text(-number, is_clock)}"
-    return clock_text(number) if is_clock and number >= 60 else str(number)
+        return f"+{number_text(-number, is_clock, interval_ms)}"
+    is_days = interval_ms == 1000 and number >= _DAY
+    return clock_text(number) if is_days or (is_clock and number >= 60) else str(number)
 
 
 def clock_text(seconds: int) -> str:
-    """Seconds as m:ss, from an hour on as h:mm:ss."""
+    """Seconds as m:ss, from an hour on as h:mm:ss, from a day on with the days."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        # A line breaks only after the days.
+        return f"{days}\N{NO-BREAK SPACE}d {hours:02}:{minutes:02}:{seconds:02}"
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 

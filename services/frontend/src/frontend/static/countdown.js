@@ -3,7 +3,7 @@
 /** @import {State} from "../../../types/protocol" */
 /** @import {Room} from "./room.js" */
 
-import { asPlanned, dueAt, nextDue } from "./plan.js";
+import { asPlanned, dueAt, nextDue, pendingMs } from "./plan.js";
 import { stateAt } from "./room.js";
 
 /** A tick that has not arrived so long after its number was to be shown is late; the end of a hold, too. */
@@ -22,13 +22,16 @@ const RECENT_MS = 1000;
  *   left: number,
  *   lapMs: number,
  *   startsAt: number | null,
+ *   intervalMs: number,
  *   heldMs: number,
  *   goesOnInMs: number | null,
+ *   holdsMs: number,
  *   nextAt: number | null,
  *   isLate: boolean,
  * }} Expected at `time`: `number` is below zero in overtime; `left` of the ring, from 1 to 0, of which a
  * whole lap takes `lapMs` (0 stands still); held for `heldMs`, and goes on by itself in `goesOnInMs`, whole
- * seconds; at `nextAt` something else is to be shown; `isLate` if an event has not come that should have
+ * seconds; the planned holds up to zero still take `holdsMs`; at `nextAt` something else is to be shown;
+ * `isLate` if an event has not come that should have
  */
 /** @typedef {{run: string, change: string | null, number: number}} Last the last number shown, and the
  * run it is of, with its last change */
@@ -46,10 +49,14 @@ export const nothing = { run: "", change: null, number: Infinity };
  * @param {State} state @param {number} time @param {number} delay @returns {Expected} */
 export function expected(state, time, delay) {
   const now = time - delay;
-  const { status, from, interval_ms, starts_at, held_at, held_until, remaining } = asPlanned(state, now);
+  const planned = asPlanned(state, now);
+  const { status, from, interval_ms, starts_at, held_at, held_until, remaining } = planned;
   const isLate = now - LATE_MS >= (nextDue(state) ?? Infinity);
   /** @type {Expected} */
-  const still = { time, status, number: null, phase: "", left: 1, lapMs: 0, startsAt: starts_at, heldMs: 0, goesOnInMs: null, nextAt: null, isLate };
+  const still = {
+    time, status, number: null, phase: "", left: 1, lapMs: 0, startsAt: starts_at, intervalMs: interval_ms ?? 0,
+    heldMs: 0, goesOnInMs: null, holdsMs: 0, nextAt: null, isLate,
+  };
   if (from === null || interval_ms === null || starts_at === null || status === "idle" || status === "unknown")
     return { ...still, status: "idle" };
   if (status === "cancelled")
@@ -61,13 +68,14 @@ export function expected(state, time, delay) {
   const number = passed < 0 ? null : from - passed;
   const phase = phaseOf(state, number);
   const left = number === null ? 1 : ringLeft(Math.max(0, from - elapsed), from);
+  const restMs = held_at === null || held_until === null ? null : wholeSeconds(held_until - Math.max(now, held_at));
+  const holdsMs = (restMs ?? 0) + pendingMs(planned);
   if (held_at !== null && now >= held_at) {
     const heldMs = now - held_at;
-    const goesOnInMs = held_until === null ? null : Math.ceil((held_until - now) / 1000) * 1000;
     // Its seconds are counted from its beginning, or to its end.
     const second = held_until ?? held_at;
     const nextAt = second + (Math.floor((now - second) / 1000) + 1) * 1000 + delay;
-    return { ...still, status: "held", number, phase, left, heldMs, goesOnInMs, nextAt };
+    return { ...still, status: "held", number, phase, left, heldMs, goesOnInMs: restMs, holdsMs, nextAt };
   }
   const changesAt = Math.min(starts_at + Math.max(0, passed + 1) * interval_ms, held_at ?? Infinity);
   if (number === null) return { ...still, status: "scheduled", nextAt: changesAt + delay };
@@ -78,6 +86,7 @@ export function expected(state, time, delay) {
     phase,
     left,
     lapMs: number > 0 ? Math.min(from, 60) * interval_ms : 0,
+    holdsMs,
     nextAt: number > 0 || isEndless ? changesAt + delay : null,
   };
 }
@@ -114,6 +123,11 @@ export function showNext(room, time, delay, last) {
     isAdjusted: isChanged && isNew,
     isFinale: isSameRun && isNew && number === 0 && (last.number === 1 || (isChanged && isRecent)),
   };
+}
+
+/** @param {number} ms */
+function wholeSeconds(ms) {
+  return Math.ceil(ms / 1000) * 1000;
 }
 
 /** The status with a number to show. The tick that finishes a run arrives before its zero is to be shown.

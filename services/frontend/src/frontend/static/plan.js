@@ -26,6 +26,11 @@ export function asPlanned(state, now) {
   return asPlanned({ ...state, remaining: hold.at, held_at: since, held_until: until }, now);
 }
 
+/** How long the holds still to come last, in ms; those without an end don't count. @param {State} state */
+export function pendingMs(state) {
+  return pendingHolds(state).reduce((sum, { for_ms }) => sum + (for_ms ?? 0), 0);
+}
+
 /** When the next event of a run is due that comes by itself, in epoch ms: a tick, or the end of a planned
  * hold; null if none does. The schedulers go by the same rule, `rules.next_due` in Python.
  * @param {State} state */
