@@ -115,11 +115,12 @@ def test_minutes_that_are_none_start_nothing(stack: Stack, room: str, open_page:
     page = open_page(stack.page(room))
     wait_green(page)
     page.get_by_text("Options").click()
-    for text in ("5 min", "-5", "1441"):
+    for text in ("5 min", "-5", "144001", "101d"):
         page.get_by_label("In minutes").fill(text)
         page.get_by_role("button", name="Start").click()
         expect(page.locator("#start-words")).to_have_text(
-            "minutes: should be minutes from now, 1,440 at most."
+            "minutes: should be minutes from now, as in 90 or 1.5, or a time, as in 99d; "
+            "100 days at most."
         )
     page.get_by_label("In minutes").fill("1,5")
     page.get_by_role("button", name="Start").click()

@@ -62,17 +62,33 @@ def test_who_has_the_token_signs_in_by_the_keyboard(
     expect(page.locator("#caption")).to_contain_text("held for")
 
 
-def test_who_has_the_token_signs_in_without_a_script(
+def test_who_has_the_token_signs_in_without_a_script_during_a_run(
+    token_stack: Stack, room: str, open_page: Opening
+) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    path = f"/api/rooms/{room}/countdown"
+    assert token_stack.ask("POST", path, {"from": 600}, headers)[0] == 201
+    page = open_page(token_stack.page(room, "?still=1"), java_script_enabled=False)
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
+    sign_in(page, TOKEN)
+    expect(page).to_have_url(re.compile(r"/r/[a-z0-9-]+\?link=[\w.-]+$"))
+    before = page.locator("#number").inner_text()
+    # The page's own refresh keeps the link.
+    expect(page.locator("#number")).not_to_have_text(before)
+    expect(page).to_have_url(re.compile(r"\?link="))
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#caption")).to_have_text("cancelled")
+
+
+def test_a_page_without_a_script_offers_to_stop_reloading(
     token_stack: Stack, room: str, open_page: Opening
 ) -> None:
     page = open_page(token_stack.page(room), java_script_enabled=False)
-    sign_in(page, TOKEN)
-    page.get_by_role("button", name="Start").click()
-    expect(page).to_have_url(re.compile(r"\?link="))
-    # The page's own refresh keeps the link.
-    expect(page.locator("#number")).to_have_text(re.compile("^[78]$"))
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#caption")).to_have_text("cancelled")
+    assert page.locator("meta[http-equiv=refresh]").count() == 1
+    page.get_by_text("Control this room").click()
+    page.get_by_role("link", name="Stop reloading, to type").click()
+    expect(page).to_have_url(token_stack.page(room, "?still=1"))
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
 
 
 @pytest.mark.parametrize(

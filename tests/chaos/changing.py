@@ -1,5 +1,5 @@
-"""Holds, resumes and adjustments that are asked twice with one id, and the check that every reply
-was true.
+"""Holds, resumes, adjustments and recycles that are asked twice with one id, and the check that
+every reply was true.
 
 A reply of 503, or none, says that the outcome is unknown; every other one has to be in the stream.
 """
@@ -21,7 +21,7 @@ TRIES = 60
 PAUSE_SECONDS = 0.3
 UNKNOWN = {0, 503}
 UNDECIDED = "changes without an outcome at first (503, or none)"
-STORED = {"hold": "held", "resume": "resumed", "adjust": "adjusted"}
+STORED = {"hold": "held", "resume": "resumed", "adjust": "adjusted", "recycle": "recycled"}
 """The event of each command."""
 OF_THE_RUN = ("run", "from", "starts_at", "held_at", "change")
 """What the reply to a repetition has in common with the event, also after more ticks."""
@@ -77,8 +77,10 @@ def check_changes(
     """Each was carried out once and every reply says so, or its run was over before."""
     for made in changes:
         in_room = [event for event in events if event.room == made.room]
-        stored = [event for event in in_room if event.change == f"{made.kind}:{made.id}"]
-        stored = [event for event in stored if event.type == STORED[made.kind]]
+        since = [event for event in in_room if event.change == f"{made.kind}:{made.id}"]
+        stored = [event for event in since if event.type == STORED[made.kind]]
+        if made.kind == "resume":  # the ends of planned holds that follow leave its change
+            stored = stored[:1]
         over_at = min((event.stored_at for event in in_room if event.remaining == 0), default=now())
         outcome.require(len(stored) <= 1, f"{made.kind}: carried out {len(stored)} times")
         outcome.require(made.reply is not None, f"{made.kind}: nobody told the outcome")
@@ -86,9 +88,15 @@ def check_changes(
         outcome.worst(UNDECIDED, outcome.figures.get(UNDECIDED, 0) + unknown)
         for at, reply in made.replies:
             if reply.code == 200:
-                is_true = bool(stored) and _agrees(reply, stored[0])
+                is_true = reply.body["type"] == STORED[made.kind] and bool(stored)
+                # If something has followed, the answer has the terms of now.
+                is_true = is_true and any(_agrees(reply, event) for event in since)
+                # Of a run that was held without an end already, nothing was stored.
+                is_true = is_true or (made.kind == "hold" and _was_held(reply, in_room))
             elif reply.code == 404:
                 is_true = over_at <= at
+            elif reply.code == 409:
+                is_true = made.kind in ("resume", "recycle") and _counted(in_room, at)
             else:
                 is_true = reply.code in UNKNOWN
             outcome.require(is_true, f"{made.kind}: answered {reply}: {stored or in_room[-1]}")
@@ -96,4 +104,18 @@ def check_changes(
 
 def _agrees(reply: Reply, event: history.Event) -> bool:
     stored = (event.run, event.first, event.starts_at, event.held_at, event.change)
-    return reply.body["type"] == event.type and stored == tuple(map(reply.body.get, OF_THE_RUN))
+    return stored == tuple(map(reply.body.get, OF_THE_RUN))
+
+
+def _was_held(reply: Reply, events: Sequence[history.Event]) -> bool:
+    """Whether the run was held without an end as the reply says."""
+    held = [event for event in events if event.held_at is not None and event.held_until is None]
+    terms = (reply.body.get("held_at"), reply.body.get("change"))
+    return any((event.held_at, event.change) == terms for event in held)
+
+
+def _counted(events: Sequence[history.Event], at: float) -> bool:
+    """Whether the run was not held at some time in the two seconds before `at`."""
+    before = [event for event in events if event.stored_at <= at]
+    late = [event for event in before if event.stored_at > at - 2 * WITHIN_MS]
+    return any(event.held_at is None for event in [*before[: len(before) - len(late)][-1:], *late])

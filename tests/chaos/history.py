@@ -37,8 +37,11 @@ class Event:
     first: int
     interval_ms: int
     held_at: int | None = None
+    held_until: int | None = None
+    holds: tuple[tuple[int, int | None], ...] = ()
+    """The planned holds: each one's number, and for how many milliseconds."""
     change: str | None = None
-    """The id of the last hold, resume or adjustment."""
+    """The last hold, resume, adjustment or recycle, with its id."""
     at: int | None = None
     seconds: int | None = None
     shown: tuple[object, ...] = ()
@@ -129,6 +132,8 @@ def decode(seq: int, stored_at: float, data: bytes) -> Event | None:
             first=fields["from"],
             interval_ms=fields["interval_ms"],
             held_at=fields.get("held_at"),
+            held_until=fields.get("held_until"),
+            holds=tuple((hold["at"], hold.get("for_ms")) for hold in fields.get("holds", ())),
             change=fields.get("change"),
             at=fields.get("at"),
             seconds=fields.get("seconds"),

@@ -1,28 +1,49 @@
 """The checker accepts every history that the rules make, and sees whatever is changed in one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import changes, events, rules
+from protocol.events import PlannedHold
 from protocol.refusals import NotHeld, NothingUnderWay
-from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
+from protocol.requests import Adjust, Cancel, Hold, Recycle, RequestError, Resume, Start
 from protocol.rules import Countdown
 
-from . import history
+from . import checker, history
 from .checker import check
 from .history import Event
 
 NOW = 1_795_420_800_000
 OVER = 10_000_000
-Command = Hold | Resume | Adjust | Cancel
-commands = st.sampled_from([Hold(), Hold(), Resume(), Resume(), Cancel()]) | st.integers(-4, 9).map(
-    lambda seconds: Adjust(seconds=seconds)
+DENSE, SPARSE = 6, 3
+Command = Hold | Resume | Adjust | Recycle | Cancel
+commands = (
+    st.sampled_from([Hold(), Hold(), Resume(), Resume(), Cancel()])
+    | st.builds(Adjust, seconds=st.integers(-4, 9))
+    | st.builds(Recycle, to=st.integers(1, 12))
 )
+holds = st.lists(
+    st.builds(
+        PlannedHold, at=st.integers(1, 12), for_ms=st.sampled_from([None, 100, 1500, 20_000])
+    ),
+    max_size=3,
+    unique_by=lambda hold: hold.at,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_numbers_have_a_tick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (rules, checker):
+            patch.setattr(module, "DENSE", DENSE)
+            patch.setattr(module, "SPARSE", SPARSE)
+        yield
 
 
 def made(start: Start, steps: Sequence[tuple[int, Command]]) -> list[Event]:
@@ -47,10 +68,12 @@ def made(start: Start, steps: Sequence[tuple[int, Command]]) -> list[Event]:
                 return changes.resume(room, command, now, id, by)
             case Adjust():
                 return changes.adjust(room, command, now, id, by)
+            case Recycle():
+                return changes.recycle(room, command, now, id, by)
         return rules.cancel(room, command, by)
 
     store(rules.start(room, start, NOW, "run-1", "scheduler-1"))
-    for ms, command in [*steps, (1, Resume()), (OVER, Hold())]:
+    for ms, command in [*steps, (1, Resume()), *[(OVER, Resume())] * 4]:
         end = now + ms
         while (due := rules.next_due(room)) is not None and due <= end:
             now = due
@@ -67,16 +90,19 @@ def made(start: Start, steps: Sequence[tuple[int, Command]]) -> list[Event]:
 @given(
     st.builds(
         Start,
-        from_=st.integers(1, 6),
+        from_=st.integers(1, 6) | st.just(12),
         interval_ms=st.sampled_from([300, 1000]),
         starts_at=st.sampled_from([NOW, NOW + 700]),
         after_zero=st.sampled_from(["stop", "count"]),
     ),
+    holds,
     st.lists(st.tuples(st.integers(0, 2500), commands), max_size=8),
 )
 def test_every_history_by_the_rules_is_accepted(
-    start: Start, steps: list[tuple[int, Command]]
+    start: Start, holds: list[PlannedHold], steps: list[tuple[int, Command]]
 ) -> None:
+    planned = tuple(hold for hold in holds if hold.at <= start.from_)
+    start = msgspec.structs.replace(start, holds=planned)
     verdict = check(made(start, steps))
     assert (verdict.lost, verdict.duplicated, verdict.wrong) == (0, 0, [])
 
@@ -93,6 +119,17 @@ HISTORY = made(
 )
 """Ticks 5 and 4, held and resumed, tick 3, two seconds more, tick 4, held, a second less, resumed,
 ticks 2, 1 and 0."""
+PLANNED = made(
+    Start(from_=5, holds=(PlannedHold(at=4, for_ms=700), PlannedHold(at=2))),
+    [(6000, Recycle(to=3)), (500, Resume())],
+)
+"""Tick 5, 4 held for 700 ms, resumed by itself, ticks 3 and 2, held, recycled to 3, resumed, tick
+2, held, resumed, ticks 1 and 0."""
+
+
+def planned(index: int, **fields: object) -> list[Event]:
+    """The history with planned holds with other fields in one event."""
+    return [*PLANNED[:index], replace(PLANNED[index], **fields), *PLANNED[index + 1 :]]  # type: ignore[arg-type]
 
 
 def changed(index: int, **fields: object) -> list[Event]:
@@ -141,15 +178,48 @@ BROKEN = {
     ],
     "a cancel takes a number": [*HISTORY[:3], replace(HISTORY[2], type="cancelled", remaining=3)],
     "the run changes its phases": changed(5, shown=("stop", 3, None)),
+    "a planned hold does not come": planned(2, held_at=None, held_until=None),
+    "a planned hold begins late": planned(2, held_at=NOW + 1001),
+    "a planned hold has another end": planned(2, held_until=NOW + 1800),
+    "a planned hold has no end": planned(2, held_until=None),
+    "a hold comes that was not planned": planned(4, held_at=NOW + 2700),
+    "a planned hold ends a millisecond late": planned(3, at=NOW + 1701, starts_at=NOW + 701),
+    "a planned hold ends twice": [
+        *PLANNED[:4],
+        replace(PLANNED[3], by="scheduler-2"),
+        *PLANNED[4:],
+    ],
+    "a planned hold is not ended": [*PLANNED[:3], *PLANNED[4:]],
+    "somebody resumes when it has ended": planned(3, change="resume:id-9"),
+    "the run forgets its holds": planned(4, holds=()),
+    "a recycle resumes": planned(6, held_at=None),
+    "a recycle is a millisecond off": planned(6, starts_at=PLANNED[6].starts_at + 1),
+    "a recycle goes elsewhere": planned(6, remaining=4),
+    "a tick is lost after a recycle": [*PLANNED[:8], *PLANNED[9:]],
+    "a number without a tick has one": [
+        replace(PLANNED[0], first=9, holds=()),
+        *(
+            replace(PLANNED[1], first=9, remaining=number, due=NOW + (9 - number) * 1000, holds=())
+            for number in (9, 8, 6, 5, 4, 3, 2, 1, 0)
+        ),
+    ],
 }
 
 
 def test_an_event_that_is_stored_again_is_accepted() -> None:
-    """As a scheduler does after it was removed: the start, and a hold."""
+    """As a scheduler does after it was removed: the start, a hold, the tick of a planned one."""
     verdict = check(
         [HISTORY[0], *(replace(event, seq=99) for event in ordered(0, 0, *ALL[1:4], *ALL[3:]))]
     )
     assert (verdict.lost, verdict.duplicated, verdict.wrong) == (0, 0, [])
+    again = check(
+        [
+            replace(event, seq=99)
+            for one in PLANNED
+            for event in [one] * (1 + (one.held_at is not None))
+        ]
+    )
+    assert (again.lost, again.duplicated, again.wrong) == (0, 0, [])
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -36,7 +36,8 @@ scalars = (
     | st.integers()
     | st.floats(allow_nan=False)
     | st.text(max_size=40)
-    | st.sampled_from(["tick", "started", "cancelled", "held", "resumed", "adjusted", "ping"])
+    | st.sampled_from(["tick", "started", "cancelled", "ping"])
+    | st.sampled_from(["held", "resumed", "adjusted", "recycled"])
     | st.sampled_from(["main", "count", "../x", "", "0"])
 )
 values = st.recursive(
@@ -44,28 +45,37 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
 )
 known = "type room run from interval_ms starts_at by remaining due emitted id seq error_ms text"
-changing = "held_at change at seconds after_zero warning danger"
+changing = "held_at held_until holds to change at seconds after_zero warning danger"
 fields = st.sampled_from(f"{known} {changing}".split())
 nearly = st.dictionaries(fields, values, max_size=10).map(lambda it: json.dumps(it).encode())
 payloads = st.binary(max_size=600) | nearly | values.map(lambda it: json.dumps(it).encode())
 
-EPOCH_MS = st.sampled_from([10**10, 1_795_420_800_000, 1 << 52])
-"""In April 1970, when this was written, and in the year 144683."""
-NUMBERS = st.sampled_from([None, 0, 1, 10, 86_400])
+EPOCH_MS = st.sampled_from([10**12, 1_795_420_800_000, 1 << 52])
+"""In September 2001, when this was written, and in the year 144683."""
+NUMBERS = st.sampled_from([None, 0, 1, 10, 86_400, 8_640_000])
+HOLDS = st.lists(
+    st.fixed_dictionaries(
+        {"at": NUMBERS}, optional={"for_ms": st.sampled_from([None, 100, 604_800_000])}
+    ),
+    max_size=3,
+)
 absurd = st.fixed_dictionaries(
     {
-        "type": st.sampled_from(["started", "held", "resumed", "adjusted", "tick", "cancelled"]),
+        "type": st.sampled_from(
+            ["started", "held", "resumed", "adjusted", "recycled", "tick", "cancelled"]
+        ),
         "run": st.just("absurd"),
-        "from": st.sampled_from([1, 10, 86_400]),
+        "from": st.sampled_from([1, 10, 86_400, 8_640_000]),
         "interval_ms": st.sampled_from([100, 60_000]),
         "starts_at": EPOCH_MS,
         "by": st.sampled_from(["", "scheduler-1", "nobody"]),
         "remaining": NUMBERS,
         **dict.fromkeys(("at", "due", "emitted"), EPOCH_MS),
-        "seconds": st.sampled_from([-86_400, 0, 86_400]),
+        "seconds": st.sampled_from([-8_640_000, 0, 8_640_000]),
     },
     optional={
-        "held_at": EPOCH_MS,
+        **dict.fromkeys(("held_at", "held_until"), EPOCH_MS),
+        "holds": HOLDS,
         "change": st.sampled_from(["x", "c" * 36]),
         "after_zero": st.sampled_from(["stop", "count"]),
         **dict.fromkeys(("warning", "danger"), NUMBERS),
@@ -82,7 +92,7 @@ RESUMED_AT_ZERO: dict[str, object] = {
     "at": 1_795_420_800_000,
     "remaining": 0,
 }
-COMMANDS = ["hold", "resume", "adjust", "start"]
+COMMANDS = ["hold", "resume", "adjust", "recycle", "start"]
 
 
 def framed(first: int, is_masked: bool, data: bytes) -> bytes:
@@ -111,7 +121,10 @@ words = st.one_of(
     st.text(max_size=20).map(lambda it: it.encode(errors="surrogatepass")),
     st.lists(st.sampled_from([b"\x0b", b"\x0c", b"\x00", b"\xff", b"7", b"a", b"."])).map(b"".join),
 ).map(unbroken)
-endpoints = ["scheduler.start", "scheduler.cancel", "coordinator.room", "$SRV.PING", "$SRV.STATS"]
+endpoints = [
+    *("scheduler.start", "scheduler.recycle", "scheduler.cancel", "coordinator.room"),
+    *("$SRV.PING", "$SRV.STATS"),
+]
 subjects = st.one_of(
     st.just(b"countdown.main.message"),
     words.map(lambda it: b"countdown.%s.message" % it),
@@ -224,7 +237,7 @@ async def test_no_terms_of_a_run_stop_a_service(
         await scheduler.request(f"countdown.{room}.events", payload, timeout=REPLY_SECONDS)
         assert (await ask_over(client, "coordinator.room", room=room)).code == 200
         for command in commands:
-            reply = await ask_over(client, f"scheduler.{command}", room=room, seconds=1)
+            reply = await ask_over(client, f"scheduler.{command}", room=room, seconds=1, to=5)
             assert reply.code in {200, 400, 404, 409, 503}, (command, reply)
         codes = [(await ask_over(client, "scheduler.cancel", room=room)).code for _ in range(2)]
         assert codes in ([200, 404], [404, 404]), codes
@@ -238,7 +251,7 @@ async def test_no_terms_of_a_run_stop_a_service(
     subject=st.sampled_from(
         [
             *("scheduler.start", "scheduler.hold", "scheduler.resume", "scheduler.adjust"),
-            *("scheduler.cancel", "coordinator.room"),
+            *("scheduler.recycle", "scheduler.cancel", "coordinator.room"),
         ]
     ),
 )

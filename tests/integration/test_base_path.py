@@ -19,7 +19,9 @@ async def frontend(serve_frontend: Serve) -> TestServer:
     return await serve_frontend(base_path=BASE, app_env="production")
 
 
-@pytest.mark.parametrize("path", ["/", "/r/quiz?view=stage", "/r/..", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/r/quiz?view=stage", "/rooms?names=quiz,launch&cancel=quiz", "/r/..", "/nothing"]
+)
 async def test_every_address_in_a_page_is_below_the_path(frontend: TestServer, path: str) -> None:
     async with (
         aiohttp.ClientSession() as session,
@@ -36,8 +38,10 @@ async def test_every_address_in_a_page_is_below_the_path(frontend: TestServer, p
 
 async def test_an_address_in_a_page_is_served_without_the_path(frontend: TestServer) -> None:
     async with aiohttp.ClientSession() as session:
-        async with session.get(frontend.make_url("/")) as response:
-            page = await response.text()
+        page = ""
+        for path in ("/", "/rooms?names=quiz,launch"):
+            async with session.get(frontend.make_url(path)) as response:
+                page += await response.text()
         for address in re.findall(r'(?:href|src)="([^"]*\.(?:css|js|svg))"', page):
             async with session.get(frontend.make_url(address.removeprefix(BASE))) as response:
                 assert response.status == 200, address
@@ -45,7 +49,11 @@ async def test_an_address_in_a_page_is_served_without_the_path(frontend: TestSer
 
 @pytest.mark.parametrize(
     ("path", "location"),
-    [("/r/Quiz?view=stage", "/r/quiz?view=stage"), ("/?room=Quiz", "/r/quiz")],
+    [
+        ("/r/Quiz?view=stage", "/r/quiz?view=stage"),
+        ("/?room=Quiz", "/r/quiz"),
+        ("/rooms?names=Quiz+launch&still=1", "/rooms?names=quiz,launch&still=1"),
+    ],
 )
 async def test_a_redirect_leads_below_the_path(
     frontend: TestServer, path: str, location: str

@@ -82,7 +82,8 @@ async def test_what_is_wrong_with_a_form_is_said_in_its_card_and_its_values_are_
         async with session.post(page.make_url("/r/launch/start"), data=sent) as answer:
             assert answer.status == 422
             html = await answer.text()
-    _, quiz, launch = html.split("<li>")
+    head, quiz, launch = html.split("<li>")
+    assert 'name="names" value="quiz,launch"' in head
     assert "from: should be" in launch
     assert 'value="soon"' in launch
     assert "from: should be" not in quiz

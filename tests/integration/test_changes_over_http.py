@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
-from support.api_client import Api, calling
+from support.api_client import Api, calling, submit
 from support.bus_client import ask, history
 from support.served import Serve
 from support.waiting import until
@@ -24,15 +24,6 @@ CHANGES: list[tuple[str, str, dict[str, int]]] = [
 
 async def kinds(bus: Client) -> list[str]:
     return [event["type"] for event in await history(bus) if event["type"] != "tick"]
-
-
-async def submit(page: TestServer, form: str, fields: dict[str, str]) -> tuple[int, str]:
-    """Send a form as a browser without a script does; gives the status and the page."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(page.make_url(f"/r/main/{form}"), data=fields, allow_redirects=False) as got,
-    ):
-        return got.status, await got.text()
 
 
 async def test_a_run_is_held_resumed_and_adjusted_and_the_room_shows_it(

@@ -82,10 +82,10 @@ async def test_runs_that_wait_outlive_what_the_stream_keeps_also_if_all_schedule
 
     for room, kind in WAITING.items():
         times = [at for at, data in stored[room] if json.loads(data)["type"] == kind]
-        assert len(times) > 3
-        assert len({data for _, data in stored[room][-3:]}) == 1, "it is the same event"
+        assert len(times) >= 3
+        assert len({data for _, data in stored[room][-2:]}) == 1, "it is the same event"
         pauses = [after - before for before, after in pairwise(times)]
-        assert min(pauses[-3:]) > OLD_SECONDS - 0.5, "each time one scheduler stores it"
+        assert min(pauses) > OLD_SECONDS - 0.5, "each time one scheduler stores it"
         assert [event["type"] for event in await history(bus, room)][-1] == kind
     assert await history(bus, "over") == []
     frames = [frame for frame in viewer.frames if frame["type"] == "held"]

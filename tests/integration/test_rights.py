@@ -146,7 +146,7 @@ async def test_a_refusal_says_why_and_is_counted(
         ("", {"link"}),
         ("watch", {"link"}),
         ("say", {"link", "messages"}),
-        ("control", {"start", "hold", "cancel", "messages"}),
+        ("control", {"start", "hold", "recycle", "cancel", "messages"}),
     ],
 )
 async def test_controls_that_are_not_allowed_are_not_in_the_page(
@@ -167,7 +167,13 @@ async def test_where_anybody_may_control_a_link_changes_nothing(
 ) -> None:
     frontend = await serve_frontend(control_token=token)
     for path in ("/r/main", f"/r/main?link={made('watch', seconds=-1)}"):
-        assert forms((await ask(frontend, path))[1]) == {"start", "hold", "cancel", "messages"}
+        assert forms((await ask(frontend, path))[1]) == {
+            "start",
+            "hold",
+            "recycle",
+            "cancel",
+            "messages",
+        }
     async with calling(frontend) as api:
         for given in ({}, bearing("a.b.c")):
             assert (await api("POST", "main/countdown", None, **given))[0] == 503  # no scheduler

@@ -207,6 +207,17 @@ async def test_a_stream_that_is_made_anew_is_told_room_by_room(
         assert before not in {hello["epoch"] for hello in after.values()}
 
 
+async def test_it_is_told_once_that_its_coordinator_stops(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    async with viewing(server, rooms="quiz,launch") as viewer:
+        await hellos(viewer, 2)
+        closing = asyncio.create_task(server.close())
+        await viewer.until(lambda frame: frame["type"] == "bye")
+        assert await viewer.closed() == 1001
+        assert [frame["type"] for frame in viewer.frames].count("bye") == 1
+        await closing
+
+
 async def refusal(server: TestServer, path: str, **query: Any) -> tuple[int, str]:
     async with (
         aiohttp.ClientSession(headers=UPGRADE) as session,

@@ -24,3 +24,12 @@ async def calling(frontend: TestServer) -> AsyncIterator[Api]:
                 return answer.status, await answer.json()
 
         yield api
+
+
+async def submit(page: TestServer, form: str, fields: dict[str, str]) -> tuple[int, str]:
+    """Send a form as a browser without a script does; gives the status and the page."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(page.make_url(f"/r/main/{form}"), data=fields, allow_redirects=False) as got,
+    ):
+        return got.status, await got.text()

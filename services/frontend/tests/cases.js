@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 
-/** @param {string} file */
+/** The cases of a file, or the kinds of cases that it has. @param {string} file */
 export function cases(file) {
-  return JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8")).cases;
+  const written = JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8"));
+  return written.cases ?? written;
 }

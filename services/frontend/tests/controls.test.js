@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cases } from "./cases.js";
-import { eachPress, leadMs, newId, nextTime, repeatable } from "../src/frontend/static/controls.js";
+import { eachPress, newId, nextTime, onDate, repeatable } from "../src/frontend/static/controls.js";
 
 test("a time of day is the next one, today or tomorrow", () => {
   const noon = new Date(2026, 10, 23, 12, 0, 0).getTime();
@@ -32,12 +31,10 @@ test("around the end of summer time it is the next of two, around its beginning 
   assert.equal(nextTime("01:35", at("2027-04-04T01:50+11:00")), at("2027-04-04T01:35+10:30"));
 });
 
-test("minutes are written as people do, and what is not valid is not a number", () => {
-  for (const { minutes, ms } of cases("minutes-cases.json")) assert.equal(leadMs(minutes), ms, minutes);
-  assert.equal(leadMs(""), 0);
-  for (const text of ["5 min", "-5", "1441", "1,441", "1,440,000", "soon", "Infinity"]) {
-    assert.ok(Number.isNaN(leadMs(text)), text);
-  }
+test("a date and a time are that moment by the browser's clock", () => {
+  process.env.TZ = "Europe/Berlin";
+  assert.equal(onDate("2027-03-07", "18:00:30"), Date.parse("2027-03-07T18:00:30+01:00"));
+  assert.equal(onDate("2027-07-01", "09:15"), Date.parse("2027-07-01T09:15+02:00"));
 });
 
 test("a form is asked again as the same request while its outcome is unknown, and then as a new one", (context) => {

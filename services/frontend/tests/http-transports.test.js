@@ -24,9 +24,9 @@ async function served(answers) {
     base,
     http: {
       fetch: (path, options) => fetch(path.startsWith("/") ? base + path : path, options),
-      // A second is a hundredth of one here.
+      // A second is a tenth of one here.
       setTimer: (run, ms) => {
-        const timer = setTimeout(run, ms / 100);
+        const timer = setTimeout(run, ms / 10);
         timers.add(timer);
         return timer;
       },
@@ -46,7 +46,7 @@ function heard(transport) {
   transport.onmessage = ({ data }) => say(JSON.parse(data));
   transport.onclose = ({ reason }) => say({ closed: reason });
   return async () => {
-    const late = AbortSignal.timeout(2000);
+    const late = AbortSignal.timeout(10_000);
     while (said.length === 0) {
       late.throwIfAborted();
       await new Promise((resolve) => {

@@ -12,7 +12,7 @@ from ..scenario import Scenario, Trial
 from ..stack import Service, Stack, running
 
 COUNTED_SECONDS = 10.0
-COMMANDS = ("start", "hold", "resume", "adjust", "cancel")
+COMMANDS = ("start", "hold", "resume", "adjust", "recycle", "cancel")
 REQUESTS = (*(f"scheduler.{command}" for command in COMMANDS), "coordinator.room")
 
 

@@ -1,4 +1,5 @@
-"""Schedulers are killed while runs are held: the one that stored a hold, then all of them."""
+"""Schedulers are killed while runs are held: the one that stored a hold, then all of them, after
+the runs were recycled."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -19,10 +20,10 @@ async def killed_while_held(trial: Trial) -> None:
         async with AsyncExitStack() as leaving:
             clients = [await leaving.enter_async_context(stack.client()) for _ in range(2)]
 
-            async def in_every_room(kind: str) -> list[Change]:
+            async def in_every_room(kind: str, **fields: object) -> list[Change]:
                 made = [new_change(trial, kind, room) for room in rooms]
                 changes.extend(made)
-                await asyncio.gather(*(ask_twice(trial, clients, one) for one in made))
+                await asyncio.gather(*(ask_twice(trial, clients, one, **fields) for one in made))
                 outcome.require(all(one.is_done for one in made), f"a {kind} was refused")
                 return made
 
@@ -35,6 +36,7 @@ async def killed_while_held(trial: Trial) -> None:
             await stack.ready()
 
             await in_every_room("hold")
+            await in_every_room("recycle", to=trial.random.randrange(2, 13))
             await asyncio.gather(*(one.process.kill() for one in stack.schedulers))
             lost = [new_change(trial, "resume", room) for room in rooms]
             changes.extend(lost)
@@ -67,9 +69,10 @@ SCENARIOS = [
     Scenario(
         "killed-while-held",
         "runs are held, and the scheduler that stored a hold is killed (-9), then all of them; "
-        "the runs are resumed, also while no scheduler lives",
-        "11 ticks once, each as much later as the run was held; with no scheduler a resume gets "
-        "503 and does nothing, asked again with the same id it is done once",
+        "the runs are resumed, recycled, and resumed while no scheduler lives",
+        "every number once between two changes, each as much later as the run was held; with no "
+        "scheduler a resume gets 503 and does nothing, asked again with the same id it is done "
+        "once",
         killed_while_held,
         rounds=5,
         setup=partial(running, frontends=1),

@@ -28,6 +28,7 @@ SEEN_LATE = "a tick late at a viewer, ms"
 REQUESTS = [
     *(b"scheduler.start", b"scheduler.cancel", b"coordinator.room"),
     *(b"scheduler.hold", b"scheduler.resume", b"scheduler.adjust"),
+    b"scheduler.recycle",
     *(b"$SRV.PING", b"$SRV.INFO", b"$SRV.STATS", b"$SRV.PING.scheduler", b"$SRV.INFO.coordinator"),
 ]
 STATUSES = [

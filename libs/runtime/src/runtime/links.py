@@ -77,7 +77,8 @@ class Keys:
             raise _not_readable() from None
         if now >= link.exp:
             end = datetime.fromtimestamp(link.exp, UTC)
-            raise LinkError("expired", f"This link ended on {end:%d %B %Y at %H:%M:%S} UTC.")
+            when = f"{end.day} {end:%B %Y at %H:%M:%S} UTC"
+            raise LinkError("expired", f"This link ended on {when}.")
         return link
 
 

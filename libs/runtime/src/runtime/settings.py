@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from . import client_address, links, origin
+from . import client_address, origin
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -61,8 +61,6 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
     """The same from one address; one more gets 429. Not for trusted proxies."""
     trusted_proxies: str = ""
     """Networks of proxies whose X-Forwarded-For counts, separated by commas."""
-    link_keys: str = ""
-    """The keys that sign links, `id:secret` separated by commas: the first signs, all verify."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -101,7 +99,6 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         _check_origins(settings.allowed_origins)
         _check_tls(settings.tls_cert, settings.tls_key)
         _check_proxies(settings.trusted_proxies)
-        _check_link_keys(settings.link_keys)
     settings.check()
     return settings
 
@@ -157,14 +154,6 @@ def _check_proxies(proxies: str) -> None:
         client_address.networks(proxies)
     except ValueError as error:
         raise SettingsError(f"TRUSTED_PROXIES={proxies!r} is not valid: {error}") from None
-
-
-def _check_link_keys(keys: str) -> None:
-    try:
-        if keys:
-            links.parse(keys)
-    except ValueError as error:
-        raise SettingsError(f"LINK_KEYS is not valid: {error}") from None
 
 
 def _check_tls(certificate: str, key: str) -> None:

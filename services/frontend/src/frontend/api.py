@@ -13,14 +13,16 @@ from protocol.events import (
     DangerFrom,
     EpochMs,
     From,
+    Holds,
     IntervalMs,
+    Left,
     RunId,
     Seconds,
     WarningFrom,
 )
 from protocol.frames import RoomReply
 from protocol.messages import MessageId
-from protocol.requests import Adjust, Cancel, Hold, Resume
+from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume, Start
 from runtime.clock import now_ms
 from runtime.links import Right
 
@@ -74,6 +76,7 @@ class StartBody(Struct, rename={"from_": "from"}):
     after_zero: AfterZero = "stop"
     warning: WarningFrom | None = None
     danger: DangerFrom | None = None
+    holds: Holds = ()
 
 
 class ChangeBody(Struct, kw_only=True):
@@ -90,6 +93,12 @@ class AdjustBody(ChangeBody, kw_only=True):
     """An adjustment without its room."""
 
     seconds: Seconds
+
+
+class RecycleBody(ChangeBody, kw_only=True):
+    """A recycle without its room."""
+
+    to: Left
 
 
 async def read(request: web.Request) -> web.Response:
@@ -116,7 +125,10 @@ async def start(request: web.Request) -> web.Response:
     auth.require(request, room, Right.CONTROL)
     terms = _decode(await inputs.read(request) or b"{}", StartBody)
     terms.run = inputs.idempotency_key(request, terms.run, "run")
-    asked = requests.Start(room=room, **msgspec.structs.asdict(terms))
+    try:
+        asked = Start(room=room, **msgspec.structs.asdict(terms))
+    except ValueError as error:
+        raise not_valid(str(error)) from None
     return _json(await backend.start(request.app, asked), status=201)
 
 
@@ -143,8 +155,13 @@ async def adjust(request: web.Request) -> web.Response:
     return await _change(request, Adjust, AdjustBody)
 
 
+async def recycle(request: web.Request) -> web.Response:
+    """`POST /api/rooms/<room>/countdown/recycle`: 200 with the `recycled` event."""
+    return await _change(request, Recycle, RecycleBody)
+
+
 async def _change(
-    request: web.Request, kind: type[Hold | Resume | Adjust], body: type[ChangeBody]
+    request: web.Request, kind: type[Hold | Resume | Adjust | Recycle], body: type[ChangeBody]
 ) -> web.Response:
     room = inputs.room_name(request)
     auth.require(request, room, Right.CONTROL)

@@ -54,6 +54,7 @@ def create_app(settings: Settings) -> web.Application:
             web.post("/r/{room}/hold", forms.hold),
             web.post("/r/{room}/resume", forms.resume),
             web.post("/r/{room}/adjust", forms.adjust),
+            web.post("/r/{room}/recycle", forms.recycle),
             web.post("/r/{room}/cancel", forms.cancel),
             web.post("/r/{room}/messages", forms.send),
             web.post("/r/{room}/link", forms.sign_in),
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> web.Application:
                 web.post("/api/rooms/{room}/countdown/hold", api.hold),
                 web.post("/api/rooms/{room}/countdown/resume", api.resume),
                 web.post("/api/rooms/{room}/countdown/adjust", api.adjust),
+                web.post("/api/rooms/{room}/countdown/recycle", api.recycle),
                 web.post("/api/rooms/{room}/messages", api.send),
                 web.post("/api/rooms/{room}/links", api.make_link),
             ]

@@ -182,15 +182,13 @@ def _page(
     here, confirmed = address(request, board), request.query.get("cancel", "")
     is_moving = any(card.first_paint.status in _MOVING for card in cards)
     is_slow = problem is not None or confirmed or not is_moving
-    names = [card.room for card in cards]
     response = aiohttp_jinja2.render_template(
         "board.html",
         request,
         {
             "board": board,
             "cards": cards,
-            "names": ",".join(names),
-            "typed": request.query.get("names", ""),
+            "names": ",".join(board.names),
             "problem": problem,
             "here": here,
             "other_format": _switched(here, "format", "clock"),
@@ -201,7 +199,7 @@ def _page(
             "is_sign_in": control == "sign-in",
             "data": {
                 **pages.connecting(request),
-                "rooms": names,
+                "rooms": board.names,
                 "replies": [msgspec.to_builtins(card.reply) for card in cards],
             },
             **pages.frame(request, "board.js"),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import TypeVar
 
@@ -12,16 +13,16 @@ from aiohttp.typedefs import Handler
 from protocol import requests
 from protocol.events import Terms
 from protocol.messages import MessageId
-from protocol.requests import Adjust, Cancel, Hold, Resume, Start
+from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume, Start
 from runtime.clock import whole_now_ms
 from runtime.links import Right
 
-from . import auth, backend, boards, inputs, links, pages
+from . import auth, backend, boards, inputs, links, pages, written
 from .inputs import Form
 from .problem import Problem, not_valid
 
 Act = Callable[[web.Request, str, Form], Awaitable[None]]
-R = TypeVar("R", Start, Hold, Resume, Adjust, Cancel)
+R = TypeVar("R", Start, Hold, Resume, Adjust, Recycle, Cancel)
 
 
 def rerendered(control: str, right: Right = Right.CONTROL) -> Callable[[Act], Handler]:
@@ -54,7 +55,7 @@ def rerendered(control: str, right: Right = Right.CONTROL) -> Callable[[Act], Ha
 @rerendered("start")
 async def start(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/start`: `from`, `interval_ms`, `starts_at` or `minutes` from now, `run`,
-    `after_zero`, `warning`, `danger`."""
+    `after_zero`, `warning`, `danger`, `holds`."""
     asked = _start(room, form, whole_now_ms())
     if asked.run and await backend.is_over(request.app, room, asked.run):
         # The form is an earlier one, by the Back button: this is another start.
@@ -89,6 +90,12 @@ async def resume(request: web.Request, room: str, form: Form) -> None:
 async def adjust(request: web.Request, room: str, form: Form) -> None:
     """`POST /r/<room>/adjust`: `seconds`, `run`, `id`."""
     await backend.change(request.app, _asked(Adjust, room, _filled(form)))
+
+
+@rerendered("change")
+async def recycle(request: web.Request, room: str, form: Form) -> None:
+    """`POST /r/<room>/recycle`: `to`, `run`, `id`."""
+    await backend.change(request.app, _asked(Recycle, room, _with_numbers(_filled(form), "to")))
 
 
 @rerendered("message", Right.SAY)
@@ -131,18 +138,32 @@ def _is_start_of(problem: Problem, asked: Start) -> bool:
 
 def _start(room: str, form: Form, now: int) -> Start:
     """The start request of a form."""
-    fields: dict[str, object] = dict(_filled(form))
+    fields = _with_numbers(_filled(form), "from", "warning", "danger")
     minutes = fields.pop("minutes", None)
     if minutes is not None:
         try:
-            lead_ms = inputs.lead_ms(str(minutes))
+            lead_ms = written.lead_ms(str(minutes))
         except (ValueError, OverflowError):
             raise not_valid("minutes: expected a number") from None
         if not 0 <= lead_ms <= requests.MAX_LEAD_MS:
             raise not_valid("minutes: out of range")
         if lead_ms:
             fields["starts_at"] = now + lead_ms
+    try:
+        fields["holds"] = written.holds(str(fields.get("holds", "")))
+    except ValueError as error:
+        raise not_valid(str(error)) from None
     return _asked(Start, room, fields)
+
+
+def _with_numbers(form: Form, *names: str) -> dict[str, object]:
+    """The fields, with those that people may write as a time read as numbers."""
+    fields: dict[str, object] = dict(form)
+    for name in names:
+        # What is no number is refused by its own words.
+        with suppress(ValueError):
+            fields[name] = written.number(form.get(name, ""))
+    return fields
 
 
 def _asked(kind: type[R], room: str, fields: Mapping[str, object]) -> R:

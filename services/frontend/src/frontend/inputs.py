@@ -81,13 +81,6 @@ async def read_form(request: web.Request) -> Form:
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-def lead_ms(minutes: str) -> int:
-    """Minutes from now in milliseconds, with a decimal point or comma, or a comma between thousands
-    as in 1,440; raises ValueError or OverflowError. `controls.js` does the same."""
-    is_thousands = re.fullmatch(r"[1-9]\d{0,2},\d{3}", minutes.strip(), re.ASCII)
-    return int(float(minutes.replace(",", "" if is_thousands else ".")) * 60_000)
-
-
 @contextmanager
 def _readable(request: web.Request) -> Iterator[None]:
     try:

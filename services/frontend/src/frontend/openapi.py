@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from protocol.events import Adjusted, Cancelled, Held, Known, Resumed, RunId, Started
+from protocol.events import Adjusted, Cancelled, Held, Known, Recycled, Resumed, RunId, Started
 from protocol.frames import RoomReply
 from protocol.subjects import MAX_ROOMS, RoomName
 
 from . import inputs
-from .api import AdjustBody, ChangeBody, Rooms, StartBody, Stored, Text, Time
+from .api import AdjustBody, ChangeBody, RecycleBody, Rooms, StartBody, Stored, Text, Time
 from .links import LinkBody, MadeLink
 from .settings import SETTINGS
 
@@ -46,8 +46,8 @@ def document(base_path: str = "") -> bytes:
     """The description as JSON, of an API below `base_path`."""
     _, schemas = msgspec.json.schema_components(
         [
-            *(RoomReply, Rooms, Started, Held, Resumed, Adjusted, Cancelled),
-            *(StartBody, ChangeBody, AdjustBody, Text, Stored, Time, Problem),
+            *(RoomReply, Rooms, Started, Held, Resumed, Adjusted, Recycled, Cancelled),
+            *(StartBody, ChangeBody, AdjustBody, RecycleBody, Text, Stored, Time, Problem),
             *(LinkBody, MadeLink),
         ],
         ref_template=_SCHEMAS + "{name}",
@@ -97,6 +97,12 @@ def document(base_path: str = "") -> bytes:
                     "AdjustBody",
                     is_body_required=True,
                 ),
+                "/api/rooms/{room}/countdown/recycle": _change(
+                    "Take a held run back to a number; 409 if it is not held",
+                    "Recycled",
+                    "RecycleBody",
+                    is_body_required=True,
+                ),
                 "/api/rooms/{room}/messages": {
                     "parameters": [_room()],
                     "post": _operation(
@@ -115,7 +121,7 @@ def document(base_path: str = "") -> bytes:
                         "MadeLink",
                         status=201,
                         body="LinkBody",
-                        refusals=[400, 401, 403, 404, 413, 422],
+                        refusals=[400, 401, 403, 404, 413, 422, 503],
                     ),
                 },
             },

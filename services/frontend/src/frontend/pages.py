@@ -68,6 +68,8 @@ async def render(
         {
             "room": room,
             "here": address(request, room),
+            "is_still": "still" in request.query,
+            "still": address(request, room).update_query(still=1),
             "view": view,
             "reply": reply,
             "first_paint": first_paint.of_state(state, whole_now_ms(), view.format == "clock"),

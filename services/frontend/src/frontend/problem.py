@@ -7,15 +7,17 @@ from msgspec import Raw
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _WANTED = {
-    "from": "a whole number from 1 to 86,400",
+    "from": "a whole number from 1 to 8,640,000, or in the form a time, as in 1:30:00 or 99d",
     "interval_ms": "whole milliseconds from 100 to 60,000",
     "starts_at": "a time from now to 100 days ahead, in milliseconds since 1970",
-    "minutes": "minutes from now, 1,440 at most",
+    "minutes": "minutes from now, as in 90 or 1.5, or a time, as in 99d; 100 days at most",
     "text": "some text",
-    "seconds": "whole seconds that leave the countdown 1 to 86,400 numbers",
+    "seconds": "whole seconds that leave the countdown 1 to 8,640,000 numbers",
     "after_zero": "stop or count",
-    "warning": "a whole number from 0 to 86,400",
-    "danger": "a whole number from 0 to 86,400",
+    "to": "a whole number from 1 to 8,640,000, or in the form a time, as in 1:30:00",
+    "warning": "a whole number from 0 to 8,640,000",
+    "danger": "a whole number from 0 to 8,640,000",
+    "holds": "16 numbers of the run at most, each held for 0.1 s to 7 days, or until it is resumed",
     "right": "watch, say or control",
     "hours": "more than 0, and 8,784 at most",
     "ends_at": "a time from now to 366 days ahead, in milliseconds since 1970",
@@ -65,9 +67,13 @@ def not_valid(reason: str) -> Problem:
     """The problem with a field; `reason` is `field: what is wrong`, in a program's words."""
     if missing := _MISSING.fullmatch(reason):
         reason = f"{missing[1]}: is missing"
-    field, separator, _ = reason.partition(":")
+    field, separator, words = reason.partition(":")
     if not separator:
         return Problem(422, reason)
+    field = re.split(r"[.\[]", field)[0]
+    if field == "holds" and not re.search("Expected|Object", words):
+        # The one hold that is wrong is named already.
+        return Problem(422, f"{reason.replace('`', '')}.", field=field)
     if wanted := _WANTED.get(field):
         return Problem(422, f"{field}: should be {wanted}.", field=field)
     return Problem(422, reason, field=field)

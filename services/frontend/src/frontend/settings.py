@@ -38,6 +38,8 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     control_token: str = ""
     """Required, or a link, to start, change, cancel or send; `none`, or in development nothing,
     allows anyone."""
+    link_keys: str = ""
+    """The keys that sign links, `id:secret` separated by commas: the first signs, all verify."""
     max_commands_per_address: Most = 100
     """Commands and messages a second from one address, and ten times as many at once."""
     max_commands: Most = 500
@@ -52,13 +54,18 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     """The same for all addresses together."""
 
     def check(self) -> None:
-        """In production it is said who may control; raises SettingsError."""
+        """In production it is said who may control, and links have keys; raises SettingsError."""
         super().check()
         if not self.control_token and self.app_env == "production":
             raise SettingsError(
                 "CONTROL_TOKEN is not set: in production it is the token that controls the rooms, "
                 "or none if anybody may"
             )
+        try:
+            if self.link_keys:
+                links.parse(self.link_keys)
+        except ValueError as error:
+            raise SettingsError(f"LINK_KEYS is not valid: {error}") from None
         if self.link_keys and self.link_signers() is None:
             raise SettingsError("LINK_KEYS is set, but anybody may control: set CONTROL_TOKEN, too")
 

@@ -7,6 +7,7 @@
 import { ARROWS, confirmation, eachPress, field, isForBrowser, newId, press, repeatable, send } from "./controls.js";
 import { setTextOf } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
+import { number } from "./written.js";
 
 /** How far the keys up and down go among the cards. */
 const STEPS = { ArrowUp: -1, ArrowDown: 1 };
@@ -21,8 +22,7 @@ export function cardControls(card, state) {
   const starts = repeatable((form) => {
     const from = field(form, "from");
     // The server says what is wrong with another text.
-    const number = from === "" || Number.isNaN(Number(from)) ? from : Number(from);
-    return { method: "POST", address: base, body: { run: newId(), ...(from && { from: number }) } };
+    return { method: "POST", address: base, body: { run: newId(), ...(from && { from: number(from) ?? from }) } };
   });
   onSubmit(card, ".start", starts);
 

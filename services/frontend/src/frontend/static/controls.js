@@ -1,9 +1,10 @@
-/** The forms start, change, cancel and send, submitted without leaving the page; and their keys. */
+/** The forms start, change, recycle, cancel and send, submitted without leaving the page; and their keys. */
 
 /** @import {State} from "../../../types/protocol" */
 
 import { byId, setText } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
+import { holds, leadMs, number } from "./written.js";
 
 /** How long Cancel waits for the second press that confirms it. */
 const ARMED_MS = 3000;
@@ -13,7 +14,6 @@ const DOUBLE_CLICK_MS = 500;
 const AGAIN_MS = 10_000;
 /** The arrow keys, and whether they mean more time or less. */
 export const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
-const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * @param {string} room
@@ -44,6 +44,12 @@ export function controls(room, time, state, toggleFull) {
     return { method: "POST", address: `${base}/countdown/${action}`, body: { ...body, ...more } };
   });
   onSubmit("change", "change-words", changes);
+  const recycles = repeatable((form) => {
+    const to = field(form, "to");
+    const body = { run: state().run, id: newId(), to: number(to) ?? to };
+    return { method: "POST", address: `${base}/countdown/recycle`, body, onSuccess: () => form.reset() };
+  });
+  onSubmit("recycle", "change-words", recycles);
 
   const isConfirmed = confirmation(byId("cancel-button"));
   onSubmit("cancel", "cancel-words", () => {
@@ -82,7 +88,7 @@ export function controls(room, time, state, toggleFull) {
 export function isForBrowser(event) {
   if (event.defaultPrevented || event.isComposing || event.keyCode === 229) return true;
   if (event.key !== "Escape") return false;
-  const isPicker = event.target instanceof HTMLInputElement && event.target.type === "time";
+  const isPicker = event.target instanceof HTMLInputElement && ["time", "date"].includes(event.target.type);
   return isPicker || document.fullscreenElement !== null;
 }
 
@@ -203,28 +209,34 @@ export async function send({ method, address, body, onSuccess, onAnswer }, link)
   }
 }
 
-/** The body of a start request, or what is wrong with the minutes; the server validates the rest.
+/** The body of a start request, or what is wrong with the form; the server validates the rest.
  * @param {HTMLFormElement} form @param {number} time */
 function startBody(form, time) {
-  /** @type {Record<string, number | string>} */
+  /** @type {Record<string, unknown>} */
   const body = {};
-  for (const name of ["from", "interval_ms", "warning", "danger"]) if (field(form, name)) body[name] = number(field(form, name));
+  for (const name of ["from", "interval_ms", "warning", "danger"]) {
+    const text = field(form, name);
+    if (text) body[name] = number(text) ?? text;
+  }
   if (field(form, "after_zero")) body.after_zero = field(form, "after_zero");
+  const planned = holds(field(form, "holds"));
+  if (typeof planned === "string")
+    return `holds: “${planned}” should be a number, as in 60, or one for so many seconds, as in 60 for 600.`;
+  if (planned.length) body.holds = planned;
   const ms = leadMs(field(form, "minutes"));
-  if (Number.isNaN(ms)) return "minutes: should be minutes from now, 1,440 at most.";
+  if (Number.isNaN(ms)) return "minutes: should be minutes from now, as in 90 or 1.5, or a time, as in 99d; 100 days at most.";
   if (ms > 0) body.starts_at = Math.round(time + ms);
-  const clock = field(form, "at");
-  if (clock) body.starts_at = nextTime(clock, time);
+  const [clock, date] = [field(form, "at"), field(form, "on")];
+  if (date && !clock) return "At time: is needed with a date.";
+  if (clock) body.starts_at = date ? onDate(date, clock) : nextTime(clock, time);
   return body;
 }
 
-/** Minutes from now in ms, with a decimal point or comma, or a comma between thousands as in 1,440; NaN
- * if they are not valid. `inputs.lead_ms` in Python, and both are tested by the same cases.
- * @param {string} minutes */
-export function leadMs(minutes) {
-  const isThousands = /^[1-9]\d{0,2},\d{3}$/.test(minutes);
-  const ms = Number(minutes.replace(",", isThousands ? "" : ".")) * 60_000;
-  return ms >= 0 && ms <= DAY_MS ? ms : NaN;
+/** The moment at which a clock in the browser's time zone shows `clock` on that date.
+ * @param {string} date as yyyy-mm-dd @param {string} clock as hh:mm or hh:mm:ss */
+export function onDate(date, clock) {
+  // Without a zone it is the browser's.
+  return new Date(`${date}T${clock}`).getTime();
 }
 
 /** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time. When
@@ -249,11 +261,6 @@ export function nextTime(clock, time) {
 /** @param {HTMLFormElement} form @param {string} name */
 export function field(form, name) {
   return `${new FormData(form).get(name) ?? ""}`.trim();
-}
-
-/** @param {string} text */
-function number(text) {
-  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
 /** A function that Cancel calls on each press, with the run that is shown; true on the second within a

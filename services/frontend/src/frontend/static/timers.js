@@ -23,13 +23,16 @@ const POLL_MS = 4;
 export class PreciseTimer {
   #env;
   #time;
+  #earlyMs;
   /** @type {number | undefined} */
   #timer;
 
-  /** @param {Env} env @param {() => number} time the server's time */
-  constructor(env, time) {
+  /** @param {Env} env @param {() => number} time the server's time
+   * @param {number} earlyMs how long before its moment the busy-wait begins */
+  constructor(env, time, earlyMs = EARLY_MS) {
     this.#env = env;
     this.#time = time;
+    this.#earlyMs = earlyMs;
   }
 
   /** Call `run` once at `moment`, or in a second if that is sooner. Replaces the previous call; null
@@ -41,7 +44,7 @@ export class PreciseTimer {
     if (moment === null) return;
     const left = moment - this.#time();
     const isCoarse = step() > EARLY_MS;
-    const ms = isCoarse && left > 0 && left < step() ? POLL_MS : Math.min(left - EARLY_MS, LONGEST_MS);
+    const ms = isCoarse && left > 0 && left < step() ? POLL_MS : Math.min(left - this.#earlyMs, LONGEST_MS);
     this.#timer = setTimer(() => {
       // A busy-wait would freeze the page if the clock was set back meanwhile, or moves in large steps.
       const longest = isCoarse && !isHidden() ? 0 : 2 * EARLY_MS;
