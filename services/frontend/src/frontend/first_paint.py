@@ -119,8 +119,8 @@ def phase_of(state: State, number: int | None) -> Phase:
 def held_words(state: State, now_ms: float) -> str:
     """The words below the number of a held run: for how long it is held, or when it goes on."""
     if state.held_until is not None:
-        return f"goes on in {clock_text(math.ceil((state.held_until - now_ms) / 1000))}"
-    return f"held for {clock_text(int((now_ms - (state.held_at or 0)) / 1000))}"
+        return f"goes on in {short_text(math.ceil((state.held_until - now_ms) / 1000))}"
+    return f"held for {short_text(int((now_ms - (state.held_at or 0)) / 1000))}"
 
 
 def words(status: Status | Literal["overtime"], number: int | None, phase: Phase) -> str:
@@ -143,7 +143,7 @@ def to_zero_text(state: State, number: int | None, now_ms: float) -> str:
     if not number or not holds_ms:
         return ""
     seconds = math.ceil((number * (state.interval_ms or 0) + holds_ms) / 1000)
-    return f"L\N{MINUS SIGN} {clock_text(seconds)}"
+    return f"L\N{MINUS SIGN} {short_text(seconds)}"
 
 
 def number_text(number: int, is_clock: bool, interval_ms: int) -> str:
@@ -164,6 +164,13 @@ def clock_text(seconds: int) -> str:
         # A line breaks only after the days.
         return f"{days}\N{NO-BREAK SPACE}d {hours:02}:{minutes:02}:{seconds:02}"
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def short_text(seconds: int) -> str:
+    """Seconds as a time, from a day on as days and hours: below the number the ring is narrow."""
+    if seconds < _DAY:
+        return clock_text(seconds)
+    return f"{seconds // _DAY} d {seconds % _DAY // 3600} h"
 
 
 def ring_left(number: float, first: int) -> float:

@@ -71,7 +71,7 @@ export function sizeOf(digits) {
 /** The time to zero, planned holds included; empty if none with a length is left.
  * @param {Expected} shown */
 export function toZeroText({ number, intervalMs, holdsMs }) {
-  return number && holdsMs ? `L− ${clockText(Math.ceil((number * intervalMs + holdsMs) / 1000))}` : "";
+  return number && holdsMs ? `L− ${shortText(Math.ceil((number * intervalMs + holdsMs) / 1000))}` : "";
 }
 
 /** Seconds as m:ss, from an hour on as h:mm:ss, from a day on with the days. @param {number} seconds */
@@ -86,6 +86,12 @@ function clockText(seconds) {
   return hours ? `${hours}:${minutes}:${rest}` : `${Number(minutes)}:${rest}`;
 }
 
+/** Seconds as a time, from a day on as days and hours: below the number the ring is narrow.
+ * @param {number} seconds */
+function shortText(seconds) {
+  return seconds < DAY ? clockText(seconds) : `${Math.floor(seconds / DAY)} d ${Math.floor((seconds % DAY) / 3600)} h`;
+}
+
 /** What the phases are called, for whoever sees no colours. */
 const PHASES = { "": "", warning: "soon over", danger: "almost over" };
 
@@ -97,7 +103,7 @@ export function caption({ status, number, phase, startsAt, heldMs, goesOnInMs, t
     case "cancelled":
       return number === 0 ? "ended" : "cancelled";
     case "held":
-      return goesOnInMs === null ? `held for ${clockText(Math.floor(heldMs / 1000))}` : `goes on in ${clockText(goesOnInMs / 1000)}`;
+      return goesOnInMs === null ? `held for ${shortText(Math.floor(heldMs / 1000))}` : `goes on in ${shortText(goesOnInMs / 1000)}`;
     case "overtime":
       return "over time";
     case "running":
@@ -115,14 +121,13 @@ function starting(startsAt, time) {
   if (seconds <= 1) return "starting";
   const at = new Date(startsAt);
   const day = seconds < DAY ? "" : `on ${at.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" })} `;
-  return `starts ${day}at ${at.toLocaleTimeString()}, in ${duration(seconds)}`;
+  return `starts ${day}at ${at.toLocaleTimeString()}, in ${wait(seconds)}`;
 }
 
-/** Seconds as the two largest of days, hours, minutes and seconds. @param {number} seconds */
-function duration(seconds) {
+/** @param {number} seconds */
+function wait(seconds) {
   const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  if (seconds >= DAY) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-  if (hours) return `${hours} h ${minutes % 60} min`;
+  if (seconds >= DAY) return shortText(seconds);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return `${minutes ? `${minutes} min ` : ""}${seconds % 60} s`;
 }
