@@ -170,7 +170,7 @@ test("a planned hold is shown alike whether its tick and its end come early, lat
   assert.deepEqual(seen.map(([status, number]) => `${status} ${number}`), [
     "running 8", "held 7", "held 7", "running 7", "running 7", "running 6",
   ]);
-  assert.deepEqual(looks([early, early, early, late, late, late]), seen);
+  assert.deepEqual(looks([early, early, late, late, late, late]), seen);
   assert.deepEqual(looks([[planned], [planned], early, early, late, late]), seen);
 });
 

@@ -95,9 +95,11 @@ export function expected(state, time, delay) {
  * the clock is corrected during a run, and a correction must not show a number twice.
  * @param {Room} room @param {number} time @param {number} delay @param {Last} last @returns {Shown} */
 export function showNext(room, time, delay, last) {
-  // Nor back to before a change that was shown already.
+  const now = stateAt(room, time - delay);
   const ahead = stateAt(room, time - delay + JITTER_MS);
-  const { state, until } = ahead.state.change === last.change ? ahead : stateAt(room, time - delay);
+  // Nor back to before a change that was shown already; the end of a planned hold is no change.
+  const isBack = now.state.change !== last.change && ahead.state.change === last.change;
+  const { state, until } = isBack ? ahead : now;
   const shown = expected(state, time, delay);
   const nextAt = until === null ? shown.nextAt : Math.min(shown.nextAt ?? Infinity, until + delay);
   const { change } = state;
