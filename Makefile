@@ -15,6 +15,8 @@ FIREFOX := test_room.py test_hold.py test_status.py test_accessibility.py \
 	test_board.py::test_the_keys_act_on_the_card_that_has_the_focus \
 	test_overlay.py::test_there_is_nothing_but_the_number_and_the_ring \
 	test_overlay.py::test_a_message_is_large_on_a_stage_with_the_time_beside_it \
+	test_planned_holds.py::test_a_near_and_a_far_screen_stand_at_planned_holds_and_go_on_at_the_same_instant \
+	test_planned_holds.py::test_a_planned_hold_goes_on_at_the_same_instant_while_every_scheduler_is_dead \
 	test_same_instant.py::test_a_near_and_a_far_screen_change_within_ten_milliseconds
 
 help: ## Show this list

@@ -50,6 +50,7 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
         take(stack, browser)
+        take_planned(stack, browser)
         take_board(stack, browser)
         browser.close()
 
@@ -145,12 +146,43 @@ def changes(
     stack.ask("DELETE", f"/api/rooms/{ROOM}/countdown")
 
 
+def take_planned(stack: Stack, browser: Browser) -> None:
+    """Take the pictures of a planned hold, and of a run of days."""
+
+    def opened(room: str, name: str, size: tuple[int, int], query: str = "") -> Page:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if "dark" in name else "light",
+            device_scale_factor=1,
+            locale="en-GB",
+        )
+        page = context.new_page()
+        page.goto(stack.page(room, query))
+        wait_green(page)
+        return page
+
+    holds = [{"at": 60, "for_ms": 600_000}, {"at": 20, "for_ms": 120_000}, {"at": 4}]
+    stack.start("launch", **{"from": 60, "holds": holds})
+    stack.start("mission", **{"from": 8_584_722})
+    for room, name, size, query in [
+        ("launch", "desktop-light-planned", DESKTOP, ""),
+        ("launch", "phone-dark-planned", PHONE, ""),
+        ("launch", "stage-dark-planned", HALL, "?view=stage"),
+        ("mission", "desktop-light-days", DESKTOP, ""),
+        ("mission", "phone-dark-days", PHONE, ""),
+    ]:
+        page = opened(room, name, size, query)
+        page.wait_for_timeout(600)
+        page.screenshot(path=FOLDER / f"{name}.png")
+        page.context.close()
+
+
 def take_board(stack: Stack, browser: Browser) -> None:
     """Take the pictures of a board, on which every state can be seen."""
     names = ",".join(BOARD)
     for room, terms in BOARD.items():
         if terms is not None:
-            stack.start(room, **terms)  # type: ignore[arg-type]
+            stack.start(room, **terms)
     stack.ask("POST", "/api/rooms/studio-b/countdown/hold", {})
     stack.ask("DELETE", "/api/rooms/green-room/countdown")
     screens = browser.new_context()

@@ -103,7 +103,7 @@ class Stack:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    def start(self, room: str, **terms: float) -> dict[str, Any]:
+    def start(self, room: str, **terms: object) -> dict[str, Any]:
         status, event = self.ask("POST", f"/api/rooms/{room}/countdown", terms)
         assert status == 201, event
         return dict(event)

@@ -26,6 +26,7 @@ class Case(Struct, kw_only=True, forbid_unknown_fields=True):
     page_caption: str = ""
     status: str = ""
     phase: str = ""
+    to_zero: str = ""
 
 
 class Cases(Struct):
@@ -46,6 +47,7 @@ def test_the_first_paint_shows_what_the_page_does(case: Case) -> None:
     assert shown.caption == case.caption
     assert shown.status == case.status or not case.status
     assert shown.phase == case.phase
+    assert shown.to_zero == case.to_zero
 
 
 def test_a_state_that_nobody_reported_shows_nothing() -> None:
@@ -65,6 +67,9 @@ def test_the_halves_of_the_ring_turn_one_after_the_other(
     assert (shown.first_half, shown.second_half) == (first_half, second_half)
 
 
-@pytest.mark.parametrize(("number", "size"), [("", 2), ("9", 2), ("10", 2), ("23:59:59", 8)])
-def test_nine_is_as_large_as_ten(number: str, size: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "size"),
+    [("", 2), ("9", 2), ("10", 2), ("23:59:59", 8), ("+1\N{NO-BREAK SPACE}d 00:00:00", "days")],
+)
+def test_nine_is_as_large_as_ten(number: str, size: int | str) -> None:
     assert first_paint.FirstPaint(number=number, left=1, caption="").size == size

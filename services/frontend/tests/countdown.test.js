@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { expected, nothing, showNext } from "../src/frontend/static/countdown.js";
-import { caption, numberText } from "../src/frontend/static/display.js";
+import { caption, numberText, toZeroText } from "../src/frontend/static/display.js";
 import { initial } from "../src/frontend/static/room.js";
 import { cases } from "./cases.js";
 
@@ -15,16 +15,19 @@ const running = (more) => ({ ...TERMS, status: "running", remaining: 10, ...more
 /** What is expected `ms` after the first number. */
 const at = (ms, state) => expected(running(state), START + DELAY + ms, DELAY);
 
-for (const { name, state: given, after, clock = false, number, left, status, phase, ...words } of cases("countdown-cases.json")) {
+for (const { name, state: given, after, clock = false, number, left, status, phase, to_zero = "", ...words } of cases("countdown-cases.json")) {
   test(`the page shows what the first paint does: ${name}`, () => {
     const state = { ...initial.state, ...given };
     const shown = expected(state, (state.starts_at ?? 0) + DELAY + after, DELAY);
-    assert.equal(shown.number === null ? "" : numberText(shown.number, clock), number);
+    assert.equal(numberText(shown, clock), number);
     assert.ok(Math.abs(shown.left - left) < 1e-4, `${shown.left} instead of ${left}`);
     if (status) assert.equal(shown.status, status);
     assert.equal(shown.phase, phase ?? "");
-    const time = new Date(state.starts_at ?? 0).toLocaleTimeString();
-    assert.equal(caption(shown), (words.page_caption ?? words.caption).replace("{time}", time));
+    assert.equal(toZeroText(shown), to_zero);
+    const startsAt = new Date(state.starts_at ?? 0);
+    const day = startsAt.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" });
+    const said = (words.page_caption ?? words.caption).replace("{day}", day);
+    assert.equal(caption(shown), said.replace("{time}", startsAt.toLocaleTimeString()));
   });
 }
 
@@ -135,6 +138,40 @@ test("no tick is late while a run is held, and after it each is late by its new 
   assert.equal(at(90_000, { status: "held", held_at: START + 3400, remaining: 7 }).isLate, false);
   const resumed = { starts_at: START + 5000, remaining: 7 };
   assert.deepEqual([at(9999, resumed).isLate, at(10_000, resumed).isLate], [false, true]);
+});
+
+const planned = { remaining: 9, holds: [{ at: 7, for_ms: 2500 }, { at: 4 }] };
+
+test("it says when a planned hold begins, when its seconds change, and when it ends", () => {
+  const next = (ms) => at(ms, planned).nextAt - START - DELAY;
+  assert.deepEqual([2999, 3000, 3499.5, 3500, 5499, 5500].map(next), [3000, 3500, 3500, 4500, 5500, 6500]);
+  assert.deepEqual([8500, 9499, 9500].map(next), [9500, 9500, 10_500]);
+});
+
+test("what comes by itself is late a second after it should have come: a hold's tick, its end, a tick after it", () => {
+  const isLate = (state) => (ms) => at(ms, { ...planned, ...state }).isLate;
+  assert.deepEqual([2999, 3000].map(isLate({ remaining: 9 })), [false, true]);
+  const held = { status: "held", remaining: 7, held_at: START + 3000, held_until: START + 5500 };
+  assert.deepEqual([3000, 6499, 6500].map(isLate(held)), [false, false, true]);
+  const resumed = { remaining: 7, starts_at: START + 2500 };
+  assert.deepEqual([7499, 7500].map(isLate(resumed)), [false, true]);
+  assert.equal(at(90_000, { ...planned, status: "held", remaining: 4, held_at: START + 8500 }).isLate, false);
+});
+
+test("a planned hold is shown alike whether its tick and its end come early, late or never", () => {
+  const tick = { ...planned, status: "held", remaining: 7, held_at: START + 3000, held_until: START + 5500 };
+  const resumed = { ...planned, remaining: 7, starts_at: START + 2500 };
+  const earlier = [{ state: running(tick), until: START + 5500 }];
+  const moments = [2999, 3000, 5499, 5500, 6499, 6500];
+  const looks = (states) =>
+    showAll(...moments.map((ms, index) => [ms, ...states[index]])).map(({ status, number, isNew }) => [status, number, isNew]);
+  const [early, late] = [[tick], [resumed, earlier]];
+  const seen = looks(moments.map(() => [planned]));
+  assert.deepEqual(seen.map(([status, number]) => `${status} ${number}`), [
+    "running 8", "held 7", "held 7", "running 7", "running 7", "running 6",
+  ]);
+  assert.deepEqual(looks([early, early, late, late, late, late]), seen);
+  assert.deepEqual(looks([[planned], [planned], early, early, late, late]), seen);
 });
 
 test("a resume is shown at its own moment, from the number at which the run was held", () => {

@@ -12,8 +12,9 @@ test("in its last second a scheduled run is starting", () => {
 });
 
 test("what is after zero has a plus sign, with minutes and seconds too", () => {
-  assert.deepEqual([-1, -65].map((number) => numberText(number, false)), ["+1", "+65"]);
-  assert.deepEqual([-1, -65, -3661].map((number) => numberText(number, true)), ["+1", "+1:05", "+1:01:01"]);
+  const text = (isClock) => (number) => numberText({ number, intervalMs: 1000 }, isClock);
+  assert.deepEqual([-1, -65].map(text(false)), ["+1", "+65"]);
+  assert.deepEqual([-1, -65, -3661].map(text(true)), ["+1", "+1:05", "+1:01:01"]);
 });
 
 test("a hold, a resume and an adjustment are read out, and what follows as ever", () => {

@@ -60,3 +60,16 @@ test("ordered timers call first what was added first, even if its timer fires la
   world.pass(100);
   assert.deepEqual(called, ["a", "b", "c", "d"]);
 });
+
+test("a moment in 99 days, too far for a browser's timer, is looked at again in a second", () => {
+  const world = new World();
+  const asked = [];
+  const env = { ...world.env, setTimer: (run, ms) => asked.push(ms) && world.env.setTimer(run, ms) };
+  const calls = [];
+  new PreciseTimer(env, () => world.truth).set(99 * 86_400_000, () => calls.push(world.truth));
+  assert.deepEqual(asked, [1000]);
+  world.pass(999);
+  assert.deepEqual(calls, []);
+  world.pass(1);
+  assert.deepEqual(calls, [1000]);
+});

@@ -3,7 +3,7 @@
 /** @import {RoomReply} from "../../../types/protocol" */
 /** @import {Shown} from "./countdown.js" */
 
-import { announced, caption, numberText } from "./display.js";
+import { announced, caption, numberText, sizeOf } from "./display.js";
 import { setTextOf } from "./dom.js";
 
 const SIGNAL_MS = 3000;
@@ -27,11 +27,11 @@ export class Card {
 
   /** The number comes first: of all cards that change at once, before anything else of one.
    * @param {Shown} shown @param {boolean} isClock */
-  drawNumber({ number }, isClock) {
-    const digits = number === null ? "" : numberText(number, isClock);
+  drawNumber(shown, isClock) {
+    const digits = numberText(shown, isClock);
     if (this.#digits.textContent === digits) return;
     this.#digits.textContent = digits;
-    this.#digits.dataset.size = `${Math.min(10, Math.max(2, digits.length))}`;
+    this.#digits.dataset.size = sizeOf(digits);
   }
 
   /** Everything but the number; gives what screen readers are to read out, empty if nothing.

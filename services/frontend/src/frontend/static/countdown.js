@@ -3,9 +3,10 @@
 /** @import {State} from "../../../types/protocol" */
 /** @import {Room} from "./room.js" */
 
+import { asPlanned, dueAt, nextDue, pendingMs } from "./plan.js";
 import { stateAt } from "./room.js";
 
-/** A tick that has not arrived so long after its number was to be shown is late. */
+/** A tick that has not arrived so long after its number was to be shown is late; the end of a hold, too. */
 const LATE_MS = 1000;
 /** A correction of the clock by less never shows a number again. */
 const JITTER_MS = 300;
@@ -21,11 +22,16 @@ const RECENT_MS = 1000;
  *   left: number,
  *   lapMs: number,
  *   startsAt: number | null,
+ *   intervalMs: number,
  *   heldMs: number,
+ *   goesOnInMs: number | null,
+ *   holdsMs: number,
  *   nextAt: number | null,
  *   isLate: boolean,
  * }} Expected at `time`: `number` is below zero in overtime; `left` of the ring, from 1 to 0, of which a
- * whole lap takes `lapMs` (0 stands still); held for `heldMs`; at `nextAt` something else is to be shown
+ * whole lap takes `lapMs` (0 stands still); held for `heldMs`, and goes on by itself in `goesOnInMs`, whole
+ * seconds; the planned holds up to zero still take `holdsMs`; at `nextAt` something else is to be shown;
+ * `isLate` if an event has not come that should have
  */
 /** @typedef {{run: string, change: string | null, number: number}} Last the last number shown, and the
  * run it is of, with its last change */
@@ -42,14 +48,19 @@ export const nothing = { run: "", change: null, number: Infinity };
  * computes the same, and both are tested by the same cases.
  * @param {State} state @param {number} time @param {number} delay @returns {Expected} */
 export function expected(state, time, delay) {
-  const { status, from, interval_ms, starts_at, held_at, remaining } = state;
+  const now = time - delay;
+  const planned = asPlanned(state, now);
+  const { status, from, interval_ms, starts_at, held_at, held_until, remaining } = planned;
+  const isLate = now - LATE_MS >= (nextDue(state) ?? Infinity);
   /** @type {Expected} */
-  const still = { time, status, number: null, phase: "", left: 1, lapMs: 0, startsAt: starts_at, heldMs: 0, nextAt: null, isLate: false };
+  const still = {
+    time, status, number: null, phase: "", left: 1, lapMs: 0, startsAt: starts_at, intervalMs: interval_ms ?? 0,
+    heldMs: 0, goesOnInMs: null, holdsMs: 0, nextAt: null, isLate,
+  };
   if (from === null || interval_ms === null || starts_at === null || status === "idle" || status === "unknown")
     return { ...still, status: "idle" };
   if (status === "cancelled")
     return { ...still, number: remaining, left: remaining === null ? 1 : ringLeft(remaining, from) };
-  const now = time - delay;
   const moment = Math.min(now, held_at ?? Infinity);
   const elapsed = (moment - starts_at) / interval_ms;
   const isEndless = state.after_zero === "count";
@@ -57,13 +68,17 @@ export function expected(state, time, delay) {
   const number = passed < 0 ? null : from - passed;
   const phase = phaseOf(state, number);
   const left = number === null ? 1 : ringLeft(Math.max(0, from - elapsed), from);
+  const restMs = held_at === null || held_until === null ? null : wholeSeconds(held_until - Math.max(now, held_at));
+  const holdsMs = (restMs ?? 0) + pendingMs(planned);
   if (held_at !== null && now >= held_at) {
-    const nextAt = held_at + (Math.floor((now - held_at) / 1000) + 1) * 1000 + delay;
-    return { ...still, status: "held", number, phase, left, heldMs: now - held_at, nextAt };
+    const heldMs = now - held_at;
+    // Its seconds are counted from its beginning, or to its end.
+    const second = held_until ?? held_at;
+    const nextAt = second + (Math.floor((now - second) / 1000) + 1) * 1000 + delay;
+    return { ...still, status: "held", number, phase, left, heldMs, goesOnInMs: restMs, holdsMs, nextAt };
   }
-  const nextDue = Math.min(starts_at + Math.max(0, passed + 1) * interval_ms, held_at ?? Infinity);
-  if (number === null) return { ...still, status: "scheduled", nextAt: nextDue + delay };
-  const received = remaining === null ? -1 : from - remaining;
+  const changesAt = Math.min(starts_at + Math.max(0, passed + 1) * interval_ms, held_at ?? Infinity);
+  if (number === null) return { ...still, status: "scheduled", nextAt: changesAt + delay };
   return {
     ...still,
     status: statusAt(state, number),
@@ -71,8 +86,8 @@ export function expected(state, time, delay) {
     phase,
     left,
     lapMs: number > 0 ? Math.min(from, 60) * interval_ms : 0,
-    nextAt: number > 0 || isEndless ? nextDue + delay : null,
-    isLate: Math.min(from, Math.floor(elapsed - LATE_MS / interval_ms)) > received,
+    holdsMs,
+    nextAt: number > 0 || isEndless ? changesAt + delay : null,
   };
 }
 
@@ -80,9 +95,11 @@ export function expected(state, time, delay) {
  * the clock is corrected during a run, and a correction must not show a number twice.
  * @param {Room} room @param {number} time @param {number} delay @param {Last} last @returns {Shown} */
 export function showNext(room, time, delay, last) {
-  // Nor back to before a change that was shown already.
+  const now = stateAt(room, time - delay);
   const ahead = stateAt(room, time - delay + JITTER_MS);
-  const { state, until } = ahead.state.change === last.change ? ahead : stateAt(room, time - delay);
+  // Nor back to before a change that was shown already; the end of a planned hold is no change.
+  const isBack = now.state.change !== last.change && ahead.state.change === last.change;
+  const { state, until } = isBack ? ahead : now;
   const shown = expected(state, time, delay);
   const nextAt = until === null ? shown.nextAt : Math.min(shown.nextAt ?? Infinity, until + delay);
   const { change } = state;
@@ -97,7 +114,7 @@ export function showNext(room, time, delay, last) {
   const isTruth = isChanged || (expected(state, time + JITTER_MS, delay).number ?? 0) > last.number;
   const number = isSameRun && !isTruth ? Math.min(shown.number, last.number) : shown.number;
   const isNew = number !== last.number;
-  const isRecent = time - delay - zeroAt(state) < RECENT_MS;
+  const isRecent = time - delay - dueAt(state, 0) < RECENT_MS;
   return {
     ...shown,
     nextAt,
@@ -110,9 +127,9 @@ export function showNext(room, time, delay, last) {
   };
 }
 
-/** @param {State} state */
-function zeroAt({ starts_at, from, interval_ms }) {
-  return (starts_at ?? 0) + (from ?? 0) * (interval_ms ?? 0);
+/** @param {number} ms */
+function wholeSeconds(ms) {
+  return Math.ceil(ms / 1000) * 1000;
 }
 
 /** The status with a number to show. The tick that finishes a run arrives before its zero is to be shown.

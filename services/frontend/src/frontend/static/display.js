@@ -7,6 +7,7 @@ import { Ring } from "./ring.js";
 
 /** The last numbers have a colour of their own. */
 const LAST = 3;
+const DAY = 86_400;
 /** Screen readers read out only these. */
 const ANNOUNCED = new Set([10, 5, 3, 2, 1, 0]);
 
@@ -25,14 +26,15 @@ export class Display {
   /** @param {Shown} shown */
   draw(shown) {
     const before = this.#root.dataset.status;
-    const digits = shown.number === null ? "" : numberText(shown.number, this.#root.dataset.format === "clock");
+    const digits = numberText(shown, this.#root.dataset.format === "clock");
     // The number comes first: nothing else may delay it.
     if (this.#number && this.#number.textContent !== digits) {
       this.#number.textContent = digits;
-      this.#number.dataset.size = `${Math.min(10, Math.max(2, digits.length))}`;
+      this.#number.dataset.size = sizeOf(digits);
       document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`;
     }
     setText("caption", caption(shown));
+    setText("to-zero", toZeroText(shown));
     if (before !== shown.status) this.#root.dataset.status = shown.status;
     if (this.#root.dataset.phase !== shown.phase) this.#root.dataset.phase = shown.phase;
     const isLast = shown.number !== null && shown.number <= LAST && shown.status !== "cancelled";
@@ -51,34 +53,57 @@ export function announced({ status, number, isNew, isAdjusted }, before, digits)
   return isAdjusted || (isNew && ANNOUNCED.has(number ?? NaN)) ? digits : "";
 }
 
-/** A number as text, with a plus sign below zero; above 59 as minutes and seconds if `isClock`.
- * @param {number} number @param {boolean} isClock @returns {string} */
-export function numberText(number, isClock) {
-  if (number < 0) return `+${numberText(-number, isClock)}`;
-  if (!isClock || number < 60) return `${number}`;
-  return clockText(number);
+/** The number as text, with a plus sign below zero, empty if there is none. Seconds are days and a time from
+ * a day on; above 59 they are minutes and seconds if `isClock`.
+ * @param {Pick<Expected, "number" | "intervalMs">} shown @param {boolean} isClock @returns {string} */
+export function numberText({ number, intervalMs }, isClock) {
+  if (number === null) return "";
+  if (number < 0) return `+${numberText({ number: -number, intervalMs }, isClock)}`;
+  const isDays = intervalMs === 1000 && number >= DAY;
+  return isDays || (isClock && number >= 60) ? clockText(number) : `${number}`;
 }
 
-/** Seconds as m:ss, from an hour on as h:mm:ss. @param {number} seconds */
+/** The size of the digits that fits: 10 and 9 are equally large. @param {string} digits */
+export function sizeOf(digits) {
+  return digits.includes("d") ? "days" : `${Math.min(10, Math.max(2, digits.length))}`;
+}
+
+/** The time to zero, planned holds included; empty if none with a length is left.
+ * @param {Expected} shown */
+export function toZeroText({ number, intervalMs, holdsMs }) {
+  return number && holdsMs ? `L− ${shortText(Math.ceil((number * intervalMs + holdsMs) / 1000))}` : "";
+}
+
+/** Seconds as m:ss, from an hour on as h:mm:ss, from a day on with the days. @param {number} seconds */
 function clockText(seconds) {
   const two = (/** @type {number} */ part) => `${part}`.padStart(2, "0");
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor((seconds % 3600) / 60);
-  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  const days = Math.floor(seconds / DAY);
+  const hours = Math.floor((seconds % DAY) / 3600);
+  const minutes = two(Math.floor((seconds % 3600) / 60));
+  const rest = two(seconds % 60);
+  // A line breaks only after the days.
+  if (days) return `${days}\u00a0d ${two(hours)}:${minutes}:${rest}`;
+  return hours ? `${hours}:${minutes}:${rest}` : `${Number(minutes)}:${rest}`;
+}
+
+/** Seconds as a time, from a day on as days and hours: below the number the ring is narrow.
+ * @param {number} seconds */
+function shortText(seconds) {
+  return seconds < DAY ? clockText(seconds) : `${Math.floor(seconds / DAY)} d ${Math.floor((seconds % DAY) / 3600)} h`;
 }
 
 /** What the phases are called, for whoever sees no colours. */
 const PHASES = { "": "", warning: "soon over", danger: "almost over" };
 
 /** The words below the number; none while it counts without a phase. @param {Expected} shown */
-export function caption({ status, number, phase, startsAt, heldMs, time }) {
+export function caption({ status, number, phase, startsAt, heldMs, goesOnInMs, time }) {
   switch (status) {
     case "idle":
       return "ready";
     case "cancelled":
       return number === 0 ? "ended" : "cancelled";
     case "held":
-      return `held for ${clockText(Math.floor(heldMs / 1000))}`;
+      return goesOnInMs === null ? `held for ${shortText(Math.floor(heldMs / 1000))}` : `goes on in ${shortText(goesOnInMs / 1000)}`;
     case "overtime":
       return "over time";
     case "running":
@@ -94,7 +119,15 @@ export function caption({ status, number, phase, startsAt, heldMs, time }) {
 function starting(startsAt, time) {
   const seconds = Math.ceil((startsAt - time) / 1000);
   if (seconds <= 1) return "starting";
-  const clock = new Date(startsAt).toLocaleTimeString();
+  const at = new Date(startsAt);
+  const day = seconds < DAY ? "" : `on ${at.toLocaleDateString([], { day: "numeric", month: "long", year: "numeric" })} `;
+  return `starts ${day}at ${at.toLocaleTimeString()}, in ${wait(seconds)}`;
+}
+
+/** @param {number} seconds */
+function wait(seconds) {
   const minutes = Math.floor(seconds / 60);
-  return `starts at ${clock}, in ${minutes ? `${minutes} min ` : ""}${seconds % 60} s`;
+  if (seconds >= DAY) return shortText(seconds);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${minutes ? `${minutes} min ` : ""}${seconds % 60} s`;
 }

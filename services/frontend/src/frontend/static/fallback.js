@@ -14,8 +14,10 @@
       if (request.status !== 200 || root.hasAttribute("data-live")) return;
       var state = JSON.parse(request.responseText).state;
       var isOver = state.status === "finished" && state.after_zero === "count";
-      setText("number", isOver || state.remaining === null ? "" : String(state.remaining));
-      number.setAttribute("data-size", Math.max(2, number.textContent.length));
+      /* Above a day of seconds a tick comes once an hour. */
+      var days = state.interval_ms === 1000 && state.remaining >= 86400 ? Math.floor(state.remaining / 86400) + " d " + Math.floor(state.remaining % 86400 / 3600) + " h" : "";
+      setText("number", isOver || state.remaining === null ? "" : days || String(state.remaining));
+      number.setAttribute("data-size", Math.max(2, Math.min(10, number.textContent.length)));
       root.setAttribute("data-status", isOver ? "overtime" : state.status);
       var shownRuns = document.querySelectorAll(".shown-run");
       for (var i = 0; i < shownRuns.length; i++) shownRuns[i].value = state.run || "";

@@ -93,7 +93,7 @@ function draw() {
   const shown = showNext(room, clock.time(), data.delay_ms, last);
   display.draw(shown);
   finale.draw(shown);
-  screen.setRun(isCounting(room.state), room.state.status === "held");
+  screen.setRun(isCounting(room.state), shown.status === "held");
   timer.set(shown.nextAt, draw);
   last = shown.last;
   isDrawn = true;
