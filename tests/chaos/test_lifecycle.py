@@ -134,7 +134,7 @@ async def test_a_coordinator_reads_a_room_s_past_when_its_first_viewer_comes(sta
         jetstream = client.jetstream()
         for number in range(20_000):
             await client.publish(f"countdown.room-{number % 100}.message", b"%d" % number)
-            if number % 100 == 0:  # the stream accepts no more at once
+            if number % 100 == 99:  # the stream accepts no more at once
                 await jetstream.publish("countdown.last.message", b"flush")
         held = (await jetstream.stream_info("COUNTDOWN")).state.messages
         last = await jetstream.get_last_msg("COUNTDOWN", "countdown.room-7.message")
