@@ -122,7 +122,8 @@ def test_what_is_not_valid_is_said_beside_the_control(
     page.get_by_label("From").fill("many")
     page.get_by_role("button", name="Start").click()
     expect(page.locator("#start-words")).to_have_text(
-        "from: should be a whole number from 1 to 86,400."
+        "from: should be a whole number from 1 to 8,640,000, or in the form a time, "
+        "as in 1:30:00 or 99d."
     )
 
 
