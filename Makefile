@@ -11,8 +11,8 @@ INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 FIREFOX := test_room.py test_hold.py test_status.py test_accessibility.py \
-	test_board.py::test_the_controls_of_a_card_are_for_its_room \
-	test_board.py::test_the_keys_act_on_the_card_that_has_the_focus \
+	test_board_controls.py::test_the_controls_of_a_card_are_for_its_room \
+	test_board_controls.py::test_the_keys_act_on_the_card_that_has_the_focus \
 	test_overlay.py::test_there_is_nothing_but_the_number_and_the_ring \
 	test_overlay.py::test_a_message_is_large_on_a_stage_with_the_time_beside_it \
 	test_planned_holds.py::test_a_near_and_a_far_screen_stand_at_planned_holds_and_go_on_at_the_same_instant \

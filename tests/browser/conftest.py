@@ -126,6 +126,13 @@ def room() -> str:
 
 
 @pytest.fixture
+def names() -> list[str]:
+    """Two rooms of the test's own."""
+    tail = uuid.uuid4().hex[:8]
+    return [f"quiz-{tail}", f"launch-{tail}"]
+
+
+@pytest.fixture
 def open_page(browser: Browser) -> Iterator[Opening]:
     """Opens an address in a browser of its own; an error in the page fails the test."""
     with opening(browser) as open_page:

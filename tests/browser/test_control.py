@@ -111,6 +111,22 @@ def test_a_start_in_minutes_says_when_it_will_be(
     assert abs(state["starts_at"] - (time.time() + 300) * 1000) < 5000
 
 
+def test_a_date_and_a_time_start_a_run_then(stack: Stack, room: str, open_page: Opening) -> None:
+    page = open_page(stack.page(room))
+    wait_green(page)
+    then = page.evaluate("new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10)")
+    page.locator("#options summary").click()
+    page.get_by_label("On date").fill(then)
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#start-words")).to_have_text("At time: is needed with a date.")
+    page.get_by_label("At time").fill("18:00:30")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("html")).to_have_attribute("data-status", "scheduled")
+    expected = page.evaluate(f"new Date('{then}T18:00:30').getTime()")
+    state = stack.ask("GET", f"/api/rooms/{room}")[1]["state"]
+    assert state["starts_at"] == expected
+
+
 def test_minutes_that_are_none_start_nothing(stack: Stack, room: str, open_page: Opening) -> None:
     page = open_page(stack.page(room))
     wait_green(page)

@@ -1,6 +1,8 @@
 """Hold, resume and adjust: by buttons, keys and forms, and at the same instant on every screen."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -52,9 +54,9 @@ def counting(page: Page, stack: Stack, room: str, first: int = 500) -> None:
     wait_for(page, f"{first - 1}")
 
 
-def test_a_near_and_a_far_screen_hold_resume_and_jump_at_the_same_instant(
-    stack: Stack, room: str, open_page: Opening
-) -> None:
+@contextmanager
+def near_and_far(stack: Stack, room: str, open_page: Opening) -> Iterator[list[Page]]:
+    """Two green screens of the room, one of them over a slow network."""
     with (
         slow_way(stack.coordinators[0].port, FAR) as port,
         stack.another_frontend(f"localhost:{port}") as far,
@@ -62,6 +64,13 @@ def test_a_near_and_a_far_screen_hold_resume_and_jump_at_the_same_instant(
         pages = [open_page(stack.page(room), LOOKS), open_page(f"{far}/r/{room}", LOOKS)]
         for page in pages:
             wait_green(page)
+        yield pages
+
+
+def test_a_near_and_a_far_screen_hold_resume_and_jump_at_the_same_instant(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    with near_and_far(stack, room, open_page) as pages:
         stack.start(room, **{"from": 100})
         for page in pages:
             wait_for(page, "98")
@@ -263,42 +272,3 @@ def test_a_phase_has_a_word_a_weight_and_a_colour(
     assert words == ("", "soon over", "almost over")
     assert weights == ("6px", "8px", "10px")
     assert len(set(colours)) == 3
-
-
-def test_the_form_plans_holds_and_takes_a_held_run_back(
-    stack: Stack, room: str, open_page: Opening
-) -> None:
-    page = open_page(stack.page(room))
-    wait_green(page)
-    page.locator("#options summary").click()
-    expect(page.locator("#recycle")).to_be_hidden()
-    page.get_by_label("From", exact=True).fill("1:30:00")
-    page.get_by_label("Hold at").fill("5400 fro 600")
-    page.get_by_role("button", name="Start").click()
-    expect(page.locator("#start-words")).to_contain_text("holds: “5400 fro 600” should be")
-    page.get_by_label("Hold at").fill("5400 for 600, 4")
-    page.get_by_role("button", name="Start").click()
-    is_shown(page, "held")
-    state = terms(stack, room)
-    assert state["holds"] == [{"at": 5400, "for_ms": 600_000}, {"at": 4}]
-    page.get_by_label("Back to").fill("1:00")
-    page.get_by_label("Back to").press("Enter")
-    expect(number(page)).to_have_text("60")
-    is_shown(page, "held")
-    state = terms(stack, room)
-    assert (state["remaining"], state["held_until"]) == (60, None)
-
-
-def test_a_date_and_a_time_start_a_run_then(stack: Stack, room: str, open_page: Opening) -> None:
-    page = open_page(stack.page(room))
-    wait_green(page)
-    then = page.evaluate("new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10)")
-    page.locator("#options summary").click()
-    page.get_by_label("On date").fill(then)
-    page.get_by_role("button", name="Start").click()
-    expect(page.locator("#start-words")).to_have_text("At time: is needed with a date.")
-    page.get_by_label("At time").fill("18:00:30")
-    page.get_by_role("button", name="Start").click()
-    is_shown(page, "scheduled")
-    expected = page.evaluate(f"new Date('{then}T18:00:30').getTime()")
-    assert terms(stack, room)["starts_at"] == expected

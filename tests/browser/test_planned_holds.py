@@ -8,10 +8,8 @@ from playwright.sync_api import Page, expect
 from frontend.first_paint import DELAY_MS
 
 from .conftest import Opening
-from .same_instant import FAR
-from .slow_way import slow_way
 from .stack import Stack
-from .test_hold import LOOKS, SAME_MS, change, is_shown
+from .test_hold import LOOKS, SAME_MS, change, is_shown, near_and_far, terms
 from .watching import number, wait_for, wait_green, words
 
 SCREENS = [
@@ -58,13 +56,7 @@ def turns(page: Page) -> list[tuple[str, float]]:
 def test_a_near_and_a_far_screen_stand_at_planned_holds_and_go_on_at_the_same_instant(
     stack: Stack, room: str, open_page: Opening
 ) -> None:
-    with (
-        slow_way(stack.coordinators[0].port, FAR) as port,
-        stack.another_frontend(f"localhost:{port}") as far,
-    ):
-        pages = [open_page(stack.page(room), LOOKS), open_page(f"{far}/r/{room}", LOOKS)]
-        for page in pages:
-            wait_green(page)
+    with near_and_far(stack, room, open_page) as pages:
         holds = [{"at": 4, "for_ms": 2000}, {"at": 2}]
         started = stack.start(room, **{"from": 6, "holds": holds})
         for page in pages:
@@ -182,3 +174,27 @@ def test_a_start_in_99_days_says_the_day_and_how_long_it_is(
         re.compile(r"^starts on \d+ \w+ \d{4} at \d\d:\d\d:\d\d, in 99 d 4 h$")
     )
     expect(page.locator("html")).to_have_attribute("data-light", "green")
+
+
+def test_the_form_plans_holds_and_takes_a_held_run_back(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page(stack.page(room))
+    wait_green(page)
+    page.locator("#options summary").click()
+    expect(page.locator("#recycle")).to_be_hidden()
+    page.get_by_label("From", exact=True).fill("1:30:00")
+    page.get_by_label("Hold at").fill("5400 fro 600")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#start-words")).to_contain_text("holds: “5400 fro 600” should be")
+    page.get_by_label("Hold at").fill("5400 for 600, 4")
+    page.get_by_role("button", name="Start").click()
+    is_shown(page, "held")
+    state = terms(stack, room)
+    assert state["holds"] == [{"at": 5400, "for_ms": 600_000}, {"at": 4}]
+    page.get_by_label("Back to").fill("1:00")
+    page.get_by_label("Back to").press("Enter")
+    expect(number(page)).to_have_text("60")
+    is_shown(page, "held")
+    state = terms(stack, room)
+    assert (state["remaining"], state["held_until"]) == (60, None)

@@ -10,7 +10,6 @@ import nats.errors
 from aiohttp import web
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import StreamInfo
 from prometheus_client import Counter, Gauge
 
 from runtime.background import background
@@ -21,6 +20,7 @@ from runtime.settings import Settings, without_password
 
 from .client import Client
 from .errors import BusError, BusUnavailable, ServiceError, bus_errors, words
+from .reports import Reports
 
 log = logger(__name__)
 
@@ -61,10 +61,7 @@ class Bus:
         self._reason = "not connected yet"
         self.no_quorum = ""
         """Why what the stream answers over this connection may be out of date; see `bus.quorum`."""
-        self.report: StreamInfo | None = None
-        """The latest report of the stream's leader, half a second old while there is a quorum; None
-        if there is no stream."""
-        self._reported = asyncio.Event()
+        self.reports = Reports()
         self._told: set[str] = set()
         """The kinds of reasons logged since the last connection."""
         self.on_disconnect: list[Callable[[], None]] = []
@@ -94,17 +91,6 @@ class Bus:
         if not self.is_connected:
             return f"no connection to NATS: {self._reason}"
         return self.no_quorum or None
-
-    def on_report(self, report: StreamInfo | None) -> None:
-        """The stream's leader has reported, to `bus.quorum`, which asks for all of the service."""
-        self.report = report
-        self._reported.set()
-        self._reported = asyncio.Event()
-
-    async def next_report(self) -> StreamInfo | None:
-        """Wait for the next report of the stream's leader; None if there is no stream."""
-        await self._reported.wait()
-        return self.report
 
     async def connected(self) -> Client:
         """Wait until the client is connected, and return it."""

@@ -279,8 +279,8 @@ class Feed:
     async def _look(self) -> Never:
         while True:
             seen = self._highest  # by now: what comes later may not be in the report
-            await self._bus.next_report()
-            report = await self._bus.next_report()  # asked for after the one before
+            await self._bus.reports.next()
+            report = await self._bus.reports.next()  # asked for after the one before
             try:
                 with bus_errors("following"):
                     self._look_at(report or await self._open_stream(), seen)

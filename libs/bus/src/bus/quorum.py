@@ -80,7 +80,7 @@ class Quorum:
             return False
         self._seen_at, self._was_seen, self._is_lost = self._clock(), True, False
         self._bus.no_quorum = ""
-        self._bus.on_report(report)
+        self._bus.reports.put(report)
         return True
 
     async def _elsewhere(self, client: Client) -> str | None:

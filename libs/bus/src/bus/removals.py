@@ -38,7 +38,7 @@ class Removals:
     async def next_state(self) -> Kept | None:
         """Wait for the next report of the stream, twice a second: what it keeps; None if there is
         no stream."""
-        report = await self._bus.next_report()
+        report = await self._bus.reports.next()
         if report is None:
             return None
         return Kept(

@@ -15,12 +15,13 @@ import { Card } from "./card.js";
 import { Connection } from "./connection.js";
 import { expected, nothing, showNext } from "./countdown.js";
 import { byId, setText } from "./dom.js";
-import { env, learnSteps, network, socketAddresses } from "./environment.js";
+import { env, network, socketAddresses } from "./environment.js";
+import { live } from "./lifecycle.js";
 import { apply, initial, isCounting } from "./room.js";
 import { resumeAll } from "./rooms.js";
 import { Screen } from "./screen.js";
 import { ServerClock } from "./server-clock.js";
-import { drawStatus, status } from "./status.js";
+import { showStatus } from "./status.js";
 
 /** @type {{hosts: string[], path: string, rooms: string[], replies: (RoomReply | null)[], now: number, delay_ms: number}} */
 const data = JSON.parse(byId("data")?.textContent ?? "");
@@ -120,22 +121,8 @@ function updateStatus() {
   const time = clock.time(now);
   for (const { card, room } of all)
     card.setLate(isCounting(room.state) && expected(room.state, time, data.delay_ms).isLate);
-  const facts = {
-    phase: connection.phase,
-    transport: connection.transport,
-    reason: connection.reason,
-    failures: connection.failures,
-    isTurnedAway: connection.isTurnedAway,
-    isOnline: navigator.onLine,
-    retryIn: connection.retryAt - now,
-    silentFor: connection.heardAt === null ? null : now - connection.heardAt,
-    isKnown: clock.isKnown,
-    bound: clock.bound(now),
-    step: clock.step,
-    isCounting: all.some(({ room }) => isCounting(room.state)),
-    isLate: all.some(({ card }) => card.isLate),
-  };
-  drawStatus(status(facts), facts, clock.likely());
+  const isAnyCounting = all.some(({ room }) => isCounting(room.state));
+  showStatus(connection, clock, now, isAnyCounting, all.some(({ card }) => card.isLate));
 }
 
 /** How many screens of each room are in step. */
@@ -150,39 +137,13 @@ async function updateScreens() {
   }
 }
 
-/** The page is visible again or the network is back: draw the right numbers at once, then measure. */
-function wake() {
-  learnSteps();
-  clock.check();
-  draw(all);
-  if (connection.phase === "open") clock.burst();
-  connection.wake();
-  updateStatus();
-}
-
 for (const place of all) cardControls(place.card.element, () => place.room.state);
 boardKeys(
   all.map(({ card }) => card.element),
   (card) => places.get(card.dataset.room ?? "")?.room.state ?? initial.state,
   () => screen.toggleFull(),
 );
-byId("now")?.addEventListener("click", () => connection.connect());
-addEventListener("online", wake);
-addEventListener("offline", updateStatus);
-addEventListener("pageshow", (event) => event.persisted && connection.connect());
-// Browsers keep no page with an open socket in their back-forward cache.
-addEventListener("pagehide", () => connection.close());
-document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
-
-learnSteps();
-root.dataset.live = "";
-const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
-// A page from a cache carries an old time.
-if (navigation && navigation.type !== "back_forward" && navigation.transferSize > 0) {
-  clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: data.now });
-  draw(all);
-}
-connection.connect();
+live(connection, clock, data.now, () => draw(all), updateStatus);
 setInterval(() => {
   updateStatus();
   if (isDrawn) draw(all.filter(({ room }) => room.state.status === "scheduled"));

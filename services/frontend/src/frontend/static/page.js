@@ -10,19 +10,20 @@
 
 // Time
 import { ServerClock } from "./server-clock.js";
-import { env, learnSteps, network, socketAddresses } from "./environment.js";
+import { env, network, socketAddresses } from "./environment.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
 import { apply, initial, isCounting, resume } from "./room.js";
 import { expected, nothing, showNext } from "./countdown.js";
+import { live } from "./lifecycle.js";
 import { save } from "./storage.js";
 // Drawing
 import { Display } from "./display.js";
 import { Finale } from "./finale.js";
 import { announceMessage, messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
-import { drawStatus, status } from "./status.js";
+import { showStatus } from "./status.js";
 import { byId, setText } from "./dom.js";
 // Controls
 import { controls } from "./controls.js";
@@ -118,22 +119,7 @@ function addMessage(message) {
 function updateStatus() {
   const now = env.now();
   const isLate = isCounting(room.state) && expected(room.state, clock.time(now), data.delay_ms).isLate;
-  const facts = {
-    phase: connection.phase,
-    transport: connection.transport,
-    reason: connection.reason,
-    failures: connection.failures,
-    isTurnedAway: connection.isTurnedAway,
-    isOnline: navigator.onLine,
-    retryIn: connection.retryAt - now,
-    silentFor: connection.heardAt === null ? null : now - connection.heardAt,
-    isKnown: clock.isKnown,
-    bound: clock.bound(now),
-    step: clock.step,
-    isCounting: isCounting(room.state),
-    isLate,
-  };
-  drawStatus(status(facts), facts, clock.likely());
+  showStatus(connection, clock, now, isCounting(room.state), isLate);
 }
 
 /** Send a ping; false if there is no connection. @param {number} id @returns {boolean} */
@@ -145,38 +131,12 @@ function ping(id) {
   return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
 }
 
-/** The page is visible again or the network is back: draw the right number at once, then measure. */
-function wake() {
-  learnSteps();
-  clock.check();
-  draw();
-  if (connection.phase === "open") clock.burst();
-  connection.wake();
-  updateStatus();
-}
-
 controls(data.room, () => clock.time(), () => room.state, () => screen.toggleFull());
 options(data.room, finale, draw, () => screen.toggleFull());
-byId("now")?.addEventListener("click", () => connection.connect());
-addEventListener("online", wake);
-addEventListener("offline", updateStatus);
-addEventListener("pageshow", (event) => event.persisted && connection.connect());
-// Browsers keep no page with an open socket in their back-forward cache.
-addEventListener("pagehide", () => connection.close());
-document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
-
-learnSteps();
-root.dataset.live = "";
 root.removeAttribute("data-fallback");
 save("again", null);
-const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
-// A page from a cache carries an old time.
-if (navigation && navigation.type !== "back_forward" && navigation.transferSize > 0) {
-  clock.seed({ sent: navigation.requestStart, received: navigation.responseEnd, server: data.now });
-  draw();
-}
 screen.setRun(isCounting(room.state), room.state.status === "held");
-connection.connect();
+live(connection, clock, data.now, draw, updateStatus);
 setInterval(() => {
   updateStatus();
   if (isDrawn && room.state.status === "scheduled") draw();

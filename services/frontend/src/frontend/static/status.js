@@ -1,7 +1,8 @@
 /** The status indicator: whether the room's state is fresh, and how well the time is known. */
 
 /** @import {RoomReply} from "../../../types/protocol" */
-/** @import {Phase, Transport} from "./connection.js" */
+/** @import {Connection, Phase, Transport} from "./connection.js" */
+/** @import {ServerClock} from "./server-clock.js" */
 
 import { byId, setText } from "./dom.js";
 
@@ -54,8 +55,31 @@ export function status(facts) {
   return { light: "amber", words: join(next, heard) || "connecting", canTry };
 }
 
+/** Show how certain all this is: of the connection, and of the clock at `now`.
+ * @param {Connection} connection @param {ServerClock} clock @param {number} now by the page's clock
+ * @param {boolean} isCounting whether a run is under way, or counts on
+ * @param {boolean} isLate whether an event has not come that should have */
+export function showStatus(connection, clock, now, isCounting, isLate) {
+  const facts = {
+    phase: connection.phase,
+    transport: connection.transport,
+    reason: connection.reason,
+    failures: connection.failures,
+    isTurnedAway: connection.isTurnedAway,
+    isOnline: navigator.onLine,
+    retryIn: connection.retryAt - now,
+    silentFor: connection.heardAt === null ? null : now - connection.heardAt,
+    isKnown: clock.isKnown,
+    bound: clock.bound(now),
+    step: clock.step,
+    isCounting,
+    isLate,
+  };
+  drawStatus(status(facts), facts, clock.likely());
+}
+
 /** @param {Status} shown @param {Facts} facts @param {number} likely the likely error of the clock, in ms */
-export function drawStatus({ light, words, canTry }, { phase, bound }, likely) {
+function drawStatus({ light, words, canTry }, { phase, bound }, likely) {
   const root = document.documentElement;
   root.dataset.light = light;
   root.toggleAttribute("data-doubt", light !== "green" && (light !== "amber" || phase !== "open"));
