@@ -1,6 +1,8 @@
 """A click is one trace, from the form to the fan-out, whoever dies on the way."""
 
 import json
+import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 
@@ -25,7 +27,14 @@ STRANGE = f"00-{STRANGE_TRACE}-00f067aa0ba902b7-01"
 class Stack:
     """Two schedulers, a coordinator and a frontend, as processes on a bus as it is deployed."""
 
-    def __init__(self, nats_url: str, serving: Serving, settings: dict[str, str | int]) -> None:
+    def __init__(
+        self,
+        nats_url: str,
+        serving: Serving,
+        settings: Mapping[str, str | int],
+        program: str = "",
+    ) -> None:
+        self._program = program
         self.processes: dict[str, AsyncProcess] = {}
         self.ports: dict[str, int] = {}
         self._nats_url = nats_url
@@ -39,20 +48,16 @@ class Stack:
         for name in ("scheduler-1", "scheduler-2", "coordinator-1", "frontend-1"):
             port = self.ports[name] = free_port()
             settings = {"nats_url": self._nats_url, "instance": name, "port": port}
-            serving = self._serving(name.split("-")[0], **self._settings, **settings)
+            service = name.split("-")[0]
+            serving = self._serving(
+                service, self._program.format(service), **self._settings, **settings
+            )
             self.processes[name] = await leaving.enter_async_context(serving)
         for name in self.ports:
             await until(lambda name=name: self._is_ready(name))  # type: ignore[misc]
 
     async def _is_ready(self, name: str) -> bool:
-        try:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.get(self.url(name, "/readyz")) as answer,
-            ):
-                return answer.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
+        return await status(self.url(name, "/readyz")) == 200
 
 
 @pytest.fixture
@@ -205,3 +210,84 @@ async def test_strangers_choose_no_trace_neither_over_http_nor_on_the_bus(
         assert [trace for trace, _ in span.links] == [STRANGE_TRACE]
     assert STRANGE_TRACE not in {span.trace for span in collector.spans}
     assert "secret" not in str(collector.spans)
+
+
+NAMING = """
+import atexit, sys
+def tell():
+    print(*(name for name in sys.modules if "opentelemetry" in name), "were all", file=sys.stderr)
+atexit.register(tell)
+from {}.__main__ import main
+main()
+"""
+"""A service that tells in the end what it has imported of OpenTelemetry."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_SERVICE_NAME": "tminus"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
+    ],
+)
+async def test_without_an_exporter_nothing_is_imported_and_no_header_is_stored(
+    deployed_nats_server: NatsServer,
+    serving: Serving,
+    operator: Client,
+    settings: dict[str, str],
+) -> None:
+    stack = Stack(deployed_nats_server.url, serving, settings, NAMING)
+    async with AsyncExitStack() as leaving:
+        await stack.start(leaving)
+        terms = {"from": "1", "interval_ms": "100"}
+        assert await post(stack.url("frontend-1", "/r/main/start"), terms) == 303
+        jetstream = operator.jetstream()
+
+        async def is_over() -> bool:
+            return (await jetstream.stream_info("COUNTDOWN")).state.messages == 3
+
+        await until(is_over)
+        entries = [await jetstream.get_msg("COUNTDOWN", seq) for seq in (1, 2, 3)]
+        for process in stack.processes.values():
+            assert await process.stop() == 0
+            assert process.log().splitlines()[-1] == "were all"
+    for entry in entries:
+        assert list(entry.headers or {}) == ["Nats-Expected-Last-Subject-Sequence"]
+        assert "trace" not in json.loads(entry.data or b"")
+
+
+@pytest.mark.parametrize("backlog", [None, 8], ids=["away", "hanging"])
+async def test_a_collector_that_is_away_or_hangs_delays_no_request_and_no_end(
+    serving: Serving, backlog: int | None
+) -> None:
+    with socket.socket() as collector:
+        collector.bind(("127.0.0.1", 0))
+        if backlog is not None:
+            collector.listen(backlog)
+        port, address = free_port(), collector.getsockname()
+        endpoint = f"http://127.0.0.1:{address[1]}"
+        settings = {"otel_exporter_otlp_endpoint": endpoint, "otel_bsp_schedule_delay": 1}
+        async with serving("frontend", port=port, **settings) as process:
+            url = f"http://127.0.0.1:{port}"
+
+            async def is_alive() -> bool:
+                return await status(f"{url}/healthz") == 200
+
+            await until(is_alive)
+            for _ in range(100):
+                assert await status(f"{url}/api/time") == 200
+            began = time.monotonic()
+            assert await process.stop() == 0
+            assert time.monotonic() - began < 8
+            assert process.log().count("traces are not exported") <= 2
+            assert "Traceback" not in process.log()
+
+
+async def status(url: str) -> int:
+    """The status of the answer; 0 where nothing listens."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status
+    except aiohttp.ClientConnectionError:
+        return 0

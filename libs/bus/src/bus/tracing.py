@@ -21,7 +21,15 @@ from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    Tracer,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 Attributes = Mapping[str, str | int | float | bool]
@@ -77,8 +85,9 @@ def traceparent_of(context: SpanContext) -> str:
 class Tracing:
     """The spans of one service's messages."""
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer("bus.tracing")
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        """By default the spans are this process's."""
+        self._tracer = tracer or trace.get_tracer("bus.tracing")
 
     def current(self) -> SpanContext | None:
         """The current span's context, if somebody will see that span."""

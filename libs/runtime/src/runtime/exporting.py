@@ -4,8 +4,10 @@ A collector that is away, slow or wrong costs spans and a line in the log, nothi
 only while tracing is on.
 """
 
+import logging
 import os
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,12 +24,16 @@ log = logger(__name__)
 
 LAST_SECONDS = 2.0
 """How long the last spans may take when the service ends; what is left then is lost."""
+TELL_SECONDS = 60.0
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 @asynccontextmanager
 async def exporting(service: str, instance: str, _app: web.Application) -> AsyncIterator[None]:
     """Export this process's spans, in the name of `service`, for as long as it runs."""
+    trouble = _Trouble(service, instance)
+    logging.getLogger("opentelemetry").addHandler(trouble)
+    logging.getLogger("opentelemetry").propagate = False
     provider = _provider(service, instance)
     if provider is not None:
         trace.set_tracer_provider(provider)
@@ -36,6 +42,25 @@ async def exporting(service: str, instance: str, _app: web.Application) -> Async
     finally:
         if provider is not None:
             _shut_down(provider)
+        logging.getLogger("opentelemetry").removeHandler(trouble)
+
+
+class _Trouble(logging.Handler):
+    """What goes wrong with the export, one line a minute for each kind: it may do so for ever, and
+    in threads, whose lines would not say which service it is."""
+
+    def __init__(self, service: str, instance: str) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log.bind(service=service, instance=instance)
+        self._told_at: dict[tuple[str, int], float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        kind = record.name, record.lineno
+        if now - self._told_at.get(kind, -TELL_SECONDS) >= TELL_SECONDS:
+            self._told_at[kind] = now
+            reason = record.getMessage().partition("\n")[0]
+            self._log.warning("traces are not exported", reason=reason[:200])
 
 
 def _provider(service: str, instance: str) -> TracerProvider | None:
