@@ -6,12 +6,15 @@ port, the metrics should not be there.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .access_log import ErrorCounter
 
+LATE_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
+"""The buckets of every histogram of lateness, the same so that one can be laid over another."""
 SHUTDOWN_SECONDS = 1.0
 """How long a response in progress may still take once the service ends."""
 

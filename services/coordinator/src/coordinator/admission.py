@@ -14,7 +14,7 @@ from sys import intern
 from weakref import WeakValueDictionary
 
 from aiohttp import web
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from runtime.client_address import client_address, networks
 
@@ -34,6 +34,7 @@ TURN_TIMES = 20
 SOON_SECONDS = 1
 """When to come again after a refusal for what takes a moment."""
 
+_most = Gauge("tminus_viewers_limit", "The most viewers that this coordinator admits.")
 _refused = Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"])
 
 
@@ -46,6 +47,7 @@ class Admission:
         self._settings = settings
         self._trusted = networks(settings.trusted_proxies)
         self._max_viewers = max_viewers
+        _most.set(max_viewers)
         self._connections = connections
         self._hub = hub
         self._handshakes = 0

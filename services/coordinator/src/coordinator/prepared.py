@@ -12,13 +12,15 @@ _FINAL_TEXT = 0x81
 
 
 class PreparedFrame:
-    """One frame, encoded for both kinds of viewers; `seq` is None if it has no sequence."""
+    """One frame, encoded for both kinds of viewers; `seq` is None if it has no sequence, `due_at`
+    if it is no tick."""
 
-    __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
+    __slots__ = ("_epoch", "_event_stream", "_websocket", "due_at", "json", "kind", "seq")
 
     def __init__(self, frame: Struct, epoch: str = "", *, has_place: bool = True) -> None:
         self.kind = frames.kind(frame)
         self.seq: int | None = getattr(frame, "seq", None) if has_place else None
+        self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
         self.json = frames.encode(frame)
         self._epoch = epoch
         self._websocket: bytes | None = None

@@ -13,6 +13,7 @@ from .history import History
 from .outbox import Outbox
 from .prepared import PreparedFrame
 from .reports import Reports
+from .room_metrics import note_sent
 from .viewer import Viewer
 from .websocket import WebSocketViewer
 
@@ -95,6 +96,8 @@ class Room:
         if batch:
             for kind, group in self.groups.items():
                 group.write(kind.encode(batch))
+            if self.groups:
+                note_sent(batch)
 
     # To one viewer that joins, leaves or lags
 
