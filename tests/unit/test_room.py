@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY, generate_latest
 from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
 from coordinator.room_metrics import ROOM_SIZES
+from coordinator.websocket import WebSocketViewer
 from runtime.clock import now_ms
 from support.hub import entries, new_hub, room_of
 
@@ -43,11 +44,15 @@ class Socket(asyncio.Transport):
 
 
 def join(
-    hub: Hub, after: int | None = None, socket: Socket | None = None, name: str = "main"
-) -> tuple[EventStreamViewer, Socket]:
+    hub: Hub,
+    after: int | None = None,
+    socket: Socket | None = None,
+    name: str = "main",
+    kind: type[EventStreamViewer | WebSocketViewer] = EventStreamViewer,
+) -> tuple[EventStreamViewer | WebSocketViewer, Socket]:
     socket = socket or Socket()
     room = room_of(hub, name)
-    viewer = EventStreamViewer(room)
+    viewer = kind(room)
     hub.connections.add(viewer)
     room.join(viewer, socket, room.epoch, after)
     return viewer, socket
@@ -281,8 +286,8 @@ async def test_the_metrics_tell_how_large_the_rooms_are() -> None:
 
 async def test_a_tick_s_lateness_is_counted_once_however_many_viewers_get_it() -> None:
     hub = await new_hub()
-    for _ in range(3):
-        join(hub)
+    for kind in (EventStreamViewer, EventStreamViewer, WebSocketViewer):
+        join(hub, kind=kind)
     counted, late = _sent_late()
     due_at = 1000
     for entry in entries(3):  # the start and two ticks, due a second apart

@@ -17,6 +17,7 @@ from aiohttp import web
 from prometheus_client import Counter, Gauge
 
 from runtime.client_address import client_address, networks
+from runtime.metrics import from_zero
 
 from .connections import Connections
 from .hub import LINGER_SECONDS, Hub
@@ -35,7 +36,10 @@ SOON_SECONDS = 1
 """When to come again after a refusal for what takes a moment."""
 
 _most = Gauge("tminus_viewers_limit", "The most viewers that this coordinator admits.")
-_refused = Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"])
+_refused = from_zero(
+    Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"]),
+    *("address", "all", "rooms_address", "rooms_all", "rooms_opening", "stream"),
+)
 
 
 class Admission:
