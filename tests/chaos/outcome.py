@@ -42,6 +42,8 @@ class Outcome:
     """Everything that was expected and did not hold."""
     exceeded: list[str] = field(default_factory=list)
     """Times over a limit: on a busy machine they need not be the system's fault."""
+    audited: int = 0
+    """Ticks that the auditor has checked."""
     figures: dict[str, float] = field(default_factory=dict)
     """Other measures, the worst of all rounds."""
     cannot_run: str = ""

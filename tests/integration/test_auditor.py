@@ -70,7 +70,7 @@ async def test_two_schedulers_and_all_that_people_do_break_no_rule(
     await serve_scheduler(instance="scheduler-2")
 
     def is_tick(number: int, frame: Frame) -> bool:
-        return frame["type"] == "tick" and frame["remaining"] == number
+        return bool(frame["type"] == "tick" and frame["remaining"] == number)
 
     async with viewing(await serve_coordinator(), room="main") as viewer:
         holds = [{"at": 5, "for_ms": 100}]

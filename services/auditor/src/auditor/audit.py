@@ -44,6 +44,9 @@ _gaps = Counter(
     "Events that could not be checked, since those before them were removed unread.",
 )
 _resets = Counter("tminus_audit_resets_total", "Times that the stream was recreated or restored.")
+_in_doubt = Gauge(
+    "tminus_audit_in_doubt", "Events with violations that wait for a look into the stream."
+)
 _rooms = Gauge("tminus_audit_rooms", "Rooms in memory.")
 for _kind in KINDS:
     _violations.labels(_kind)
@@ -79,6 +82,7 @@ class Audit:
         self._over.clear()
         while not self._doubts.empty():
             self._doubts.get_nowait()
+            _in_doubt.dec()
 
     def fold(self, entry: Entry) -> None:
         """Check an entry of the stream; garbage is counted and otherwise skipped."""
@@ -120,28 +124,18 @@ class Audit:
             return
         try:
             self._doubts.put_nowait(_Doubt(before, event, found))
+            _in_doubt.inc()
         except asyncio.QueueFull:
             _gaps.inc()
 
     async def run(self) -> Never:
         """Look for the events before those in doubt, for ever."""
         while True:
-            doubt = await self._doubts.get()
-            epoch = self._epoch
+            doubt, epoch = await self._doubts.get(), self._epoch
             is_there = await self._is_there(doubt.before)
-            if epoch != self._epoch:
-                continue
-            if is_there:
-                for violation in doubt.found:
-                    _count(doubt.event, violation)
-            else:
-                _gaps.inc()
-                log.info(
-                    "not checked: the event before was removed",
-                    room=doubt.event.room,
-                    run=doubt.event.run,
-                    seq=doubt.event.seq,
-                )
+            if epoch == self._epoch:
+                _decide(doubt, is_there)
+            _in_doubt.dec()
 
     async def _is_there(self, event: Event) -> bool:
         """Whether the stream still holds an event."""
@@ -155,6 +149,21 @@ class Audit:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return False
+
+
+def _decide(doubt: _Doubt, is_there: bool) -> None:
+    event = doubt.event
+    if is_there:
+        for violation in doubt.found:
+            _count(event, violation)
+    else:
+        _gaps.inc()
+        log.info(
+            "not checked: the event before was removed",
+            room=event.room,
+            run=event.run,
+            seq=event.seq,
+        )
 
 
 def _count(event: Event, violation: Violation) -> None:
