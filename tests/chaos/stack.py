@@ -208,8 +208,8 @@ async def running(
     """A stack that is ready, and removed without a trace afterwards.
 
     `bus` is the number of NATS servers, which reach one another over `network` if it is given;
-    `env` is an additional environment of every service. No scheduler's clock is ahead of the bus's by
-    more than `skew_ms`.
+    `env` is an additional environment of every service. No scheduler's clock is ahead of the bus's
+    by more than `skew_ms`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as leaving:

@@ -18,6 +18,7 @@ from runtime import health
 from runtime.background import background
 
 from .audit import Audit
+from .canary.loop import counting
 from .settings import SETTINGS, Settings
 
 LOOK_SECONDS = 0.5
@@ -51,7 +52,10 @@ async def auditing(app: web.Application) -> AsyncIterator[None]:
     )
     _position.set_function(lambda: follower.position)
     app[health.CHECKS].append(follower.check)
-    async with background(audit.run(), follower.run(), _keep_time(follower)):
+    loops = [audit.run(), follower.run(), _keep_time(follower)]
+    if (door := app[SETTINGS].canary()) is not None:
+        loops.append(counting(door, app[SETTINGS].canary_interval))
+    async with background(*loops):
         yield
 
 
