@@ -44,6 +44,9 @@ RETRY_AFTER = "Retry-After"
 """The header of an error reply: in how many seconds to try again, as in HTTP."""
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
+_has_quorum = Gauge(
+    "tminus_bus_quorum", "1 while the stream's leader has a quorum, as far as is known here."
+)
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
 
 
@@ -70,6 +73,7 @@ class Bus:
         """None if there are no traces; OpenTelemetry is not even imported then."""
         self._told: set[str] = set()
         """The kinds of reasons logged since the last connection."""
+        _has_quorum.set_function(lambda: not self.no_quorum)
         self.on_disconnect: list[Callable[[], None]] = []
 
     @property

@@ -5,13 +5,17 @@ from prometheus_client import Counter
 from protocol import events, subjects
 from protocol.events import Event
 from runtime.logs import logger
+from runtime.metrics import from_zero
 
 from .stream import Entry
 
 log = logger(__name__)
 
-dropped = Counter(
-    "tminus_dropped_total", "Invalid messages dropped, from the stream or the bus.", ["kind"]
+dropped = from_zero(
+    Counter(
+        "tminus_dropped_total", "Invalid messages dropped, from the stream or the bus.", ["kind"]
+    ),
+    *("events", "message", "presence", "subject"),
 )
 
 

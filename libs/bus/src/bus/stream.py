@@ -99,11 +99,11 @@ def has_quorum(cluster: ClusterInfo | None) -> bool:
     """
     if cluster is None or not cluster.replicas:
         return True
-    heard = sum(_is_heard(peer) for peer in cluster.replicas)
+    heard = sum(is_heard(peer) for peer in cluster.replicas)
     return bool(cluster.leader) and 2 * (heard + 1) > len(cluster.replicas) + 1
 
 
-def _is_heard(peer: PeerInfo) -> bool:
+def is_heard(peer: PeerInfo) -> bool:
     """Whether the leader has heard from the peer of late; `active` is 0 if it never has."""
     return bool(peer.current or peer.active) and (peer.active or 0) < UNHEARD_NS
 

@@ -14,6 +14,7 @@ from .history import History
 from .outbox import Outbox
 from .prepared import PreparedFrame
 from .reports import Reports
+from .room_metrics import note_sent
 from .viewer import Viewer
 from .websocket import WebSocketViewer
 
@@ -107,6 +108,8 @@ class Room:
         if batch:
             for kind, group in self.groups.items():
                 group.write(kind.encode(batch))
+            if self.groups:
+                note_sent(batch)
 
     def _write_traced(self, tracing: "Tracing", batch: list[PreparedFrame]) -> None:
         causes = [frame.cause for frame in batch if frame.cause is not None]

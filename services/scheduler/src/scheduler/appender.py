@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from bus.client import Client
 from bus.connection import Bus
 from bus.errors import BusError, BusTimeout, BusUnavailable, bus_errors
+from runtime.metrics import from_zero
 
 APPEND_SECONDS = 1.5
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
@@ -38,7 +39,10 @@ IN_FLIGHT = 64
 """The most appends in flight, so that many rooms don't flood the stream themselves."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_appended = Counter("tminus_appends_total", "Appends to rooms' events.", ["outcome"])
+_appended = from_zero(
+    Counter("tminus_appends_total", "Appends to rooms' events.", ["outcome"]),
+    *("stored", "conflict", "busy", "timeout", "unavailable"),
+)
 
 
 class Conflict(Exception):

@@ -15,6 +15,7 @@ from protocol import events, rules, subjects
 from protocol.events import Event, Tick, Unknown
 from protocol.rules import Countdown
 from runtime.clock import now_ms
+from runtime.metrics import LATE_SECONDS
 
 from .appender import Appender
 from .load import Load
@@ -22,10 +23,15 @@ from .load import Load
 if TYPE_CHECKING:
     from .run_traces import RunTraces
 
-_late = Histogram(
+_emitted_late = Histogram(
+    "tminus_tick_emitted_late_seconds",
+    "Delay from a tick's due time until the append that stored it was begun.",
+    buckets=LATE_SECONDS,
+)
+_stored_late = Histogram(
     "tminus_tick_stored_late_seconds",
     "Delay from a tick's due time until it is known to be stored.",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
+    buckets=LATE_SECONDS,
 )
 _UNKNOWN = Countdown()
 ROOMS_WITHOUT_A_RUN = 10_000
@@ -86,13 +92,15 @@ class EventStore:
         stream accepts nothing.
         """
         subject, payload = subjects.events(event.room), events.encode(event)
+        begun_at = now_ms()
         if self.traces is None or event is expected.last or isinstance(event, Unknown):
             seq = await self._appender.append(subject, payload, expected.seq)
         else:
             store = partial(self._appender.append, subject, payload, expected.seq)
             seq = await self.traces.append(event, expected, store)
         if isinstance(event, Tick) and event is not expected.last:
-            _late.observe(max(0.0, now_ms() - event.due_at) / 1000)
+            _emitted_late.observe(max(0.0, begun_at - event.due_at) / 1000)
+            _stored_late.observe(max(0.0, now_ms() - event.due_at) / 1000)
         self._put(event.room, rules.apply(self[event.room], seq, event))
 
     async def refresh(self, room: str) -> bool:
