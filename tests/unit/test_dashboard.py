@@ -68,5 +68,5 @@ def test_the_rows_follow_a_countdown_through_the_stack() -> None:
     words = [row["title"].split(" · ")[0] for row in ROWS]
     assert words == [
         *("Asked", "Due → emitted → stored → sent", "Stored", "Followed", "Sent", "Seen"),
-        *("Refused", "Beneath"),
+        *("Proved", "Refused", "Beneath"),
     ]
