@@ -38,7 +38,7 @@ async def until_alive(port: int) -> None:
     await until(is_alive)
 
 
-@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend", "auditor"])
 async def test_metrics_with_a_port_of_their_own_are_on_no_other(
     service: str, serving: Serving
 ) -> None:
@@ -200,7 +200,7 @@ asyncio.SelectorEventLoop.add_signal_handler = add_signal_handler
 
 
 @pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macos", "windows"])
-@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend", "auditor"])
 async def test_a_service_runs_on_what_other_systems_have(
     system: str, service: str, serving: Serving
 ) -> None:

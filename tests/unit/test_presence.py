@@ -22,6 +22,8 @@ SCREENS = Screens(reporting=1, in_step=1, worst_error_ms=12.3)
 class Bus:
     """A bus that keeps what was published, and the others' ears."""
 
+    tracing = None
+
     def __init__(self) -> None:
         self.client = self
         self.on_disconnect: list[object] = []

@@ -51,4 +51,6 @@ def place(entry: Entry) -> tuple[str, str] | None:
 def drop(kind: str, entry: Entry, reason: str) -> None:
     """Log and count an entry that is invalid."""
     dropped.labels(kind).inc()
-    log.warning("dropped", subject=entry.subject, seq=entry.seq, reason=reason[:200])
+    found = subjects.parse(entry.subject)
+    about = {"room": found[0]} if found is not None else {}
+    log.warning("dropped", subject=entry.subject, seq=entry.seq, reason=reason[:200], **about)

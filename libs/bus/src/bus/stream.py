@@ -41,12 +41,16 @@ TOO_MUCH_STORE = {10002, 10047, 10122}
 
 
 class Entry(Struct, frozen=True):
-    """One entry of the stream; `at` is when it was stored, in milliseconds since the Unix epoch."""
+    """One entry of the stream; `at` is when it was stored, in milliseconds since the Unix epoch.
+
+    `headers` is its block of headers as it came, if the feed received it.
+    """
 
     seq: int
     subject: str
     data: bytes
     at: int
+    headers: bytes = b""
 
 
 def wanted(settings: Settings) -> StreamConfig:

@@ -1,6 +1,8 @@
 """The rooms' events, folded from the stream, and the one way to append to them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 import nats.js.errors
 from prometheus_client import Histogram
@@ -10,13 +12,16 @@ from bus.entries import is_event, place, read_event
 from bus.errors import BusUnavailable, bus_errors
 from bus.stream import Entry, epoch_of, stream_info
 from protocol import events, rules, subjects
-from protocol.events import Event, Tick
+from protocol.events import Event, Tick, Unknown
 from protocol.rules import Countdown
 from runtime.clock import now_ms
 from runtime.metrics import LATE_SECONDS
 
 from .appender import Appender
 from .load import Load
+
+if TYPE_CHECKING:
+    from .run_traces import RunTraces
 
 _emitted_late = Histogram(
     "tminus_tick_emitted_late_seconds",
@@ -45,6 +50,8 @@ class EventStore:
         self.load = load
         self._bus = bus
         self._appender = Appender(bus)
+        self.traces = _run_traces(bus)
+        """None if there are no traces."""
         self._countdowns: dict[str, Countdown] = {}
         self._over: dict[str, None] = {}
         """The rooms without a run, the one that has been like this for longest first."""
@@ -86,7 +93,11 @@ class EventStore:
         """
         subject, payload = subjects.events(event.room), events.encode(event)
         begun_at = now_ms()
-        seq = await self._appender.append(subject, payload, expected.seq)
+        if self.traces is None or event is expected.last or isinstance(event, Unknown):
+            seq = await self._appender.append(subject, payload, expected.seq)
+        else:
+            store = partial(self._appender.append, subject, payload, expected.seq)
+            seq = await self.traces.append(event, expected, store)
         if isinstance(event, Tick) and event is not expected.last:
             _emitted_late.observe(max(0.0, begun_at - event.due_at) / 1000)
             _stored_late.observe(max(0.0, now_ms() - event.due_at) / 1000)
@@ -159,3 +170,11 @@ class EventStore:
         if len(self._over) > ROOMS_WITHOUT_A_RUN:
             room = next(iter(self._over))
             del self._over[room], self._countdowns[room]
+
+
+def _run_traces(bus: Bus) -> "RunTraces | None":
+    if bus.tracing is None:
+        return None
+    from .run_traces import RunTraces
+
+    return RunTraces(bus.tracing)
