@@ -194,7 +194,8 @@ async def test_prometheus_finds_every_replica(stack: Stack, http: aiohttp.Client
         async with http.get(address, params=query) as answer:
             found = (await answer.json())["data"]["result"]
         up = {one["metric"]["job"]: int(one["value"][1]) for one in found}
-        return up == {"scheduler": 2, "coordinator": 2, "frontend": 1, "nats": 1}
+        replicas = {"scheduler": 2, "coordinator": 2, "frontend": 1, "auditor": 1, "nats": 1}
+        return up == replicas
 
     try:
         await until(are_found, seconds=30)
