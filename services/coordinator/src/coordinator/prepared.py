@@ -1,6 +1,7 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from websockets.frames import Close, Opcode
@@ -8,18 +9,34 @@ from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
 _FINAL_TEXT = 0x81
 
 
 class PreparedFrame:
-    """One frame, encoded for both kinds of viewers; `seq` is None if it has no sequence."""
+    """One frame, encoded for both kinds of viewers; `seq` is None if it has no sequence, `due_at`
+    if it is no tick."""
 
-    __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
+    __slots__ = (
+        "_epoch",
+        "_event_stream",
+        "_websocket",
+        "cause",
+        "due_at",
+        "json",
+        "kind",
+        "seq",
+    )
 
     def __init__(self, frame: Struct, epoch: str = "", *, has_place: bool = True) -> None:
         self.kind = frames.kind(frame)
         self.seq: int | None = getattr(frame, "seq", None) if has_place else None
+        self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
         self.json = frames.encode(frame)
+        self.cause: SpanContext | None = None
+        """The span of the entry that it is of, if somebody looks at that."""
         self._epoch = epoch
         self._websocket: bytes | None = None
         self._event_stream: bytes | None = None
