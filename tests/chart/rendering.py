@@ -1,7 +1,7 @@
 """The chart as Helm renders it, whole or by documents."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -65,11 +65,14 @@ def pods(found: list[Document]) -> Iterator[tuple[str, Document]]:
             yield one["metadata"]["name"], one["spec"]["template"]
 
 
-def environment(container: Document, secret: str) -> dict[str, str]:
-    """A container's variables as Kubernetes sets them, each value from a Secret being `secret`."""
+def environment(container: Document, secrets: Mapping[str, str]) -> dict[str, str]:
+    """A container's variables as Kubernetes sets them, with `secrets` as the Secrets' keys."""
     given: dict[str, str] = {}
     for one in container.get("env", []):
-        value = str(one.get("value", secret))
+        if reference := one.get("valueFrom", {}).get("secretKeyRef"):
+            given[one["name"]] = secrets[reference["key"]]
+            continue
+        value = str(one.get("value", ""))
         for name, known in given.items():
             value = value.replace(f"$({name})", known)
         given[one["name"]] = value

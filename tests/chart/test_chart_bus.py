@@ -23,9 +23,9 @@ from support import ROOT
 from support.nats_server import NatsServer
 from support.ports import free_ports
 
-PASSWORD = "123"
-"""A number, unless it is quoted."""
-USERS = ("scheduler", "coordinator", "frontend", "operator")
+USERS = ("scheduler", "coordinator", "frontend", "auditor", "operator", "cluster")
+SECRETS = {f"{user.upper()}_PASSWORD": str(100 + place) for place, user in enumerate(USERS)}
+"""Numbers, which nats.conf reads as such unless they are quoted."""
 
 
 class Server(NatsServer):
@@ -56,7 +56,7 @@ class Server(NatsServer):
             f"tminus-nats-{other}.tminus-nats-headless:6222": f"127.0.0.1:{port}"
             for other, (port, _) in enumerate(ports)
         }
-        env = environment(pod["containers"][0], PASSWORD) | {"SERVER_NAME": name}
+        env = environment(pod["containers"][0], SECRETS) | {"SERVER_NAME": name}
         super().__init__(
             folder,
             name=name,
@@ -93,8 +93,9 @@ def servers(tmp_path: Path) -> Iterator[list[Server]]:
 
 
 @asynccontextmanager
-async def connected(server: Server, user: str, password: str) -> AsyncIterator[Client]:
+async def connected(server: Server, user: str) -> AsyncIterator[Client]:
     """A client, for ten seconds at most."""
+    password = SECRETS[f"{user.upper()}_PASSWORD"]
     async with asyncio.timeout(10):
         client = await nats.connect(server.url, user=user, password=password)
         yield client
@@ -104,7 +105,7 @@ async def connected(server: Server, user: str, password: str) -> AsyncIterator[C
 async def test_three_servers_hold_the_stream_with_the_limits_of_nats_conf(
     servers: list[Server],
 ) -> None:
-    async with connected(servers[0], "operator", PASSWORD) as client:
+    async with connected(servers[0], "operator") as client:
         jetstream = client.jetstream(timeout=1)
         created = None
         while created is None:
@@ -124,8 +125,8 @@ async def test_three_servers_hold_the_stream_with_the_limits_of_nats_conf(
 async def test_each_user_has_the_password_of_the_secret_and_people_need_none(
     servers: list[Server],
 ) -> None:
-    for user in USERS:
-        async with connected(servers[1], user, PASSWORD):
+    for password in asked_passwords():
+        async with connected(servers[1], password.removesuffix("_PASSWORD").lower()):
             pass
     refused: asyncio.Queue[Exception] = asyncio.Queue()
     async with asyncio.timeout(10):
@@ -135,14 +136,18 @@ async def test_each_user_has_the_password_of_the_secret_and_people_need_none(
         await person.close()
 
 
+def asked_passwords() -> set[str]:
+    """The variables of deploy/nats.conf."""
+    return set(re.findall(r"password: \$(\w+)", (ROOT / "deploy" / "nats.conf").read_text()))
+
+
 def test_the_pod_has_every_password_that_nats_conf_asks_for() -> None:
-    found = documents()
-    pod = of_kind("StatefulSet", found)["tminus-nats"]["spec"]["template"]["spec"]
-    given = environment(pod["containers"][0], PASSWORD)
-    asked = set(re.findall(r"password: \$(\w+)", (ROOT / "deploy" / "nats.conf").read_text()))
-    assert len(asked) >= len(USERS)
-    assert asked <= given.keys()
-    assert all(given[name] == f'"{PASSWORD}"' for name in asked)
+    pod = of_kind("StatefulSet", documents())["tminus-nats"]["spec"]["template"]["spec"]
+    given = environment(pod["containers"][0], SECRETS)
+    assert len(asked_passwords()) >= 4
+    assert {name: given[name] for name in asked_passwords()} == {
+        name: f'"{SECRETS[name]}"' for name in asked_passwords()
+    }
 
 
 def test_services_know_every_server_by_its_name() -> None:
@@ -155,4 +160,5 @@ def test_services_know_every_server_by_its_name() -> None:
     assert nats_pods["serviceName"] in of_kind("Service", found)
     for deployment in of_kind("Deployment", found).values():
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        assert environment(container, PASSWORD)["NATS_URL"] == ",".join(names)
+        (url,) = (one["value"] for one in container["env"] if one["name"] == "NATS_URL")
+        assert url == ",".join(names)

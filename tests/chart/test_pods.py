@@ -1,6 +1,7 @@
 """What holds for every pod, however the chart is set up, NATS's own included."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,7 @@ KINDS: dict[str, type[Settings]] = {
     "coordinator": coordinator.settings.Settings,
     "frontend": frontend.settings.Settings,
 }
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRETS = defaultdict(lambda: "0" * 32, LINK_KEYS=f"key:{'0' * 32}")
 SECRET_NAME = re.compile(r"PASSWORD|TOKEN|KEYS|ROUTE")
 EVERY = pytest.mark.parametrize("name", examples())
 
@@ -137,11 +138,9 @@ def test_services_understand_their_settings(name: str) -> None:
         if service not in KINDS:
             continue
         (container,) = pod["spec"]["containers"]
-        given = environment(container, SECRET)
+        given = environment(container, SECRETS)
         unknown = {one.lower() for one in given} - set(KINDS[service].__struct_fields__)
         assert not unknown, service
-        if "LINK_KEYS" in given:
-            given["LINK_KEYS"] = f"key:{SECRET}"
         # Files of the pod.
         given = {key: value for key, value in given.items() if not key.startswith("TLS_")}
         settings = load(KINDS[service], given)
@@ -157,7 +156,7 @@ def test_a_setting_may_be_given_or_replaced() -> None:
         "--set=scheduler.env.NATS_PASSWORD.valueFrom.secretKeyRef.name=other",
     )
     (container,) = services(found)["coordinator"]["spec"]["containers"]
-    given = environment(container, SECRET)
+    given = environment(container, SECRETS)
     assert (given["MAX_VIEWERS"], given["LOG_LEVEL"]) == ("500", "DEBUG")
     (container,) = services(found)["scheduler"]["spec"]["containers"]
     references = [one["valueFrom"] for one in container["env"] if one["name"] == "NATS_PASSWORD"]

@@ -1,5 +1,7 @@
 """Who reaches whom: the ways in from outside, and the network policies."""
 
+from collections import defaultdict
+
 import pytest
 
 import coordinator.settings
@@ -8,15 +10,14 @@ from chart.rendering import Document, documents, environment, examples, of_kind,
 from coordinator.app import create_app
 from runtime.settings import load
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRETS = defaultdict(lambda: "0" * 32, LINK_KEYS=f"key:{'0' * 32}")
 
 
 def page_settings(found: list[Document]) -> frontend.settings.Settings:
     """Those of the frontend."""
     deployment = of_kind("Deployment", found)["tminus-frontend"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    given = environment(container, SECRET) | {"LINK_KEYS": ""}
-    return load(frontend.settings.Settings, given)
+    return load(frontend.settings.Settings, environment(container, SECRETS))
 
 
 def coordinator_paths() -> set[str]:
@@ -70,7 +71,7 @@ def test_direct_sockets_go_to_the_balancer_s_name() -> None:
     assert (balancer["type"], balancer["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
     deployment = of_kind("Deployment", found)["tminus-coordinator"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    given = environment(container, SECRET)
+    given = environment(container, SECRETS)
     # Strangers reach them, and nobody's word counts on whom they speak for.
     assert "TRUSTED_PROXIES" not in given
     assert given["ALLOWED_ORIGINS"] == "https://countdown.example.org"
