@@ -16,6 +16,7 @@ from protocol.events import Known, Started, Trace
 from protocol.requests import Cancel, Hold, Start
 from protocol.rules import Countdown
 from scheduler.appender import Conflict
+from scheduler.logged import trace_of as logged
 from scheduler.run_traces import RunTraces
 from support.runs import NOW
 
@@ -152,3 +153,10 @@ async def test_a_malformed_context_in_an_event_is_none() -> None:
     assert isinstance(countdown.last, Known)
     event = rules.following(Started, countdown.last, trace=Trace(parent="x-y", until=NOW + 60_000))
     assert await Traces().append(*tick(rules.apply(Countdown(), 1, event), 9)) is None
+
+
+def test_a_line_of_the_log_about_a_run_names_the_trace_of_its_start() -> None:
+    ids = {"trace_id": f"{TRACE:032x}", "span_id": "00f067aa0ba902b7"}
+    assert logged(run(from_=10).last) == ids
+    assert logged(rules.start(Countdown(), Start(), NOW, "run-1", "scheduler-1")) == {}
+    assert logged(None) == {}

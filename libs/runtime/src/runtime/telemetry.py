@@ -29,8 +29,8 @@ def is_on(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def trace(app: web.Application, service: str, settings: Settings) -> None:
-    """Export the spans of `app` for as long as it runs, if tracing is on; call it last, so that
-    what ends with the application is still exported."""
+    """Export the spans of `app` for as long as it runs, if tracing is on. Call it when all other
+    contexts are there: this one is left last, so that the spans of their ends are exported, too."""
     if is_on():
         from .exporting import exporting
 
