@@ -23,7 +23,7 @@ BEFORE = "094d622"
 """The last commit without tracing."""
 ROUNDS = 7
 FIGURES = {
-    "start_ms": "a coordinator's start, until its application is made, ms",
+    "start_ms": "a coordinator's start, until its application is made, ms of CPU",
     "resident_mb": "its memory then, MB",
     "append_us": "an append, µs of the scheduler's CPU",
     "append_ms": "an append, ms until it is acknowledged",
