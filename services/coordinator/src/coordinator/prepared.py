@@ -1,16 +1,12 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
 
 _FINAL_TEXT = 0x81
 
@@ -23,7 +19,6 @@ class PreparedFrame:
         "_epoch",
         "_event_stream",
         "_websocket",
-        "cause",
         "due_at",
         "json",
         "kind",
@@ -35,8 +30,6 @@ class PreparedFrame:
         self.seq: int | None = getattr(frame, "seq", None) if has_place else None
         self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
         self.json = frames.encode(frame)
-        self.cause: SpanContext | None = None
-        """The span of the entry that it is of, if somebody looks at that."""
         self._epoch = epoch
         self._websocket: bytes | None = None
         self._event_stream: bytes | None = None
