@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 
 import aiohttp
 import nats
@@ -98,6 +99,7 @@ async def test_a_click_is_one_trace_also_if_its_scheduler_is_killed_in_mid_run(
 
     (click,) = collector.of(FORM)
     assert (click.kind, click.parent) == ("SERVER", "")
+    assert (click.instance, click.version) == ("frontend-1", version("tminus-frontend"))
     (shown,) = collector.of("coordinator shown")
     assert collector.ancestors(shown)[1:] == [PROCESS, PUBLISH, *CLICK, FORM]
     assert collector.by_id(shown.parent).parent == zero.id  # type: ignore[union-attr]

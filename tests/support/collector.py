@@ -22,6 +22,7 @@ class Span:
     """A span; the ids are W3C's hexadecimal, `parent` is empty at the beginning of a trace."""
 
     service: str
+    version: str
     instance: str
     name: str
     kind: str
@@ -110,6 +111,7 @@ async def collecting() -> AsyncIterator[Collector]:
 def _span(about: dict[str, Value], span: trace_pb2.Span) -> Span:
     return Span(
         service=str(about["service.name"]),
+        version=str(about["service.version"]),
         instance=str(about["service.instance.id"]),
         name=span.name,
         kind=trace_pb2.Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),

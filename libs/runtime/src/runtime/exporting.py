@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from aiohttp import web
 from opentelemetry import trace
@@ -83,6 +84,7 @@ def _resource(service: str, instance: str) -> Resource:
     own = {
         "service.name": service,
         "service.namespace": "tminus",
+        "service.version": version(f"tminus-{service}"),
         "service.instance.id": instance,
     }
     return Resource.create(own).merge(OTELResourceDetector().detect())
