@@ -230,7 +230,7 @@ class Tracing:
                 is_ours = isinstance(code, int) and code < 500 and kind is SpanKind.SERVER
                 span.set_attribute("error.type", str(code or type(error).__name__))
                 if not is_ours and not isinstance(error, expected):
-                    span.set_status(StatusCode.ERROR, str(error))
+                    span.set_status(StatusCode.ERROR, str(error)[:200])
                 raise
 
 
