@@ -6,6 +6,7 @@ import json
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
+from coordinator.encodings import event_stream
 from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
 from support.hub import entries, new_hub, room_of
@@ -45,7 +46,7 @@ def join(
 ) -> tuple[EventStreamViewer, Socket]:
     socket = socket or Socket()
     room = room_of(hub, name)
-    viewer = EventStreamViewer(room)
+    viewer = EventStreamViewer(room, event_stream(True))
     hub.connections.add(viewer)
     room.join(viewer, socket, room.epoch, after)
     return viewer, socket

@@ -195,6 +195,13 @@ export interface State {
   holds: PlannedHold[];
 }
 
+export interface TickDelta {
+  type: "tick";
+  room?: string | null;
+  seq: number;
+  remaining: number;
+}
+
 export interface TickFrame {
   type: "tick";
   room: string;
@@ -222,4 +229,4 @@ export interface Viewers {
   count: number;
 }
 
-export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;
+export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | TickDelta | CancelledFrame | MessageFrame | Viewers | Pong | Bye;

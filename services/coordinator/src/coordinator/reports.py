@@ -34,7 +34,8 @@ class Reports:
 
         A viewer that says nothing of itself any more, since its tab is hidden, reports nothing.
         """
-        if not isinstance(viewer, WebSocketViewer):
+        # Who gets no ticks does not know the last sequence.
+        if not isinstance(viewer, WebSocketViewer) or not viewer.encoding.has_ticks:
             return
         now = self._time()
         if ping.seq is None:
