@@ -36,7 +36,7 @@ const root = document.documentElement;
 
 /** An older message is listed, but not shown large. */
 const RECENT_MS = 2000;
-/** How soon a page reports that it shows something new that is no tick. */
+/** How soon a page reports that it shows something new, if that is not one of many ticks. */
 const REPORT_WITHIN_MS = 2000;
 /** A tick that is so much too early, or too late, tells that a clock was set, or that the way is jammed. */
 const SUSPECT_MS = 100;
@@ -93,7 +93,7 @@ function onFrame(frame) {
     case "message":
       if (room !== before) addMessage(frame);
   }
-  if (room !== before && frame.type !== "tick") clock.soon(REPORT_WITHIN_MS);
+  if (room !== before && (frame.type !== "tick" || frame.remaining === 0)) clock.soon(REPORT_WITHIN_MS);
   if (room.state !== before.state) {
     connection.isCounting = isMoving(room.state);
     draw();
