@@ -1,12 +1,13 @@
 # Every task in a checkout; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev local compose down logs install nats scheduler coordinator frontend link \
+.PHONY: help dev local compose down logs install nats scheduler coordinator frontend auditor link canary \
         test check page format lock schema chaos bench same-instant screenshots
 
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coordinator services/frontend
+PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coordinator services/frontend \
+	services/auditor
 INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
@@ -56,6 +57,12 @@ coordinator: $(INSTALLED) ## A coordinator in this terminal; a second one: PORT=
 
 frontend: $(INSTALLED) ## The frontend in this terminal
 	@$(BIN)/python dev/service.py frontend
+
+auditor: $(INSTALLED) ## The auditor in this terminal
+	@$(BIN)/python dev/service.py auditor
+
+canary: $(INSTALLED) ## Count once as a viewer, through the front door: URL=http://localhost:8080
+	@$(BIN)/python -m auditor.canary $(or $(URL),http://localhost:8080)
 
 link: $(INSTALLED) ## Print a link that carries a right: ROOM=quiz RIGHT=control HOURS=12 BASE=https://example.org
 	@$(BIN)/python dev/link.py $(ROOM:%=--room %) $(RIGHT:%=--right %) $(HOURS:%=--hours %) $(BASE:%=--base %)

@@ -1,4 +1,4 @@
-"""What a viewer of a page costs: one of version 1 that pings each second, one of version 2, by need."""
+"""What a page costs: one of version 1 that pings each second, and one of version 2, by need."""
 
 import asyncio
 
@@ -11,13 +11,25 @@ from bench.load import Load, load
 from bench.machine import cpu_seconds
 from bench.servers import TMINUS, serving
 
-PAGES = {
-    "version 1, a ping a second": ("--ping-every", "1000"),
-    "version 2, pings by need": ("--ping-every", "7000", "--subprotocol", "v2.tminus"),
-}
-"""The pages by name, as options of the load: how a page behaves that knows the time well.
 
-A page leaves out a random part, up to a quarter, of the eight seconds between its pings."""
+class Page(msgspec.Struct, frozen=True):
+    """How a page behaves."""
+
+    options: tuple[str, ...]
+    counting_ms: int
+    """From ping to ping while a run counts."""
+    idle_ms: int
+
+
+PAGES = {
+    "version 1, a ping a second": Page((), counting_ms=1000, idle_ms=1000),
+    "version 2, pings by need": Page(
+        ("--subprotocol", "v2.tminus"), counting_ms=14_000, idle_ms=7000
+    ),
+}
+"""The pages by name: how one behaves that knows the time well, over a steady way. It leaves out a
+random part, up to a quarter, of the gaps between its pings: sixteen seconds while ticks are signs
+of life, and eight in silence."""
 RETURNING = 0.01
 """The part of the viewers that leaves and comes again each ten seconds."""
 ELEVEN_SECONDS = 12
@@ -38,7 +50,9 @@ class ViewerCost(msgspec.Struct, frozen=True, kw_only=True):
 
 async def cost(page: str, *, viewers: int, seconds: float) -> ViewerCost:
     """Let a crowd of such pages watch a room that counts, then an idle one."""
-    options = ("--hello", *PAGES[page])
+    behaviour = PAGES[page]
+    options = ("--hello", *behaviour.options, "--ping-every")
+    counting_options = (*options, str(behaviour.counting_ms))
     returning = ("--return-every", str(int(10_000 / (viewers * RETURNING))))
     async with (
         nats_server() as bus,
@@ -47,15 +61,15 @@ async def cost(page: str, *, viewers: int, seconds: float) -> ViewerCost:
         connected(bus) as client,
     ):
         await answering(client)
-        async with load(port, options) as one:
+        async with load(port, counting_options) as one:
             await one.join(1)
             bytes_a_run = await _bytes_of_a_run(one, client)
-        async with load(port, (*options, *returning)) as crowd:
+        async with load(port, (*counting_options, *returning)) as crowd:
             await crowd.join(viewers)
             await _start(client, int(seconds) + 10)
             await asyncio.sleep(3)
             counting = await _share(program.pid, seconds)
-        async with load(port, options) as crowd:
+        async with load(port, (*options, str(behaviour.idle_ms))) as crowd:
             await client.request("scheduler.cancel", b"{}", timeout=5)
             await crowd.join(viewers)
             await asyncio.sleep(3)

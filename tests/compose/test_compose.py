@@ -24,6 +24,7 @@ def test_every_container_is_healthy_and_none_runs_as_root(stack: Stack) -> None:
     """Two schedulers, two coordinators, and one of each of the others."""
     running = [json.loads(line) for line in stack.compose("ps", "--format", "json").splitlines()]
     assert sorted((one["Service"], one["Health"]) for one in running) == [
+        ("auditor", "healthy"),
         ("coordinator", "healthy"),
         ("coordinator", "healthy"),
         ("edge", "healthy"),
@@ -167,7 +168,7 @@ async def test_viewers_of_a_killed_coordinator_come_back_at_once_and_miss_nothin
         assert [tick.remaining for tick in ticks] == list(range(10, -1, -1))
 
 
-@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend", "auditor"])
 def test_a_service_that_is_told_to_stop_ends_well(stack: Stack, service: str) -> None:
     """Exit status 0, long before Docker loses its patience after 10 seconds."""
     container = stack.containers(service)[0]

@@ -15,6 +15,7 @@ export interface AdjustedFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   at: number;
   seconds: number;
@@ -42,6 +43,7 @@ export interface CancelledFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   seq: number;
 }
@@ -61,6 +63,7 @@ export interface HeldFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   seq: number;
 }
@@ -120,6 +123,7 @@ export interface RecycledFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number;
   at: number;
   seq: number;
@@ -140,6 +144,7 @@ export interface ResumedFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   at: number;
   seq: number;
@@ -175,6 +180,7 @@ export interface StartedFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   seq: number;
 }
 
@@ -217,10 +223,16 @@ export interface TickFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number;
   due: number;
   emitted: number;
   seq: number;
+}
+
+export interface Trace {
+  parent: string;
+  until: number;
 }
 
 export interface Viewers {

@@ -263,7 +263,8 @@ def of_event(seq: int, event: Event) -> EventFrame | UnknownFrame:
     """The frame of `event`, stored as `seq`."""
     if isinstance(event, Unknown):
         return UnknownFrame(seq=seq, event=event)
-    return _FRAMES[type(event)](seq=seq, **msgspec.structs.asdict(event))
+    # Its trace is no viewer's business.
+    return _FRAMES[type(event)](seq=seq, **msgspec.structs.asdict(event) | {"trace": None})
 
 
 def delta(previous: Event | None, seq: int, event: Event) -> TickDelta | None:

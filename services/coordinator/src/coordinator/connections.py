@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import Counter, Gauge
 
 from protocol.frames import Bye
+from runtime.metrics import from_zero
 
 from .io_uring import Ring
 from .prepared import PreparedFrame
@@ -20,8 +21,9 @@ HEARTBEAT_SECONDS = 20
 LAG_SECONDS = 10.0
 
 _lagging = Gauge("tminus_viewers_lagging", "Viewers whose buffers are full.")
-_ended = Counter(
-    "tminus_viewers_ended_total", "Connections that the coordinator ended.", ["reason"]
+_ended = from_zero(
+    Counter("tminus_viewers_ended_total", "Connections that the coordinator ended.", ["reason"]),
+    *("slow", "dead"),
 )
 
 

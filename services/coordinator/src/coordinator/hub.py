@@ -55,7 +55,9 @@ class Hub:
         """The room called `name`; if it was not followed yet, follows it for `address`."""
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = Room(name, self._instance, self.connections)
+            room = self.rooms[name] = Room(
+                name, self._instance, self.connections, self._feed.tracing
+            )
             room.opened_by = address
             self.opened_by[address] += 1
             self._feed.open(name)
@@ -94,6 +96,8 @@ class Hub:
         else:
             frame, is_first_of_two = self._message(room, entry), False
         if frame is not None:
+            if self._feed.tracing is not None:
+                frame.cause = self._feed.tracing.current()
             self._metrics.count(frame.kind)
             room.publish(frame, is_first_of_two)
 

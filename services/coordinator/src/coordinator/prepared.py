@@ -1,6 +1,7 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,11 +11,15 @@ from websockets.frames import Frame as WebSocketFrame
 from protocol import frames
 from protocol.frames import TickDelta
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
 _FINAL_TEXT = 0x81
 
 
 class PreparedFrame:
-    """One frame, encoded for every kind of viewer; `seq` is None if it has no sequence."""
+    """One frame, encoded for every kind of viewer; `seq` is None if it has no sequence, `due_at`
+    if it is no tick."""
 
     __slots__ = (
         "_brief",
@@ -23,6 +28,8 @@ class PreparedFrame:
         "_epoch",
         "_event_stream",
         "_websocket",
+        "cause",
+        "due_at",
         "json",
         "kind",
         "seq",
@@ -39,7 +46,10 @@ class PreparedFrame:
         """`delta` is what is new in the frame, if that is less."""
         self.kind = frames.kind(frame)
         self.seq: int | None = getattr(frame, "seq", None) if has_place else None
+        self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
         self.json = frames.encode(frame)
+        self.cause: SpanContext | None = None
+        """The span of the entry that it is of, if somebody looks at that."""
         self._epoch = epoch
         self._delta = delta
         self._brief: bytes | None = None

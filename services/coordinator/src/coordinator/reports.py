@@ -7,7 +7,7 @@ from protocol.frames import Ping, Screens
 from .viewer import Viewer
 from .websocket import WebSocketViewer
 
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 20.0
 """A viewer's report is out of date after this long."""
 SETTLING_SECONDS = 0.5
 """For this long after a new entry, a viewer that shows the one before counts as in step."""

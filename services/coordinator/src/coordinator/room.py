@@ -1,8 +1,9 @@
 """A room: its viewers, and what they are sent, to all at once or to a new or lagging one."""
 
 import asyncio
+from functools import partial
 from itertools import chain
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now_ms, whole_now_ms
@@ -15,7 +16,11 @@ from .history import History
 from .outbox import Outbox
 from .prepared import PreparedFrame
 from .reports import Reports
+from .room_metrics import note_sent
 from .viewer import Viewer
+
+if TYPE_CHECKING:
+    from bus.tracing import Tracing
 
 
 class Room:
@@ -41,7 +46,13 @@ class Room:
         "told_count",
     )
 
-    def __init__(self, name: str, instance: str, connections: Connections) -> None:
+    def __init__(
+        self,
+        name: str,
+        instance: str,
+        connections: Connections,
+        tracing: "Tracing | None" = None,
+    ) -> None:
         self.name = name
         self._instance = instance
         self._connections = connections
@@ -61,6 +72,8 @@ class Room:
         """Its viewers on other coordinators."""
         self.told_count = 0
         self.outbox = Outbox(connections.loop, self._write)
+        if tracing is not None:
+            self.outbox = Outbox(connections.loop, partial(self._write_traced, tracing))
         self._reports = Reports(connections.loop.time)
         self._flushed_seq = 0
 
@@ -97,6 +110,14 @@ class Room:
             for encoding, group in self.groups.items():
                 if chosen := encoding.choose(batch):
                     group.write(encoding.encode(chosen))
+            if self.groups:
+                note_sent(batch)
+
+    def _write_traced(self, tracing: "Tracing", batch: list[PreparedFrame]) -> None:
+        causes = [frame.cause for frame in batch if frame.cause is not None]
+        about: dict[str, str | int] = {"tminus.room": self.name, "tminus.viewers": len(self)}
+        with tracing.handling("fan out", causes, about):
+            self._write(batch)
 
     # To one viewer that joins, leaves or lags
 

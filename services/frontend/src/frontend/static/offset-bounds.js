@@ -10,7 +10,7 @@
 
 /** The most that two clocks drift apart, in ms a ms. */
 const MAX_RATE = 200e-6;
-const WINDOW_MS = 60_000;
+const WINDOW_MS = 120_000;
 /** Over a way whose delays vary much, good samples are rare. Between bounds so far apart, a line fits them for
  * longer, though no clock drifts at a constant rate for ever. */
 const LONG_WINDOW_MS = 600_000;

@@ -22,9 +22,9 @@ const LEAST_GAP_MS = 1000;
 /** Until so many pongs have come the pings stay frequent: how fast the clocks drift apart is not known yet. */
 const ENOUGH = 96;
 /** Where the round trips vary by more than this, good samples are rare, and it takes more to have as many. */
-const STEADY_MS = 2.5;
-/** A coordinator takes a report for out of date after ten seconds. */
-export const MOST_GAP_MS = 8000;
+const STEADY_MS = 1.25;
+/** A coordinator takes a report for out of date after twenty seconds. */
+const MOST_GAP_MS = 16_000;
 const HIDDEN_GAP_MS = 30_000;
 /** Pages that were opened together do not ping together: a random part of each gap is left out. */
 const SPREAD = 0.25;
