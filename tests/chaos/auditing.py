@@ -42,7 +42,7 @@ async def check_audit(stack: Stack, outcome: Outcome) -> None:
     found = await stack.metric(auditor, "tminus_audit_violations_total")
     log = auditor.process.log()
     lines = [line[:300] for line in log.splitlines() if VIOLATION in line]
-    outcome.require(not found, f"{name} has counted {found:.0f} violations: {lines[:5]}")
+    outcome.require(not found, f"{name} has counted {found:.0f} violations: {lines[-5:]}")
     outcome.require("Traceback" not in log, f"{name} logged a traceback")
 
 

@@ -9,14 +9,16 @@ import aiohttp
 import pytest
 
 from protocol.frames import Hello, MessageFrame, TickFrame, Viewers
+from support.ports import free_port
+from support.waiting import until
 
-from .stack import Stack, next_frame, run, running
+from .stack import UP_SECONDS, Stack, next_frame, run, running
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """One stack for all tests here; each has a room of its own, and leaves everything running."""
-    with running() as stack:
+    with running(PROMETHEUS_PORT=str(free_port())) as stack:
         yield stack
 
 
@@ -178,6 +180,29 @@ def test_a_service_that_is_told_to_stop_ends_well(stack: Stack, service: str) ->
         assert int(status) == 0
     finally:
         stack.heal()
+
+
+async def test_prometheus_finds_every_replica(stack: Stack, http: aiohttp.ClientSession) -> None:
+    """By their services' names, as Docker's DNS knows them."""
+    services = ["prometheus", "nats-exporter"]
+    profile = ["--profile", "observability"]
+    stack.compose(*profile, "up", "--build", "--detach", "--wait", *services, timeout=UP_SECONDS)
+    address = f"http://127.0.0.1:{stack.settings['PROMETHEUS_PORT']}/api/v1/query"
+
+    async def are_found() -> bool:
+        query = {"query": "sum by (job) (up)"}
+        async with http.get(address, params=query) as answer:
+            found = (await answer.json())["data"]["result"]
+        up = {one["metric"]["job"]: int(one["value"][1]) for one in found}
+        replicas = {"scheduler": 2, "coordinator": 2, "frontend": 1, "auditor": 1, "nats": 1}
+        return up == replicas
+
+    try:
+        await until(are_found, seconds=30)
+        for one in stack.containers("prometheus"):
+            assert int(run(["docker", "exec", one, "id", "-u"])) != 0
+    finally:
+        stack.compose(*profile, "rm", "--stop", "--force", *services)
 
 
 async def _watch(

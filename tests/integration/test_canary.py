@@ -3,9 +3,12 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
+import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
@@ -21,6 +24,7 @@ from support.waiting import until
 ELEVEN = list(range(10, -1, -1))
 QUICK = Terms(interval_ms=100, patience=3.0)
 Door = Callable[..., Awaitable[TestServer]]
+AiohttpServer = Callable[[web.Application], Awaitable[TestServer]]
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ async def test_two_viewers_get_eleven_ticks_and_it_says_how_late(
     assert json.loads(report.as_json())["ok"] is True
 
 
-async def test_below_a_base_path_and_with_a_token(
+async def test_where_a_token_is_needed_it_has_to_be_the_right_one(
     serve_scheduler: Serve, serve_coordinator: Serve, door: Door
 ) -> None:
     await serve_scheduler()
@@ -67,6 +71,29 @@ async def test_below_a_base_path_and_with_a_token(
     for token in ("", "wrong"):
         [failure] = (await through(page, token=token)).failures
         assert failure.startswith("the start was answered 401: ")
+
+
+async def test_below_a_base_path(
+    serve_scheduler: Serve, serve_coordinator: Serve, door: Door, aiohttp_server: AiohttpServer
+) -> None:
+    """Which a proxy removes before it passes a request on."""
+    await serve_scheduler()
+    page = await door(await serve_coordinator(), base_path="/events/tminus")
+
+    async def pass_on(request: web.Request) -> web.Response:
+        path = page.make_url(f"/{request.match_info['tail']}")
+        async with (
+            aiohttp.ClientSession() as http,
+            http.request(request.method, path, data=await request.read()) as answer,
+        ):
+            kind = {"Content-Type": answer.headers["Content-Type"]}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kind)
+
+    app = web.Application()
+    app.add_routes([web.route("*", "/events/tminus/{tail:.*}", pass_on)])
+    proxy = await aiohttp_server(app)
+    report = await count(front(str(proxy.make_url("/events/tminus/"))), QUICK)
+    assert is_good(report), report
 
 
 async def test_a_link_is_for_its_room(
@@ -98,6 +125,44 @@ async def test_a_viewer_whose_coordinator_ends_comes_back_and_has_eleven(
     report = await counting
     assert is_good(report), report
     assert sorted(view.drops for view in report.views) == [0, 1]
+
+
+async def test_viewers_whose_connections_are_cut_come_back_and_have_eleven(
+    serve_scheduler: Serve, serve_coordinator: Serve, serve_frontend: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    async with _relaying((await serve_coordinator()).port or 0) as (port, cut):
+        page = front(str((await serve_frontend(ws_host=f"127.0.0.1:{port}")).make_url("/")))
+        counting = asyncio.create_task(count(page, Terms(interval_ms=200, patience=10.0)))
+        await _has_ticks(bus, 3)
+        cut()
+        report = await counting
+    assert is_good(report), report
+    assert [view.drops for view in report.views] == [1, 1]
+
+
+@asynccontextmanager
+async def _relaying(to: int) -> AsyncIterator[tuple[int, Callable[[], None]]]:
+    """A port that leads to another, and what ends every connection through it without a word."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, onward = await asyncio.open_connection("127.0.0.1", to)
+        writers.extend([writer, onward])
+        await asyncio.gather(pass_on(reader, onward), pass_on(answers, writer))
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+
+    def cut() -> None:
+        for writer in writers:
+            writer.transport.abort()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], cut
+        cut()
 
 
 async def test_without_schedulers_the_start_fails(serve_coordinator: Serve, door: Door) -> None:

@@ -166,6 +166,9 @@ async def test_a_click_is_one_trace_also_if_its_scheduler_is_killed_in_mid_run(
         ]
         assert len(written) == 1
         assert written[0].attributes["tminus.viewers"] == 1
+    (waited,) = collector.of("frontend wait for a coordinator")
+    assert waited.parent == click.id
+    assert not collector.of("frontend request coordinator.room")  # up to fifty of them
     (asked,) = collector.of(CLICK[1])
     (answered,) = collector.of(CLICK[0])
     assert (asked.kind, answered.kind) == ("CLIENT", "SERVER")

@@ -29,27 +29,34 @@ EXPORTER = Path(__file__).with_name("nats-exporter.prom")
 
 
 class Observed:
-    """NATS, two schedulers, two coordinators, a frontend, and Prometheus."""
+    """NATS, two schedulers, two coordinators, a frontend, an auditor, and Prometheus."""
 
     def __init__(self, folder: Path, exporter_port: int) -> None:
         self.nats = NatsServer(folder, config=CONFIG, env=PASSWORDS)
         service = partial(self._service, folder)
         self.schedulers = [service("scheduler") for _ in range(2)]
         self.coordinators = [service("coordinator") for _ in range(2)]
-        self.frontend = service("frontend")
+        hosts = ",".join(map(_target, self.coordinators))
+        self.frontend = service("frontend", WS_HOST=hosts)
+        door = f"http://{_target(self.frontend)}"
+        self.auditor = service("auditor", CANARY_URL=door, CANARY_INTERVAL="5")
         targets = {
             "scheduler": [_target(one) for one in self.schedulers],
             "coordinator": [_target(one) for one in self.coordinators],
             "frontend": [_target(self.frontend)],
+            "auditor": [_target(self.auditor)],
             "nats": [f"127.0.0.1:{exporter_port}"],
         }
         self.prometheus = Prometheus(folder, targets)
+        self.figures: dict[str, float | None] = {}
+        """What Prometheus knew after the countdown, before the auditor was started."""
 
-    def _service(self, folder: Path, kind: str) -> Service:
-        return Service(kind, free_port(), {"NATS_URL": self.nats.url}, folder)
+    def _service(self, folder: Path, kind: str, **settings: str) -> Service:
+        return Service(kind, free_port(), {"NATS_URL": self.nats.url, **settings}, folder)
 
     @property
     def services(self) -> list[Service]:
+        """All but the auditor, whose canary would count among those who are counted here."""
         return [*self.schedulers, *self.coordinators, self.frontend]
 
     def ask(self, method: str, path: str, body: object = None) -> int:
@@ -97,6 +104,7 @@ def observed(folder: Path) -> Iterator[Observed]:
         for process in (stack.nats, *stack.services, stack.prometheus):
             cleanup.callback(process.kill)
             process.start()
+        cleanup.callback(stack.auditor.kill)
         for service in stack.services:
             service.wait_ready()
         stack.prometheus.wait_ready()

@@ -82,12 +82,20 @@ class Prometheus(Process):
             time.sleep(LOOK_SECONDS)
         return samples
 
+    def settled(self, expected: Mapping[str, float]) -> dict[str, float | None]:
+        """The values of some expressions of one series, as soon as they are the expected ones, or
+        else as they are at last."""
+        deadline = time.monotonic() + FIND_SECONDS
+        while True:
+            values = {one: next((v for _, v in self.query(one)), None) for one in expected}
+            if values == expected or time.monotonic() > deadline:
+                return values
+            time.sleep(LOOK_SECONDS)
+
     def until(self, expression: str, value: float) -> None:
         """Wait until an expression has a value; fails if it never has."""
-        deadline = time.monotonic() + FIND_SECONDS
-        while (samples := [number for _, number in self.query(expression)]) != [value]:
-            assert time.monotonic() < deadline, f"{expression} is {samples}, not {value}"
-            time.sleep(LOOK_SECONDS)
+        values = self.settled({expression: value})
+        assert values[expression] == value, values
 
 
 def configuration(targets: Mapping[str, Sequence[str]]) -> str:

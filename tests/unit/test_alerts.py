@@ -36,3 +36,8 @@ def test_each_alert_is_tested_and_has_a_paragraph_to_act_by() -> None:
     for alert in ALERTS:
         assert f"### {alert}\n" in DOCS, alert
         assert re.search(rf"\b{alert}\b", tested), alert
+
+
+def test_no_alert_goes_by_what_screens_say() -> None:
+    """Anybody may be a screen, and report anything."""
+    assert "tminus_screen" not in (FOLDER / "alerts.yml").read_text()

@@ -3,6 +3,7 @@
 import json
 import re
 
+from support import ROOT
 from support.prometheus import FOLDER
 
 BOARD = json.loads((FOLDER / "grafana" / "dashboards" / "tminus.json").read_text())
@@ -68,5 +69,17 @@ def test_the_rows_follow_a_countdown_through_the_stack() -> None:
     words = [row["title"].split(" · ")[0] for row in ROWS]
     assert words == [
         *("Asked", "Due → emitted → stored → sent", "Stored", "Followed", "Sent", "Seen"),
-        *("Refused", "Beneath"),
+        *("Proved", "Refused", "Beneath"),
     ]
+
+
+def test_nobody_can_sign_in_to_the_board() -> None:
+    stack = (ROOT / "docker-compose.yml").read_text()
+    _, grafana, *_ = re.split(r"^  grafana:\n|^networks:\n", stack, flags=re.MULTILINE)
+    settings = dict(re.findall(r"^      (GF_\w+): (.+)$", grafana, flags=re.MULTILINE))
+    assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == '"true"'
+    assert settings["GF_AUTH_DISABLE_LOGIN_FORM"] == '"true"'
+    assert settings["GF_AUTH_BASIC_ENABLED"] == '"false"'
+    assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert 'ports: ["127.0.0.1:' in grafana
+    assert "profiles: [observability]" in grafana

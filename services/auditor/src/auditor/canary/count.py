@@ -28,7 +28,7 @@ class Terms(Struct, frozen=True):
 
 
 async def count(front: Front, terms: Terms) -> Report:
-    """Count once. It ends within half a minute, and the time that the run and `patience` take."""
+    """Count once. It ends within the time that the run and `patience` take, and forty seconds."""
     report = Report(str(front.page.with_query(None)), front.room)
     async with aiohttp.ClientSession() as http:
         try:
