@@ -15,7 +15,7 @@ from auditor.room import Room, is_again
 
 from . import history
 from .outcome import Outcome
-from .stack import Stack
+from .stack import Service, Stack
 
 LOOK_SECONDS = 0.02
 BEHIND_SECONDS = 20.0
@@ -25,15 +25,14 @@ VIOLATION = "a rule was broken"
 
 async def check_audit(stack: Stack, outcome: Outcome) -> None:
     """Require that nothing was found, in no fewer ticks than the stream holds."""
-    auditor = stack.auditor
-    if auditor is None:
-        return
-    name, events = auditor.process.name, await history.read(stack)
+    events = await history.read(stack)
     rooms = _by_room(events)
     for room in rooms.values():
         outcome.violations += _wrong(room)
-    last = events[-1].seq if events else 0
-    reached = await _reached(stack, last)
+    if (auditor := stack.auditor) is None:
+        return
+    name, last = auditor.process.name, events[-1].seq if events else 0
+    reached = await _reached(stack, auditor, last)
     outcome.require(reached >= last, f"{name} is at entry {reached:.0f}, the last one is {last}")
     stored = sum(map(_ticks, rooms.values()))
     checked = await stack.metric(auditor, "tminus_audit_ticks_total")
@@ -46,10 +45,9 @@ async def check_audit(stack: Stack, outcome: Outcome) -> None:
     outcome.require("Traceback" not in log, f"{name} logged a traceback")
 
 
-async def _reached(stack: Stack, seq: int) -> float:
+async def _reached(stack: Stack, auditor: Service, seq: int) -> float:
     """Where the auditor is, once it has read everything and looked at what was in doubt."""
-    auditor, deadline = stack.auditor, time.monotonic() + BEHIND_SECONDS
-    assert auditor is not None
+    deadline = time.monotonic() + BEHIND_SECONDS
     while True:
         reached = await stack.metric(auditor, "tminus_audit_position")
         in_doubt = await stack.metric(auditor, "tminus_audit_in_doubt")

@@ -44,7 +44,8 @@ class Stack:
     """Additional environment of every service."""
     services: dict[str, Service] = field(default_factory=dict)
     auditor: Service | None = None
-    """It only watches: no scenario disturbs it, and its clock is that of the bus."""
+    """It only watches: no scenario disturbs it, and its clock is that of the bus. None if it can't
+    be reached."""
     network: Routes = field(default_factory=lambda: Routes([]))
     """Between the servers of a cluster, if it can be cut."""
 

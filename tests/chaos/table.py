@@ -22,8 +22,8 @@ random choices, `make chaos SCENARIO=name` runs one scenario.
 
 - **runs**: countdowns that were running, in most scenarios several at a time in rooms of their own.
 - **lost**, **duplicated**: ticks, both in the stream (read by a client that shares no code with the
-  services) and at every viewer. A hold moves what is due, and an adjustment counts from another
-  number: each tick is checked against the terms of the event before it.
+  services that write) and at every viewer. A hold moves what is due, and an adjustment counts from
+  another number: each tick is checked against the terms of the event before it.
 - An auditor follows each scenario's stream as a process of its own; a scenario holds only if it has
   checked every tick and found nothing wrong.
 - **late**: the longest delay of a tick, from its due time until the server stored it.

@@ -53,3 +53,15 @@ async def test_each_broken_rule_is_found(tmp_path: Path) -> None:
             assert not outcome.holds
             text = " ".join(outcome.violations)
             assert f'"kind": "{fault}"' in text, text
+
+
+async def test_an_auditor_that_was_away_has_not_found_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, schedulers=1, coordinators=0) as stack:
+        assert stack.auditor is not None
+        await stack.auditor.process.kill()
+        await settled(stack, [await start(stack, "main", **RUN)])
+        await stack.auditor.process.start()
+        await stack.ready()
+        outcome = Outcome()
+        await check_audit(stack, outcome)
+        assert outcome.violations == ["auditor-1 has checked 0 of 7 ticks"]

@@ -8,7 +8,7 @@ from chart.golden import GOLDEN, goldens
 from chart.rendering import CHART, NEWEST, OLDEST, TOOLS, examples, helm, render
 
 SCHEMA = TOOLS / "schemas/{{.NormalizedKubernetesVersion}}/{{.ResourceKind}}{{.KindSuffix}}.json"
-WITHOUT_SCHEMA = "PodMonitor,HTTPRoute"
+WITHOUT_SCHEMA = "PodMonitor,PrometheusRule,HTTPRoute"
 """Kinds that are no part of Kubernetes."""
 
 

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 import pytest
 
+from auditor.canary.count import Terms, count
+from auditor.canary.front import front
 from protocol.frames import Hello, MessageFrame, TickFrame, Viewers
 from support.ports import free_port
 from support.waiting import until
@@ -146,6 +148,18 @@ async def test_the_nats_cli_cannot_forge_a_tick(
     async with http.ws_connect(stack.viewer(room)) as viewer:
         after = await next_frame(viewer, Hello)
     assert (after.epoch, after.seq, after.state) == (before.epoch, before.seq, before.state)
+
+
+async def test_a_canary_counts_through_the_edge_and_the_auditor_checks_it(stack: Stack) -> None:
+    report = await count(front(stack.origin), Terms(interval_ms=100))
+    assert report.failures == []
+    [container] = stack.containers("auditor")
+    look = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/metrics').read().decode())"
+    figures = run(["docker", "exec", container, "python", "-c", look])
+    found = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line.startswith("tminus_"))
+    violations = [found[name] for name in found if "violations_total" in name]
+    assert set(violations) == {"0.0"}
+    assert float(found["tminus_audit_ticks_total"]) >= 11
 
 
 async def test_viewers_of_a_killed_coordinator_come_back_at_once_and_miss_nothing(

@@ -1,9 +1,7 @@
 """A click is one trace, from the form to the fan-out, whoever dies on the way."""
 
 import json
-import socket
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -13,51 +11,13 @@ from nats.aio.client import Client
 
 from support.collector import Collector, Span, collecting
 from support.nats_server import NatsServer
-from support.ports import free_port
-from support.process import AsyncProcess
 from support.served import Serving
+from support.traced import Stack, post
 from support.viewer import Viewer, is_last_tick
-from support.waiting import until
 
 STRANGE_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STRANGE = f"00-{STRANGE_TRACE}-00f067aa0ba902b7-01"
 """What a stranger says that his trace is."""
-
-
-class Stack:
-    """Two schedulers, a coordinator and a frontend, as processes on a bus as it is deployed."""
-
-    def __init__(
-        self,
-        nats_url: str,
-        serving: Serving,
-        settings: Mapping[str, str | int],
-        program: str = "",
-    ) -> None:
-        self._program = program
-        self.processes: dict[str, AsyncProcess] = {}
-        self.ports: dict[str, int] = {}
-        self._nats_url = nats_url
-        self._serving = serving
-        self._settings = settings
-
-    def url(self, name: str, path: str) -> str:
-        return f"http://127.0.0.1:{self.ports[name]}{path}"
-
-    async def start(self, leaving: AsyncExitStack) -> None:
-        for name in ("scheduler-1", "scheduler-2", "coordinator-1", "frontend-1"):
-            port = self.ports[name] = free_port()
-            settings = {"nats_url": self._nats_url, "instance": name, "port": port}
-            service = name.split("-")[0]
-            serving = self._serving(
-                service, self._program.format(service), **self._settings, **settings
-            )
-            self.processes[name] = await leaving.enter_async_context(serving)
-        for name in self.ports:
-            await until(lambda name=name: self._is_ready(name))  # type: ignore[misc]
-
-    async def _is_ready(self, name: str) -> bool:
-        return await status(self.url(name, "/readyz")) == 200
 
 
 @pytest.fixture
@@ -95,16 +55,6 @@ async def viewer(stack: Stack) -> AsyncIterator[Viewer]:
         yield viewer
 
 
-async def post(
-    url: str, fields: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
-) -> int:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(url, data=fields or {}, headers=headers, allow_redirects=False) as answer,
-    ):
-        return answer.status
-
-
 def of_tick(collector: Collector, shown: str) -> list[tuple[int, Span]]:
     """The spans of ticks that a service has stored."""
     return [
@@ -132,6 +82,7 @@ async def test_a_click_is_one_trace_also_if_its_scheduler_is_killed_in_mid_run(
     await stack.processes[first].kill()
     last = await viewer.until(is_last_tick)
     assert last["by"] != first
+    await viewer.socket.send_json({"type": "ping", "id": 1, "shown": {"number": 0, "at": 0}})
     await collector.until(lambda: {0} <= {number for number, _ in of_tick(collector, PUBLISH)})
     zero = dict(of_tick(collector, PUBLISH))[0]
     await collector.until(
@@ -142,8 +93,13 @@ async def test_a_click_is_one_trace_also_if_its_scheduler_is_killed_in_mid_run(
         )
     )
 
+    await collector.until(lambda: bool(collector.of("coordinator shown")))
+
     (click,) = collector.of(FORM)
     assert (click.kind, click.parent) == ("SERVER", "")
+    (shown,) = collector.of("coordinator shown")
+    assert collector.ancestors(shown)[1:] == [PROCESS, PUBLISH, *CLICK, FORM]
+    assert collector.by_id(shown.parent).parent == zero.id  # type: ignore[union-attr]
     ticks = of_tick(collector, PUBLISH)
     assert {number for number, _ in ticks} >= {8, 7, 5, 4, 3, 2, 1, 0}
     assert {span.instance for _, span in ticks} == {"scheduler-1", "scheduler-2"}
@@ -213,84 +169,3 @@ async def test_strangers_choose_no_trace_neither_over_http_nor_on_the_bus(
         assert [trace for trace, _ in span.links] == [STRANGE_TRACE]
     assert STRANGE_TRACE not in {span.trace for span in collector.spans}
     assert "secret" not in str(collector.spans)
-
-
-NAMING = """
-import atexit, sys
-def tell():
-    print(*(name for name in sys.modules if "opentelemetry" in name), "were all", file=sys.stderr)
-atexit.register(tell)
-from {}.__main__ import main
-main()
-"""
-"""A service that tells in the end what it has imported of OpenTelemetry."""
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_SERVICE_NAME": "tminus"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
-    ],
-)
-async def test_without_an_exporter_nothing_is_imported_and_no_header_is_stored(
-    deployed_nats_server: NatsServer,
-    serving: Serving,
-    operator: Client,
-    settings: dict[str, str],
-) -> None:
-    stack = Stack(deployed_nats_server.url, serving, settings, NAMING)
-    async with AsyncExitStack() as leaving:
-        await stack.start(leaving)
-        terms = {"from": "1", "interval_ms": "100"}
-        assert await post(stack.url("frontend-1", "/r/main/start"), terms) == 303
-        jetstream = operator.jetstream()
-
-        async def is_over() -> bool:
-            return (await jetstream.stream_info("COUNTDOWN")).state.messages == 3
-
-        await until(is_over)
-        entries = [await jetstream.get_msg("COUNTDOWN", seq) for seq in (1, 2, 3)]
-        for process in stack.processes.values():
-            assert await process.stop() == 0
-            assert process.log().splitlines()[-1] == "were all"
-    for entry in entries:
-        assert list(entry.headers or {}) == ["Nats-Expected-Last-Subject-Sequence"]
-        assert "trace" not in json.loads(entry.data or b"")
-
-
-@pytest.mark.parametrize("backlog", [None, 8], ids=["away", "hanging"])
-async def test_a_collector_that_is_away_or_hangs_delays_no_request_and_no_end(
-    serving: Serving, backlog: int | None
-) -> None:
-    with socket.socket() as collector:
-        collector.bind(("127.0.0.1", 0))
-        if backlog is not None:
-            collector.listen(backlog)
-        port, address = free_port(), collector.getsockname()
-        endpoint = f"http://127.0.0.1:{address[1]}"
-        settings = {"otel_exporter_otlp_endpoint": endpoint, "otel_bsp_schedule_delay": 1}
-        async with serving("frontend", port=port, **settings) as process:
-            url = f"http://127.0.0.1:{port}"
-
-            async def is_alive() -> bool:
-                return await status(f"{url}/healthz") == 200
-
-            await until(is_alive)
-            for _ in range(100):
-                assert await status(f"{url}/api/time") == 200
-            began = time.monotonic()
-            assert await process.stop() == 0
-            assert time.monotonic() - began < 8
-            assert process.log().count("traces are not exported") <= 2
-            assert "Traceback" not in process.log()
-
-
-async def status(url: str) -> int:
-    """The status of the answer; 0 where nothing listens."""
-    try:
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return answer.status
-    except aiohttp.ClientConnectionError:
-        return 0

@@ -1,5 +1,8 @@
 """How many rooms an auditor remembers, and what it takes for garbage."""
 
+import subprocess
+import sys
+
 import pytest
 
 from auditor import audit
@@ -10,6 +13,17 @@ from bus.stream import Entry
 from protocol import events, rules, subjects
 from protocol.requests import Cancel, Start
 from protocol.rules import Countdown
+
+
+def test_an_auditor_shares_no_rule_with_those_whom_it_checks() -> None:
+    """It would share their faults, too."""
+    program = (
+        "import sys, auditor.app; "
+        "print([name for name in sys.modules if name in ('protocol.rules', 'protocol.changes') "
+        "or name.split('.')[0] in ('scheduler', 'coordinator', 'frontend')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert done.stdout.strip() == b"[]"
 
 
 @pytest.fixture

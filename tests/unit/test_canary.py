@@ -3,6 +3,7 @@
 import pytest
 
 from auditor.canary.clock import ServerClock
+from auditor.canary.count import failures
 from auditor.canary.front import front
 from auditor.settings import Settings
 from runtime.settings import SettingsError, load
@@ -41,3 +42,24 @@ def test_each_pong_bounds_the_server_s_clock_from_both_sides() -> None:
     assert (clock.error_ms, clock.time(100)) == (10, 1094)
     clock.add(sent=200, server=9000, received=204)  # the server's clock was set
     assert (clock.error_ms, clock.time(202)) == (2, 9000)
+
+
+ELEVEN = list(range(10, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([], "viewer 1 has got no tick within 13 s of the start"),
+        (ELEVEN[:9], "viewer 1 has not got 1, 0 within 13 s of the start"),
+        ([*ELEVEN[:3], *ELEVEN[4:]], "viewer 1 has not got 7"),
+        ([*ELEVEN[:3], *ELEVEN[2:]], "viewer 1 has got 8 twice"),
+        (
+            [9, 10, *ELEVEN[2:]],
+            f"viewer 1 has got the numbers in another order: {[9, 10, *ELEVEN[2:]]}",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_numbers_is_one_sentence(numbers: list[int], words: str) -> None:
+    assert failures("viewer 1", numbers, 13.0) == [words]
+    assert failures("viewer 1", ELEVEN, 13.0) == []

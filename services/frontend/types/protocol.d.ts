@@ -95,6 +95,7 @@ export interface Ping {
   id: number;
   seq?: number | null;
   error_ms?: number | null;
+  shown?: Shown | null;
 }
 
 export interface PlannedHold {
@@ -163,6 +164,11 @@ export interface Screens {
   reporting: number;
   in_step: number;
   worst_error_ms: number | null;
+}
+
+export interface Shown {
+  number: number;
+  at: number;
 }
 
 export interface StartedFrame {

@@ -121,7 +121,9 @@ class Tracing:
                 return
             context, asker = _within(asker), None
         attributes = _attributes("process", "process", subject)
-        with self._span(f"process {subject}", SpanKind.SERVER, attributes, context, _links(asker)):
+        # A stranger's state may be kilobytes, and spans wait to be exported.
+        links = [] if asker is None else [Link(_without_state(asker))]
+        with self._span(f"process {subject}", SpanKind.SERVER, attributes, context, links):
             yield
 
     @contextmanager
@@ -183,6 +185,15 @@ class Tracing:
         with self._span(name, SpanKind.INTERNAL, attributes, _within(causes[0]), links):
             yield
 
+    def past(
+        self, name: str, cause: SpanContext, start_ns: int, end_ns: int, attributes: Attributes
+    ) -> None:
+        """What happened elsewhere, because of `cause`, and was told; in ns since the Unix epoch."""
+        span = self._tracer.start_span(
+            name, _within(cause), attributes=attributes, start_time=start_ns
+        )
+        span.end(end_ns)
+
     @contextmanager
     def covering(self, name: str) -> Iterator[None]:
         """One span for requests that are too many to have one each."""
@@ -221,6 +232,10 @@ class Tracing:
                 if not is_ours and not isinstance(error, expected):
                     span.set_status(StatusCode.ERROR, str(error))
                 raise
+
+
+def _without_state(context: SpanContext) -> SpanContext:
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 
 def _within(parent: SpanContext) -> Context:

@@ -167,13 +167,21 @@ class Bye(Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
     reconnect_ms: int
 
 
+class Shown(Struct, frozen=True, kw_only=True):
+    """A number that a viewer shows, and since when, by the server's clock."""
+
+    number: Remaining
+    at: Annotated[float, Meta(ge=0, le=1 << 53)]
+
+
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
     """All that a viewer may send; `seq` is the last entry that it shows, `error_ms` the bound of
-    its clock's error, in milliseconds either way."""
+    its clock's error, in milliseconds either way; `shown` is for the trace of its run."""
 
     id: Annotated[int, Meta(ge=0, le=1 << 53)]
     seq: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
     error_ms: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    shown: Shown | None = None
 
 
 class Screens(Struct, frozen=True, kw_only=True):

@@ -10,11 +10,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanKind, StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 UNTRACED = ("/healthz", "/readyz", "/metrics", "/static/")
 """Routes that begin like this get no span: nobody's click, and many of them."""
+PATH_CHARACTERS = 200
+"""As much of a path is recorded; a stranger's may be 32 KiB."""
 
 _tracer = trace.get_tracer("runtime.http_spans")
 _propagator = TraceContextTextMapPropagator()
@@ -31,7 +33,7 @@ async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
     name = method.replace("_OTHER", "HTTP")
     attributes = {
         "http.request.method": method,
-        "url.path": request.path,
+        "url.path": request.path[:PATH_CHARACTERS],
         "url.scheme": request.scheme,
     }
     if route:
@@ -64,4 +66,7 @@ def _links(request: web.Request) -> list[Link]:
     """What the caller says that its own trace is."""
     context = _propagator.extract(request.headers, Context())
     caller = trace.get_current_span(context).get_span_context()
-    return [Link(caller)] if caller.is_valid else []
+    if not caller.is_valid:
+        return []
+    # Without his state, which may be kilobytes: spans wait to be exported.
+    return [Link(SpanContext(caller.trace_id, caller.span_id, is_remote=True))]

@@ -90,14 +90,14 @@ class Hub:
             return
         if found[1] == "events":
             event = read_event(entry, name)
+            if room.traces is not None:
+                room.traces.add(entry.seq, event)
             frame = room.history.add_event(entry.seq, event, room.epoch)
             # The first tick of a run that starts at once is on its way already.
             is_first_of_two = isinstance(event, Started) and event.starts_at <= now_ms()
         else:
             frame, is_first_of_two = self._message(room, entry), False
         if frame is not None:
-            if self._feed.tracing is not None:
-                frame.cause = self._feed.tracing.current()
             self._metrics.count(frame.kind)
             room.publish(frame, is_first_of_two)
 

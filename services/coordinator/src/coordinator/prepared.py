@@ -1,7 +1,6 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,9 +9,6 @@ from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
 from protocol.frames import TickDelta
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
 
 _FINAL_TEXT = 0x81
 
@@ -28,7 +24,6 @@ class PreparedFrame:
         "_epoch",
         "_event_stream",
         "_websocket",
-        "cause",
         "due_at",
         "json",
         "kind",
@@ -48,8 +43,6 @@ class PreparedFrame:
         self.seq: int | None = getattr(frame, "seq", None) if has_place else None
         self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
         self.json = frames.encode(frame)
-        self.cause: SpanContext | None = None
-        """The span of the entry that it is of, if somebody looks at that."""
         self._epoch = epoch
         self._delta = delta
         self._brief: bytes | None = None

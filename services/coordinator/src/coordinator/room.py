@@ -17,6 +17,7 @@ from .outbox import Outbox
 from .prepared import PreparedFrame
 from .reports import Reports
 from .room_metrics import note_sent
+from .room_traces import RoomTraces
 from .viewer import Viewer
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Room:
         "outbox",
         "remote_count",
         "told_count",
+        "traces",
     )
 
     def __init__(
@@ -72,8 +74,11 @@ class Room:
         """Its viewers on other coordinators."""
         self.told_count = 0
         self.outbox = Outbox(connections.loop, self._write)
+        self.traces = None
+        """None if there are no traces."""
         if tracing is not None:
-            self.outbox = Outbox(connections.loop, partial(self._write_traced, tracing))
+            self.traces = RoomTraces(tracing, name)
+            self.outbox = Outbox(connections.loop, partial(self._write_traced, self.traces))
         self._reports = Reports(connections.loop.time)
         self._flushed_seq = 0
 
@@ -113,10 +118,8 @@ class Room:
             if self.groups:
                 note_sent(batch)
 
-    def _write_traced(self, tracing: "Tracing", batch: list[PreparedFrame]) -> None:
-        causes = [frame.cause for frame in batch if frame.cause is not None]
-        about: dict[str, str | int] = {"tminus.room": self.name, "tminus.viewers": len(self)}
-        with tracing.handling("fan out", causes, about):
+    def _write_traced(self, traces: RoomTraces, batch: list[PreparedFrame]) -> None:
+        with traces.writing(batch, len(self)):
             self._write(batch)
 
     # To one viewer that joins, leaves or lags
@@ -191,6 +194,8 @@ class Room:
         """Answer a ping at once, and keep its report."""
         answer(viewer, ping)
         self._reports.note(viewer, ping, self.history.seq)
+        if self.traces is not None:
+            self.traces.on_ping(ping)
 
     def screens(self) -> Screens:
         """The latest reports of the viewers here."""

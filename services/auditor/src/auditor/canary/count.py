@@ -112,23 +112,28 @@ async def _until_zero(viewers: Sequence[Viewer], run: str, terms: Terms) -> list
                 while 0 not in _numbers(viewer, run):
                     viewer.news.clear()
                     await viewer.news.wait()
-    return [wrong for viewer in viewers for wrong in _wrong(viewer, run, seconds)]
+    return [
+        wrong
+        for viewer in viewers
+        for wrong in failures(viewer.name, _numbers(viewer, run), seconds)
+    ]
 
 
-def _wrong(viewer: Viewer, run: str, seconds: float) -> list[str]:
-    numbers, expected = _numbers(viewer, run), list(range(FROM, -1, -1))
+def failures(name: str, numbers: Sequence[int], seconds: float) -> list[str]:
+    """What is wrong with the numbers that a viewer got in so many seconds, each in a sentence."""
+    expected = list(range(FROM, -1, -1))
     if not numbers:
-        return [f"{viewer.name} has got no tick within {seconds:g} s of the start"]
+        return [f"{name} has got no tick within {seconds:g} s of the start"]
     missing = [str(number) for number in expected if number not in numbers]
     twice = [str(number) for number in expected if numbers.count(number) > 1]
     found = []
     if missing:
         within = "" if 0 in numbers else f" within {seconds:g} s of the start"
-        found.append(f"{viewer.name} has not got {', '.join(missing)}{within}")
+        found.append(f"{name} has not got {', '.join(missing)}{within}")
     if twice:
-        found.append(f"{viewer.name} has got {', '.join(twice)} twice")
-    if not found and numbers != expected:
-        found.append(f"{viewer.name} has got the numbers in another order: {numbers}")
+        found.append(f"{name} has got {', '.join(twice)} twice")
+    if not found and list(numbers) != expected:
+        found.append(f"{name} has got the numbers in another order: {list(numbers)}")
     return found
 
 

@@ -5,7 +5,7 @@
  * countdown.js what is to be shown of it, and display.js draws that. Nothing goes back.
  */
 
-/** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
+/** @import {Frame, MessageFrame, Ping, RoomReply} from "../../../types/protocol" */
 /** @import {RoomFrame} from "./room.js" */
 
 // Time
@@ -24,6 +24,7 @@ import { Display } from "./display.js";
 import { Finale } from "./finale.js";
 import { announceMessage, messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
+import { ShownReports } from "./shown-reports.js";
 import { showStatus } from "./status.js";
 import { byId, setText } from "./dom.js";
 // Controls
@@ -55,6 +56,7 @@ const showBanner = messageBanner();
 const messageTimers = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
+const reports = new ShownReports(env, location.search, (shown) => ping(0, { shown }));
 const connection = new Connection(
   network([data.room]),
   socketAddresses(data, `room=${data.room}`),
@@ -117,6 +119,7 @@ function draw() {
   finale.draw(shown);
   screen.setRun(isCounting(room.state), shown.status === "held");
   timer.set(shown.nextAt, draw);
+  reports.add(shown, clock.time());
   last = shown.last;
   isDrawn = true;
 }
@@ -143,13 +146,14 @@ function updateStatus() {
   showStatus(connection, clock, now, isCounting(room.state), isLate);
 }
 
-/** Send a ping; false if there is no connection. @param {number} id @returns {boolean} */
-function ping(id) {
+/** Send a ping; false if there is no connection.
+ * @param {number} id @param {Partial<Ping>} more @returns {boolean} */
+function ping(id, more = {}) {
   // A hidden page shows nothing on time, so it does not report to be in step.
   const isInStep = clock.isKnown && !env.isHidden();
   const error = Math.ceil(clock.bound() * 10) / 10;
   const seq = Math.max(room.seq, room.stateSeq);
-  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
+  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }), ...more });
 }
 
 controls(data.room, () => clock.time(), () => room.state, () => screen.toggleFull());
