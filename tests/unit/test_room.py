@@ -6,6 +6,7 @@ import json
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
+from coordinator.encodings import event_stream, websocket
 from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
 from coordinator.room_metrics import ROOM_SIZES
@@ -52,7 +53,8 @@ def join(
 ) -> tuple[EventStreamViewer | WebSocketViewer, Socket]:
     socket = socket or Socket()
     room = room_of(hub, name)
-    viewer = kind(room)
+    is_web_socket = kind is WebSocketViewer
+    viewer = kind(room, websocket(1, True, True) if is_web_socket else event_stream(True))
     hub.connections.add(viewer)
     room.join(viewer, socket, room.epoch, after)
     return viewer, socket

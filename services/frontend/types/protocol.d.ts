@@ -207,6 +207,13 @@ export interface State {
   holds: PlannedHold[];
 }
 
+export interface TickDelta {
+  type: "tick";
+  room?: string | null;
+  seq: number;
+  remaining: number;
+}
+
 export interface TickFrame {
   type: "tick";
   room: string;
@@ -240,4 +247,4 @@ export interface Viewers {
   count: number;
 }
 
-export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;
+export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | TickDelta | CancelledFrame | MessageFrame | Viewers | Pong | Bye;

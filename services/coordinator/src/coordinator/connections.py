@@ -104,7 +104,7 @@ class Connections:
         viewers = [viewer for slot in self._slots for viewer in slot]
         for viewer in viewers:
             if viewer.transport is not None and not viewer.is_closing:
-                viewer.write(viewer.encode([bye]))
+                viewer.write(viewer.encoding.encode([bye]))
                 viewer.close(GOING_AWAY, "shutting down")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), CLOSING_SECONDS)

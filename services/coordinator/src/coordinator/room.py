@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from protocol.frames import Hello, Ping, Pong, Screens
@@ -9,6 +10,7 @@ from runtime.clock import now_ms, whole_now_ms
 from runtime.rate_limit import Allowance
 
 from .connections import Connections
+from .encodings import Encoding
 from .fanout import FanOut
 from .history import History
 from .outbox import Outbox
@@ -17,7 +19,6 @@ from .reports import Reports
 from .room_metrics import note_sent
 from .room_traces import RoomTraces
 from .viewer import Viewer
-from .websocket import WebSocketViewer
 
 if TYPE_CHECKING:
     from bus.tracing import Tracing
@@ -67,7 +68,7 @@ class Room:
         self.opened_by = ""
         """The address of the viewer for which it was opened."""
         self._idle_since = connections.loop.time()
-        self.groups: dict[type[Viewer], FanOut] = {}
+        self.groups: dict[Encoding, FanOut] = {}
         """The viewers by kind, since frames are encoded once for each kind."""
         self.remote_count = 0
         """Its viewers on other coordinators."""
@@ -111,8 +112,9 @@ class Room:
     def _write(self, batch: list[PreparedFrame]) -> None:
         self._flushed_seq = self.history.seq
         if batch:
-            for kind, group in self.groups.items():
-                group.write(kind.encode(batch))
+            for encoding, group in self.groups.items():
+                if chosen := encoding.choose(batch):
+                    group.write(encoding.encode(chosen))
             if self.groups:
                 note_sent(batch)
 
@@ -129,10 +131,10 @@ class Room:
         that lags already gets them once its buffers have drained."""
         self.outbox.flush()
         viewer.transport = transport
-        group = self.groups.get(type(viewer))
+        group = self.groups.get(viewer.encoding)
         if group is None:
-            ring = self._connections.ring if viewer.has_own_socket else None
-            group = self.groups[type(viewer)] = FanOut(ring)
+            ring = self._connections.ring if viewer.encoding.has_own_socket else None
+            group = self.groups[viewer.encoding] = FanOut(ring)
         group.add(viewer)
         seen = after if epoch == self.epoch else None
         if viewer.lagging_since:
@@ -150,11 +152,11 @@ class Room:
 
     def remove(self, viewer: Viewer) -> None:
         """Send the viewer nothing any more."""
-        group = self.groups.get(type(viewer))
+        group = self.groups.get(viewer.encoding)
         if group is not None and viewer.group is group:
             group.remove(viewer)
             if not group:
-                del self.groups[type(viewer)]
+                del self.groups[viewer.encoding]
         self.touch()
 
     def on_backpressure(self, viewer: Viewer) -> None:
@@ -179,7 +181,7 @@ class Room:
         """Send to the viewer again: one hello, and what it has missed."""
         self.outbox.flush()
         viewer.lagging_since = 0.0
-        group = self.groups.get(type(viewer))
+        group = self.groups.get(viewer.encoding)
         if viewer.is_closing or group is None or viewer.group is not group:
             return
         group.resume(viewer)
@@ -197,7 +199,7 @@ class Room:
 
     def screens(self) -> Screens:
         """The latest reports of the viewers here."""
-        return self._reports.screens(self.groups.get(WebSocketViewer, ()))
+        return self._reports.screens(chain.from_iterable(self.groups.values()))
 
     # When its past is read, for the first time or again
 
@@ -226,7 +228,9 @@ class Room:
                     self._greet(viewer, self.history.first(), is_complete=False)
 
     def _greet(self, viewer: Viewer, replayed: list[PreparedFrame], is_complete: bool) -> None:
+        replayed = viewer.encoding.choose(replayed)
         hello = Hello(
+            protocol=viewer.encoding.protocol,
             room=self.name,
             epoch=self.epoch,
             seq=self.history.seq,
@@ -239,7 +243,7 @@ class Room:
         )
         # An event stream resumes after its last id, so a hello before a replay has none.
         greeting = PreparedFrame(hello, self.epoch, has_place=not replayed)
-        viewer.write(viewer.encode([greeting, *replayed]))
+        viewer.write(viewer.encoding.encode([greeting, *replayed]))
 
 
 def answer(viewer: Viewer, ping: Ping) -> None:
