@@ -1,7 +1,7 @@
 # Every task in a checkout; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev local compose down logs install nats scheduler coordinator frontend auditor link canary \
+.PHONY: help dev local compose down logs install nats scheduler coordinator frontend auditor link canary load \
         test check page chart golden format lock schema chaos bench same-instant screenshots
 
 PYTHON ?= python3
@@ -63,6 +63,9 @@ frontend: $(INSTALLED) ## The frontend in this terminal
 
 auditor: $(INSTALLED) ## The auditor in this terminal
 	@$(BIN)/python dev/service.py auditor
+
+load: $(INSTALLED) ## Let a crowd count, through the front door: URL=http://localhost:8080 VIEWERS=1000 RATE=200
+	@$(BIN)/python -m auditor.load $(or $(URL),http://localhost:8080) $(VIEWERS:%=--viewers %) $(RATE:%=--rate %)
 
 canary: $(INSTALLED) ## Count once as a viewer, through the front door: URL=http://localhost:8080
 	@$(BIN)/python -m auditor.canary $(or $(URL),http://localhost:8080)
