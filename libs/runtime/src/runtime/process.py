@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -16,8 +17,10 @@ from prometheus_client import Info
 from . import logs, metrics
 from .access_log import ErrorCounter
 from .connection_limit import ConnectionLimit
+from .renewal import Renewal
+from .secret_files import SecretFileError
 from .settings import PublicSettings, Settings, SettingsError, load
-from .tls import Certificate
+from .tls import Certificate, client_context
 from .tls_listener import TlsListener
 
 S = TypeVar("S", bound=Settings)
@@ -47,15 +50,25 @@ _process = Info("tminus_process", "Which process this is.")
 def run(service: str, create_app: Callable[[S], web.Application], kind: type[S]) -> None:
     """Run `service` until SIGTERM or SIGINT (exit 0), or until it fails (traceback, exit 1)."""
     try:
+        renewal = Renewal(kind, os.environ)
         settings = load(kind, os.environ)
+        _check_client_context(settings)
         certificate = _certificate(settings)
-    except SettingsError as error:
+    except (SettingsError, SecretFileError) as error:
         sys.exit(f"{service}: {error}")
     logs.configure(settings, service)
-    _process.info({"service": service, "instance": settings.instance})
+    release = version("tminus-runtime")
+    _process.info({"service": service, "instance": settings.instance, "version": release})
     log = logs.logger(__name__)
-    log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
+    log.info(
+        "starting",
+        version=release,
+        host=settings.host,
+        port=settings.port,
+        env=settings.app_env,
+    )
     app = create_app(settings)
+    app.cleanup_ctx.append(renewal.renewing)
     if certificate is not None:
         app.cleanup_ctx.append(certificate.renewing)
     if settings.metrics_port:
@@ -161,6 +174,14 @@ def _claim(host: str, port: int) -> None:
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind(address)
+
+
+def _check_client_context(settings: Settings) -> None:
+    try:
+        if settings.nats_tls_ca or settings.nats_tls_cert:
+            client_context(settings)
+    except OSError as error:
+        raise SettingsError(f"the files of NATS_TLS_… can't be used: {error}") from None
 
 
 def _certificate(settings: Settings) -> Certificate | None:
