@@ -1,4 +1,4 @@
-"""What the release builds: an image of every service, on the port that the Compose stack gives it."""
+"""What the release builds: an image of every service, on the port that Compose gives it."""
 
 import re
 
