@@ -1,10 +1,8 @@
 """Workers: several processes of a service that share one port, and the parent that keeps them."""
 
-import asyncio
 import os
 import signal
 import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -15,10 +13,9 @@ from support.ports import free_ports
 from support.served import Serving
 from support.viewer import Viewer
 from support.waiting import WAIT_SECONDS, until
-from support.workers import Workers
+from support.workers import Workers, ask, asking
 
 VIEWERS = 40
-ROUND_TRIP_SECONDS = 0.03
 IMPATIENT = (
     "import runtime.workers as workers; workers.ASK_SECONDS = 0.3; workers.REPLACE_SECONDS = 2.0; "
     "import coordinator.__main__; coordinator.__main__.main()"
@@ -45,40 +42,6 @@ def working(nats_server: NatsServer, serving: Serving) -> Start:
         assert "Traceback" not in process.log()
 
     return start
-
-
-async def ask(port: int, pause: float = 0.0) -> str:
-    """The first line of the answer to a request that comes `pause` seconds after its connection."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            await asyncio.sleep(pause)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            line = await asyncio.wait_for(reader.readline(), WAIT_SECONDS)
-            return line.decode().strip() or "closed"
-        finally:
-            writer.close()
-    except OSError as error:
-        return type(error).__name__
-
-
-@asynccontextmanager
-async def asking(port: int) -> AsyncIterator[Counter[str]]:
-    """Ask again and again, a few hundred times a second; gives how often each answer came."""
-    answers: Counter[str] = Counter()
-    is_over = asyncio.Event()
-
-    async def keep_asking() -> None:
-        while not is_over.is_set():
-            answers[await ask(port, ROUND_TRIP_SECONDS)] += 1
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(10):
-            group.create_task(keep_asking())
-        try:
-            yield answers
-        finally:
-            is_over.set()
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """A coordinator with workers, and what its parent tells of them."""
 
+import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,9 +11,11 @@ from yarl import URL
 
 from .process import AsyncProcess
 from .viewer import Viewer
-from .waiting import until
+from .waiting import WAIT_SECONDS, until
 
 READY_SECONDS = 60.0
+ROUND_TRIP_SECONDS = 0.03
+ASKERS = 10
 
 
 class Workers:
@@ -51,6 +55,14 @@ class Workers:
 
         await until(is_so, READY_SECONDS)
 
+    async def is_replaced(self, pid: int) -> None:
+        """Wait until this worker has ended."""
+
+        async def is_so() -> bool:
+            return pid not in self.process.children()
+
+        await until(is_so, READY_SECONDS)
+
     async def log_has(self, words: str) -> None:
         """Wait until one of them, or the parent, has logged that."""
 
@@ -65,3 +77,37 @@ class Workers:
         url = URL(f"http://127.0.0.1:{self.port}/ws/connect").update_query(query)
         async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
             yield Viewer(socket)
+
+
+async def ask(port: int, pause: float = 0.0) -> str:
+    """The first line of the answer to a request that comes `pause` seconds after its connection."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.sleep(pause)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            line = await asyncio.wait_for(reader.readline(), WAIT_SECONDS)
+            return line.decode().strip() or "closed"
+        finally:
+            writer.close()
+    except OSError as error:
+        return type(error).__name__
+
+
+@asynccontextmanager
+async def asking(port: int) -> AsyncIterator[Counter[str]]:
+    """Ask again and again, a few hundred times a second; gives how often each answer came."""
+    answers: Counter[str] = Counter()
+    is_over = asyncio.Event()
+
+    async def keep_asking() -> None:
+        while not is_over.is_set():
+            answers[await ask(port, ROUND_TRIP_SECONDS)] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(ASKERS):
+            group.create_task(keep_asking())
+        try:
+            yield answers
+        finally:
+            is_over.set()
