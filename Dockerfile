@@ -1,5 +1,5 @@
 # One service of tminus: docker build --build-arg SERVICE=coordinator --build-arg PORT=8787 .
-# The three images share every layer but the last, which holds only our own packages.
+# The images share every layer but the last, which holds only our own packages.
 
 FROM python:3.13-slim AS dependencies
 RUN python -m venv --without-pip /app

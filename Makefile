@@ -1,14 +1,18 @@
 # Every task in a checkout; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev local compose down logs install nats scheduler coordinator frontend link \
-        test check page format lock schema chaos bench same-instant screenshots
+.PHONY: help dev local compose down logs install nats scheduler coordinator frontend auditor link canary \
+        test check page chart golden format lock schema chaos bench same-instant screenshots
 
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coordinator services/frontend
+PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coordinator services/frontend \
+	services/auditor
 INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
+HELM := v3.22.0
+KUBECONFORM := v0.8.0
+CHART := .venv/tools/.helm-$(HELM)-kubeconform-$(KUBECONFORM)
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 FIREFOX := test_room.py test_hold.py test_status.py test_accessibility.py \
 	test_board_controls.py::test_the_controls_of_a_card_are_for_its_room \
@@ -57,6 +61,12 @@ coordinator: $(INSTALLED) ## A coordinator in this terminal; a second one: PORT=
 frontend: $(INSTALLED) ## The frontend in this terminal
 	@$(BIN)/python dev/service.py frontend
 
+auditor: $(INSTALLED) ## The auditor in this terminal
+	@$(BIN)/python dev/service.py auditor
+
+canary: $(INSTALLED) ## Count once as a viewer, through the front door: URL=http://localhost:8080
+	@$(BIN)/python -m auditor.canary $(or $(URL),http://localhost:8080)
+
 link: $(INSTALLED) ## Print a link that carries a right: ROOM=quiz RIGHT=control HOURS=12 BASE=https://example.org
 	@$(BIN)/python dev/link.py $(ROOM:%=--room %) $(RIGHT:%=--right %) $(HOURS:%=--hours %) $(BASE:%=--base %)
 
@@ -75,7 +85,7 @@ $(INSTALLED): requirements.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.tom
 	@touch $@
 
 # In this order: each constrains the next.
-LOCKS := requirements requirements-dev tests/chaos/requirements bench/requirements
+LOCKS := requirements requirements-dev tests/chaos/requirements tests/chart/requirements bench/requirements
 
 lock: ## Pin every requirements.txt again from its requirements.in; needs uv
 	for lock in $(LOCKS); do \
@@ -101,16 +111,34 @@ page: $(INSTALLED) ## Types and unit tests of the page's script, if node is inst
 		cd services/frontend && npm ci --silent --no-audit --no-fund && npm run types && npm test; \
 	else echo "no node here: the page's script is not checked"; fi
 
+chart: $(INSTALLED) $(CHART) ## Check the Helm chart: lint, schemas, what it renders, its NATS on real servers
+	$(BIN)/pytest tests/chart
+
+golden: $(INSTALLED) $(CHART) ## Write down anew what the chart renders, after a change that is meant
+	PYTHONPATH=tests $(BIN)/python -m chart.golden
+
+# Helm and kubeconform, if Go is installed, and the schemas of Kubernetes.
+$(CHART): tests/chart/requirements.txt tests/chart/schemas.py | $(INSTALLED)
+	@if command -v go >/dev/null; then \
+		echo "Building Helm and kubeconform into .venv/tools" && mkdir -p .venv/tools && \
+		GOBIN=$(CURDIR)/.venv/tools go install helm.sh/helm/v3/cmd/helm@$(HELM) && \
+		GOBIN=$(CURDIR)/.venv/tools go install github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM) && \
+		rm -rf .venv/tools/python && $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes \
+			--no-deps --no-compile --target .venv/tools/python -r $< && \
+		PYTHONPATH=tests $(BIN)/python -m chart.schemas && \
+		touch $@; \
+	else echo "no Go here: the chart is not checked"; fi
+
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 # Browser tests are synchronous and the Compose tests need a Docker engine to themselves, so each kind is
 # a pytest run of its own. All of them run, and any failure fails the whole.
-test: $(INSTALLED) $(FUZZING) ## Every test: rules, services, failures, browser, Compose
+test: $(INSTALLED) $(FUZZING) $(CHART) ## Every test: rules, services, failures, browser, Compose
 	@for browser in $(BROWSERS); do command -v $$browser; done | grep -q . || $(BIN)/playwright install chromium || true
 	@failed=; \
-	for suite in "tests/unit tests/integration" tests/chaos tests/browser \
+	for suite in "tests/unit tests/integration tests/chart" tests/chaos tests/browser \
 		"--browser firefox $(FIREFOX:%=tests/browser/%)" tests/compose; do \
 		echo "pytest $$suite"; \
 		$(BIN)/pytest $$suite || failed="$$failed $$suite"; \

@@ -49,8 +49,8 @@ struct viewer {
 };
 
 static struct {
-    int port, rooms, ping_every_ms, stamp_us;
-    const char *host, *path, *greeting, *stamp;
+    int port, rooms, ping_every_ms, return_every_ms, stamp_us;
+    const char *host, *path, *greeting, *stamp, *subprotocol;
     bool hello, nats, centrifuge, tls;
 } options = {.port = 8787, .rooms = 1, .host = "127.0.0.1", .path = "/ws/connect?room=main"};
 
@@ -60,7 +60,7 @@ static char *buffer;
 static bool is_timed;
 
 static struct {
-    uint64_t frames, other_frames, hellos, pongs, bytes, disordered;
+    uint64_t frames, other_frames, hellos, pongs, bytes, bytes_sent, disordered;
     double started_at, first_at, last_at, cpu_before;
     uint64_t timed, worst_us;
     uint32_t late[BINS];
@@ -93,6 +93,7 @@ static void put(struct viewer *v, const void *bytes, size_t length) {
     else
 #endif
         sent = send(v->fd, bytes, length, MSG_NOSIGNAL);
+    counts.bytes_sent += length;
     if (sent != (ssize_t)length && errno != EPIPE && errno != ECONNRESET) die("send");
 }
 
@@ -115,14 +116,16 @@ static void put_frame(struct viewer *v, int opcode, const char *text, size_t len
 }
 
 static void shake_hands(struct viewer *v) {
-    char request[1024], path[512];
+    char request[1024], path[512], subprotocol[64] = "";
     int index = (int)(v - viewers) % options.rooms;
     snprintf(path, sizeof path, options.path, index);
+    if (options.subprotocol)
+        snprintf(subprotocol, sizeof subprotocol, "Sec-WebSocket-Protocol: %s\r\n", options.subprotocol);
     int length = snprintf(request, sizeof request,
                           "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                          "Sec-WebSocket-Version: 13\r\n\r\n",
-                          path, options.host);
+                          "Sec-WebSocket-Version: 13\r\n%s\r\n",
+                          path, options.host, subprotocol);
     v->state = SHAKING_HANDS;
     put(v, request, (size_t)length);
 }
@@ -358,7 +361,7 @@ static void ready(struct viewer *v, uint32_t events) {
     receive(v);
 }
 
-/* ---- pings: every viewer one in `--ping-every` milliseconds, spread evenly */
+/* ---- pings: every viewer one in `--ping-every` milliseconds, spread evenly, each with its report */
 
 static void send_pings(void) {
     static double owed_since;
@@ -369,10 +372,29 @@ static void send_pings(void) {
     double each_us = options.ping_every_ms * 1000.0 / viewer_count;
     for (; now - owed_since >= each_us; owed_since += each_us) {
         struct viewer *v = &viewers[next++ % (uint64_t)viewer_count];
-        char text[64];
-        int length = snprintf(text, sizeof text, "{\"type\":\"ping\",\"id\":%llu}", (unsigned long long)next);
+        char text[128];
+        int length = snprintf(text, sizeof text, "{\"type\":\"ping\",\"id\":%llu,\"seq\":%lld,\"error_ms\":0.6}",
+                              (unsigned long long)next, (long long)v->last_seq);
         if (v->state == SERVED) put_frame(v, 1, text, (size_t)length);
     }
+}
+
+/* ---- returns: one viewer in `--return-every` milliseconds leaves, and comes as a new one */
+
+static void send_one_away(void) {
+    static double owed_since;
+    static uint64_t next;
+    double now = now_us();
+    if (!options.return_every_ms || !viewer_count || viewer_count < viewer_wanted) return;
+    if (!owed_since) owed_since = now;
+    if (now - owed_since < options.return_every_ms * 1000.0) return;
+    owed_since += options.return_every_ms * 1000.0;
+    struct viewer *v = &viewers[next++ % (uint64_t)viewer_count];
+    if (v->state != SERVED) return;
+    served--;
+    free(v->partial);
+    close(v->fd);
+    dial(v);
 }
 
 /* ---- answering */
@@ -391,11 +413,12 @@ static void print_lateness(void) {
 static void report(void) {
     double now = now_us();
     printf("{\"viewers\":%d,\"served\":%d,\"gone\":%d,\"frames\":%llu,\"other_frames\":%llu,\"hellos\":%llu,"
-           "\"pongs\":%llu,\"bytes\":%llu,\"disordered\":%llu,\"seconds\":%.6f,\"cpu_seconds\":%.6f,"
+           "\"pongs\":%llu,\"bytes\":%llu,\"bytes_sent\":%llu,\"disordered\":%llu,\"seconds\":%.6f,\"cpu_seconds\":%.6f,"
            "\"first_to_last_seconds\":%.6f,\"last_at_us\":%.0f,",
            viewer_count, served, gone, (unsigned long long)counts.frames, (unsigned long long)counts.other_frames,
            (unsigned long long)counts.hellos, (unsigned long long)counts.pongs, (unsigned long long)counts.bytes,
-           (unsigned long long)counts.disordered, (now - counts.started_at) / 1e6, cpu_seconds() - counts.cpu_before,
+           (unsigned long long)counts.bytes_sent, (unsigned long long)counts.disordered,
+           (now - counts.started_at) / 1e6, cpu_seconds() - counts.cpu_before,
            (counts.last_at - counts.first_at) / 1e6, counts.last_at);
     printf("\"timed\":%llu,\"worst_ms\":%.3f,\"late_ms\":[", (unsigned long long)counts.timed,
            (double)counts.worst_us / 1000.0);
@@ -479,6 +502,8 @@ static void read_options(int argc, char **argv) {
             else if (!strcmp(name, "--rooms")) options.rooms = atoi(value);
             else if (!strcmp(name, "--greeting")) options.greeting = value;
             else if (!strcmp(name, "--ping-every")) options.ping_every_ms = atoi(value);
+            else if (!strcmp(name, "--return-every")) options.return_every_ms = atoi(value);
+            else if (!strcmp(name, "--subprotocol")) options.subprotocol = value;
             else if (!strcmp(name, "--stamp-us")) options.stamp = value, options.stamp_us = 1;
             else if (!strcmp(name, "--stamp-ms")) options.stamp = value, options.stamp_us = 1000;
             else {
@@ -517,6 +542,7 @@ int main(int argc, char **argv) {
             else ready(&viewers[events[i].data.u64 - 1], events[i].events);
         }
         send_pings();
+        send_one_away();
         look();
     }
 }

@@ -20,6 +20,7 @@ class Report(msgspec.Struct, frozen=True):
     hellos: int
     pongs: int
     bytes: int
+    bytes_sent: int
     disordered: int
     seconds: float
     cpu_seconds: float

@@ -22,10 +22,12 @@ DEFAULTS = {
     "SCHEDULER_PORTS": "8081,8082",
     "COORDINATOR_PORTS": "8787,8788",
     "PAGE_PORT": "8080",
+    "AUDITOR_PORT": "8090",
     "HOST": "127.0.0.1",
     "SCHEDULER_PASSWORD": "scheduler",
     "COORDINATOR_PASSWORD": "coordinator",
     "FRONTEND_PASSWORD": "frontend",
+    "AUDITOR_PASSWORD": "auditor",
     "OPERATOR_PASSWORD": "operator",
 }
 

@@ -11,6 +11,7 @@ DEFAULT_PORTS = {
     "scheduler": "SCHEDULER_PORTS",
     "coordinator": "COORDINATOR_PORTS",
     "frontend": "PAGE_PORT",
+    "auditor": "AUDITOR_PORT",
 }
 
 

@@ -46,12 +46,13 @@ def stack(env: Mapping[str, str]) -> list[Process]:
     for name, setting in (
         ("scheduler", "SCHEDULER_PORTS"),
         ("coordinator", "COORDINATOR_PORTS"),
+        ("auditor", "AUDITOR_PORT"),
         ("frontend", "PAGE_PORT"),
     ):
         for replica, port in enumerate(ports(env, setting), start=1):
             # The processes here can't share one port for metrics, so METRICS_PORT is ignored.
             own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}", "METRICS_PORT": ""}
-            if name == "scheduler":
+            if name in ("scheduler", "auditor"):
                 own |= {"HOST": "127.0.0.1"}  # only operators have business there
             if name == "frontend":
                 own |= _to_the_coordinators(env)

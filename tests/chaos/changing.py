@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 
-from . import history
+from auditor.history import Event
+
 from .countdowns import Reply, ask_within, now
 from .outcome import Outcome
 from .scenario import Trial
@@ -71,9 +72,7 @@ async def ask_twice(
     return made
 
 
-def check_changes(
-    outcome: Outcome, changes: Sequence[Change], events: Sequence[history.Event]
-) -> None:
+def check_changes(outcome: Outcome, changes: Sequence[Change], events: Sequence[Event]) -> None:
     """Each was carried out once and every reply says so, or its run was over before."""
     for made in changes:
         in_room = [event for event in events if event.room == made.room]
@@ -102,19 +101,19 @@ def check_changes(
             outcome.require(is_true, f"{made.kind}: answered {reply}: {stored or in_room[-1]}")
 
 
-def _agrees(reply: Reply, event: history.Event) -> bool:
+def _agrees(reply: Reply, event: Event) -> bool:
     stored = (event.run, event.first, event.starts_at, event.held_at, event.change)
     return stored == tuple(map(reply.body.get, OF_THE_RUN))
 
 
-def _was_held(reply: Reply, events: Sequence[history.Event]) -> bool:
+def _was_held(reply: Reply, events: Sequence[Event]) -> bool:
     """Whether the run was held without an end as the reply says."""
     held = [event for event in events if event.held_at is not None and event.held_until is None]
     terms = (reply.body.get("held_at"), reply.body.get("change"))
     return any((event.held_at, event.change) == terms for event in held)
 
 
-def _counted(events: Sequence[history.Event], at: float) -> bool:
+def _counted(events: Sequence[Event], at: float) -> bool:
     """Whether the run was not held at some time in the two seconds before `at`."""
     before = [event for event in events if event.stored_at <= at]
     late = [event for event in before if event.stored_at > at - 2 * WITHIN_MS]

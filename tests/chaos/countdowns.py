@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.client import Client
 
+from auditor.history import Event
+
 from . import history
 from .scenario import Trial
 from .stack import Stack
@@ -118,7 +120,7 @@ async def disturb(
     keeps_sockets: bool = False,
     byes: int | None = None,
     rooms: Sequence[str] = (),
-) -> list[history.Event]:
+) -> list[Event]:
     """Count in several rooms, inject a fault at a random instant, check everything.
 
     The instant is in the first part `within` of the runs. `keeps_sockets` requires that no viewer
@@ -165,11 +167,11 @@ def new_rooms(trial: Trial, count: int = 1) -> list[str]:
     return [f"room-{trial.random.randrange(16**8):08x}" for _ in range(count)]
 
 
-async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> list[history.Event]:
+async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> list[Event]:
     """The stream's events once these runs are over, or as they are when the time is up."""
     deadline = time.monotonic() + seconds
     while True:
-        events: list[history.Event] = []
+        events: list[Event] = []
         with suppress(nats.errors.Error, TimeoutError):
             events = await history.read(stack)
         by_run = history.by_run(events)
@@ -180,7 +182,7 @@ async def settled(stack: Stack, names: Sequence[str], seconds: float = 10.0) -> 
         await asyncio.sleep(0.1)
 
 
-def _is_over(last: history.Event) -> bool:
+def _is_over(last: Event) -> bool:
     return last.type == "cancelled" or last.remaining == 0
 
 

@@ -5,7 +5,6 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
@@ -13,43 +12,13 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from auditor.history import Event, decode
+
 from .stack import Stack
 
 READ_SECONDS = 20.0
 READER = "operator"
 """The user that may answer the flow control of a long replay."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """An event in the stream; times are milliseconds since the Unix epoch."""
-
-    seq: int
-    stored_at: float
-    room: str
-    run: str
-    type: str
-    remaining: int | None
-    due: int | None
-    emitted: int | None
-    by: str
-    starts_at: int
-    first: int
-    interval_ms: int
-    held_at: int | None = None
-    held_until: int | None = None
-    holds: tuple[tuple[int, int | None], ...] = ()
-    """The planned holds: each one's number, and for how many milliseconds."""
-    change: str | None = None
-    """The last hold, resume, adjustment or recycle, with its id."""
-    at: int | None = None
-    seconds: int | None = None
-    shown: tuple[object, ...] = ()
-    """What screens do after zero, and from which numbers on they warn."""
-
-    def due_by_terms(self, remaining: int) -> int:
-        """When this event says that the tick `remaining` is due."""
-        return self.starts_at + (self.first - remaining) * self.interval_ms
 
 
 async def read(stack: Stack) -> list[Event]:
@@ -110,37 +79,6 @@ async def following(stack: Stack) -> AsyncIterator[list[Event]]:
             "countdown.*.events", stream="COUNTDOWN", ordered_consumer=True, cb=take
         )
         yield events
-
-
-def decode(seq: int, stored_at: float, data: bytes) -> Event | None:
-    """An entry of the stream as an event; None if it is no valid one."""
-    try:
-        fields = json.loads(data)
-        if not all(isinstance(fields[name], str) for name in ("room", "run", "type")):
-            return None
-        return Event(
-            seq=seq,
-            stored_at=stored_at,
-            room=fields["room"],
-            run=fields["run"],
-            type=fields["type"],
-            remaining=fields.get("remaining"),
-            due=fields.get("due"),
-            emitted=fields.get("emitted"),
-            by=fields["by"],
-            starts_at=fields["starts_at"],
-            first=fields["from"],
-            interval_ms=fields["interval_ms"],
-            held_at=fields.get("held_at"),
-            held_until=fields.get("held_until"),
-            holds=tuple((hold["at"], hold.get("for_ms")) for hold in fields.get("holds", ())),
-            change=fields.get("change"),
-            at=fields.get("at"),
-            seconds=fields.get("seconds"),
-            shown=tuple(fields.get(name) for name in ("after_zero", "warning", "danger")),
-        )
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
 
 
 def by_run(events: list[Event]) -> dict[str, list[Event]]:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from auditor.history import Event
+
 from . import checker, history
 from .stack import Stack
 from .stalls import Stalls
@@ -28,7 +30,7 @@ class Outcome:
     duplicated: int = 0
     late_ms: float | None = None
     """The worst lateness of a tick, from its due time until it was stored."""
-    latest_run: Sequence[history.Event] = ()
+    latest_run: Sequence[Event] = ()
     """The run with that tick."""
     recovery_seconds: float | None = None
     """Seconds from the fault until the last late number at any viewer."""
@@ -40,6 +42,8 @@ class Outcome:
     """Everything that was expected and did not hold."""
     exceeded: list[str] = field(default_factory=list)
     """Times over a limit: on a busy machine they need not be the system's fault."""
+    audited: int = 0
+    """Ticks that the auditor has checked."""
     figures: dict[str, float] = field(default_factory=dict)
     """Other measures, the worst of all rounds."""
     cannot_run: str = ""
@@ -66,7 +70,7 @@ class Outcome:
     def late(self, milliseconds: float) -> None:
         self.late_ms = max(milliseconds, self.late_ms or 0.0)
 
-    def check_stream(self, events: Sequence[history.Event], names: Iterable[str]) -> None:
+    def check_stream(self, events: Sequence[Event], names: Iterable[str]) -> None:
         """Check the runs with these names in the stream."""
         by_run = history.by_run(list(events))
         for name in names:
@@ -86,7 +90,7 @@ class Outcome:
 
     def check_viewers(
         self,
-        events: Sequence[history.Event],
+        events: Sequence[Event],
         names: Iterable[str],
         viewers: Sequence[Viewer],
         fault_at: float | None = None,

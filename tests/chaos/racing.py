@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 
+from auditor.history import Event
+
 from . import history
 from .changing import Change, ask_twice, check_changes, new_change
 from .countdowns import LEAD_MS, Inject, Plan, Reply, ask_within, disturb, new_rooms, now, settled
@@ -132,7 +134,7 @@ async def _run_until_a_tick(trial: Trial, client: Client, room: str) -> str | No
     return str(started.body["run"])
 
 
-async def _settled(trial: Trial, asked: _Asked) -> list[history.Event]:
+async def _settled(trial: Trial, asked: _Asked) -> list[Event]:
     """The events of everything that was started, once it is over."""
     stack = trial.stack
     named = [*asked.cancels, *asked.changed]
@@ -142,7 +144,7 @@ async def _settled(trial: Trial, asked: _Asked) -> list[history.Event]:
     return [event for event in events if event.run in names | set(named)]
 
 
-def _check_starts(trial: Trial, asked: _Asked, events: list[history.Event]) -> None:
+def _check_starts(trial: Trial, asked: _Asked, events: list[Event]) -> None:
     """One of the starts at once got 200, the others 409 and its run, and there is no other run."""
     outcome = trial.outcome
     for room, replies in asked.starts.items():
@@ -158,7 +160,7 @@ def _check_starts(trial: Trial, asked: _Asked, events: list[history.Event]) -> N
             outcome.require(codes == [200, 409, 409], f"starts at once were answered {codes}")
 
 
-def _check_cancels(trial: Trial, asked: _Asked, events: list[history.Event]) -> None:
+def _check_cancels(trial: Trial, asked: _Asked, events: list[Event]) -> None:
     """A cancel got 200 and its run was cut, or it came too late for a run that is over."""
     outcome, by_run = trial.outcome, history.by_run(events)
     for run, reply in asked.cancels.items():

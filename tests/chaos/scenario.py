@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from .auditing import check_audit
 from .outcome import CannotRunError, Outcome
 from .stack import Stack, running
 from .stalls import measured
@@ -61,6 +62,7 @@ async def run_scenario(
                 random = Random(f"{seed} {scenario.name} {number}")
                 outcome.rounds += 1
                 await scenario.run(Trial(stack, random, outcome, is_short))
+            await check_audit(stack, outcome)
     except CannotRunError as reason:
         outcome.cannot_run = str(reason)
     except Exception as error:  # a scenario that crashes must not prevent the others

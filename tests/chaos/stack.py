@@ -43,6 +43,9 @@ class Stack:
     env: Mapping[str, str] = field(default_factory=dict)
     """Additional environment of every service."""
     services: dict[str, Service] = field(default_factory=dict)
+    auditor: Service | None = None
+    """It only watches: no scenario disturbs it, and its clock is that of the bus. None if it can't
+    be reached."""
     network: Routes = field(default_factory=lambda: Routes([]))
     """Between the servers of a cluster, if it can be cut."""
 
@@ -81,6 +84,18 @@ class Stack:
         self, name: str, *, command: list[str] | None = None, host: str = "127.0.0.1", **env: str
     ) -> Service:
         """Start a service; its kind is its name without the number."""
+        service = await self._start(name, command, host, env)
+        self.services[name] = service
+        return service
+
+    async def audit(self, skew_ms: float) -> None:
+        """Start the auditor; no tick may be stored more than `skew_ms` before it is due."""
+        env = {"MAX_SKEW_MS": str(skew_ms)}
+        self.auditor = await self._start("auditor-1", None, "127.0.0.1", env)
+
+    async def _start(
+        self, name: str, command: list[str] | None, host: str, env: Mapping[str, str]
+    ) -> Service:
         kind = name.rpartition("-")[0]
         port = free_port()
         environment = _environment() | {
@@ -96,7 +111,6 @@ class Stack:
         }
         command = command or [sys.executable, "-m", kind]
         service = Service(AsyncProcess(name, command, environment, self.folder), host, port)
-        self.services[name] = service
         await service.process.start()
         return service
 
@@ -112,9 +126,10 @@ class Stack:
             await asyncio.to_thread(server.wipe)
 
     async def ready(self, *services: Service, seconds: float = READY_SECONDS) -> float:
-        """Wait until the services, or all of them, are ready; gives the seconds it took."""
+        """Wait until the services, or all and the auditor, are ready; gives the seconds it took."""
         begun = time.monotonic()
-        for service in services or tuple(self.services.values()):
+        watching = [self.auditor] if self.auditor is not None else []
+        for service in services or (*self.services.values(), *watching):
             while (reason := await self.why_not_ready(service)) is not None:
                 if time.monotonic() - begun > seconds or service.process.status is not None:
                     name, log = service.process.name, service.process.log()
@@ -189,11 +204,13 @@ async def running(
     config: Path = CONFIG,
     env: Mapping[str, str] | None = None,
     network: Routes | None = None,
+    skew_ms: float = 1.0,
 ) -> AsyncIterator[Stack]:
     """A stack that is ready, and removed without a trace afterwards.
 
     `bus` is the number of NATS servers, which reach one another over `network` if it is given;
-    `env` is an additional environment of every service.
+    `env` is an additional environment of every service. No scheduler's clock is ahead of the bus's
+    by more than `skew_ms`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as leaving:
@@ -210,13 +227,14 @@ async def running(
         for kind, count in counts.items():
             for number in range(1, count + 1):
                 await stack.add(f"{kind}-{number}")
+        await stack.audit(skew_ms)
         await stack.ready()
         yield stack
 
 
 async def discard(stack: Stack) -> None:
     """End every process of the stack."""
-    for service in stack.services.values():
+    for service in (*stack.services.values(), *([stack.auditor] if stack.auditor else [])):
         await service.process.discard()
     for server in stack.servers:
         await server.discard()

@@ -22,8 +22,10 @@ random choices, `make chaos SCENARIO=name` runs one scenario.
 
 - **runs**: countdowns that were running, in most scenarios several at a time in rooms of their own.
 - **lost**, **duplicated**: ticks, both in the stream (read by a client that shares no code with the
-  services) and at every viewer. A hold moves what is due, and an adjustment counts from another
-  number: each tick is checked against the terms of the event before it.
+  services that write) and at every viewer. A hold moves what is due, and an adjustment counts from
+  another number: each tick is checked against the terms of the event before it.
+- An auditor follows each scenario's stream as a process of its own; a scenario holds only if it has
+  checked every tick and found nothing wrong.
 - **late**: the longest delay of a tick, from its due time until the server stored it.
 - **recovered**: the longest time from the fault until the last number that reached a viewer more
   than 0.1 s late; a dash if none did.
@@ -61,6 +63,8 @@ def write(
         f"other programs had kept {other_load:.1f} of the cores busy before it"
         f"{f', and it ran at niceness {os.nice(0)}' if os.nice(0) else ''}.\n"
     )
+    audited = sum(outcome.audited for _, outcome in outcomes)
+    lines.append(f"\nThe auditor has checked {audited:,} ticks in these runs.\n")
     PAGE.write_text("".join(lines))
     print(f"written: {PAGE.relative_to(ROOT)}")
 

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+import auditor.history as history
+from auditor.history import Event
 from protocol import changes, events, rules
 from protocol.events import PlannedHold
 from protocol.refusals import NotHeld, NothingUnderWay
 from protocol.requests import Adjust, Cancel, Hold, Recycle, RequestError, Resume, Start
 from protocol.rules import Countdown
 
-from . import checker, history
 from .checker import check
-from .history import Event
 
 NOW = 1_795_420_800_000
 OVER = 10_000_000
@@ -40,7 +40,7 @@ holds = st.lists(
 @pytest.fixture(scope="module", autouse=True)
 def few_numbers_have_a_tick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (rules, checker):
+        for module in (rules, history):
             patch.setattr(module, "DENSE", DENSE)
             patch.setattr(module, "SPARSE", SPARSE)
         yield
@@ -129,12 +129,12 @@ PLANNED = made(
 
 def planned(index: int, **fields: object) -> list[Event]:
     """The history with planned holds with other fields in one event."""
-    return [*PLANNED[:index], replace(PLANNED[index], **fields), *PLANNED[index + 1 :]]  # type: ignore[arg-type]
+    return [*PLANNED[:index], replace(PLANNED[index], **fields), *PLANNED[index + 1 :]]
 
 
 def changed(index: int, **fields: object) -> list[Event]:
     """The history with other fields in one event."""
-    return [*HISTORY[:index], replace(HISTORY[index], **fields), *HISTORY[index + 1 :]]  # type: ignore[arg-type]
+    return [*HISTORY[:index], replace(HISTORY[index], **fields), *HISTORY[index + 1 :]]
 
 
 def ordered(*indexes: int) -> list[Event]:
@@ -177,7 +177,7 @@ BROKEN = {
         *HISTORY[3:],
     ],
     "a cancel takes a number": [*HISTORY[:3], replace(HISTORY[2], type="cancelled", remaining=3)],
-    "the run changes its phases": changed(5, shown=("stop", 3, None)),
+    "the run changes its phases": changed(5, warning=3),
     "a planned hold does not come": planned(2, held_at=None, held_until=None),
     "a planned hold begins late": planned(2, held_at=NOW + 1001),
     "a planned hold has another end": planned(2, held_until=NOW + 1800),

@@ -102,7 +102,7 @@ def running(*files: str, **settings: str) -> Iterator[Stack]:
         stack.compose("up", "--build", "--detach", "--wait", timeout=UP_SECONDS)
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--rmi", "local", "--remove-orphans")
+        stack.compose("--profile", "*", "down", "--volumes", "--rmi", "local", "--remove-orphans")
 
 
 def require_engine() -> None:

@@ -8,15 +8,19 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 import pytest
 
+from auditor.canary.count import Terms, count
+from auditor.canary.front import front
 from protocol.frames import Hello, MessageFrame, TickFrame, Viewers
+from support.ports import free_port
+from support.waiting import until
 
-from .stack import Stack, next_frame, run, running
+from .stack import UP_SECONDS, Stack, next_frame, run, running
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """One stack for all tests here; each has a room of its own, and leaves everything running."""
-    with running() as stack:
+    with running(PROMETHEUS_PORT=str(free_port())) as stack:
         yield stack
 
 
@@ -24,6 +28,7 @@ def test_every_container_is_healthy_and_none_runs_as_root(stack: Stack) -> None:
     """Two schedulers, two coordinators, and one of each of the others."""
     running = [json.loads(line) for line in stack.compose("ps", "--format", "json").splitlines()]
     assert sorted((one["Service"], one["Health"]) for one in running) == [
+        ("auditor", "healthy"),
         ("coordinator", "healthy"),
         ("coordinator", "healthy"),
         ("edge", "healthy"),
@@ -145,6 +150,18 @@ async def test_the_nats_cli_cannot_forge_a_tick(
     assert (after.epoch, after.seq, after.state) == (before.epoch, before.seq, before.state)
 
 
+async def test_a_canary_counts_through_the_edge_and_the_auditor_checks_it(stack: Stack) -> None:
+    report = await count(front(stack.origin), Terms(interval_ms=100))
+    assert report.failures == []
+    [container] = stack.containers("auditor")
+    look = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/metrics').read().decode())"
+    figures = run(["docker", "exec", container, "python", "-c", look])
+    found = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line.startswith("tminus_"))
+    violations = [found[name] for name in found if "violations_total" in name]
+    assert set(violations) == {"0.0"}
+    assert float(found["tminus_audit_ticks_total"]) >= 11
+
+
 async def test_viewers_of_a_killed_coordinator_come_back_at_once_and_miss_nothing(
     stack: Stack, http: aiohttp.ClientSession, room: str
 ) -> None:
@@ -167,7 +184,7 @@ async def test_viewers_of_a_killed_coordinator_come_back_at_once_and_miss_nothin
         assert [tick.remaining for tick in ticks] == list(range(10, -1, -1))
 
 
-@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend", "auditor"])
 def test_a_service_that_is_told_to_stop_ends_well(stack: Stack, service: str) -> None:
     """Exit status 0, long before Docker loses its patience after 10 seconds."""
     container = stack.containers(service)[0]
@@ -177,6 +194,29 @@ def test_a_service_that_is_told_to_stop_ends_well(stack: Stack, service: str) ->
         assert int(status) == 0
     finally:
         stack.heal()
+
+
+async def test_prometheus_finds_every_replica(stack: Stack, http: aiohttp.ClientSession) -> None:
+    """By their services' names, as Docker's DNS knows them."""
+    services = ["prometheus", "nats-exporter"]
+    profile = ["--profile", "observability"]
+    stack.compose(*profile, "up", "--build", "--detach", "--wait", *services, timeout=UP_SECONDS)
+    address = f"http://127.0.0.1:{stack.settings['PROMETHEUS_PORT']}/api/v1/query"
+
+    async def are_found() -> bool:
+        query = {"query": "sum by (job) (up)"}
+        async with http.get(address, params=query) as answer:
+            found = (await answer.json())["data"]["result"]
+        up = {one["metric"]["job"]: int(one["value"][1]) for one in found}
+        replicas = {"scheduler": 2, "coordinator": 2, "frontend": 1, "auditor": 1, "nats": 1}
+        return up == replicas
+
+    try:
+        await until(are_found, seconds=30)
+        for one in stack.containers("prometheus"):
+            assert int(run(["docker", "exec", one, "id", "-u"])) != 0
+    finally:
+        stack.compose(*profile, "rm", "--stop", "--force", *services)
 
 
 async def _watch(

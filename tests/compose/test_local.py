@@ -37,6 +37,7 @@ class Ports:
     bus: int
     schedulers: tuple[int, int]
     coordinators: tuple[int, int]
+    auditor: int
     page: int
 
     def settings(self, stream: Path) -> dict[str, str]:
@@ -45,6 +46,7 @@ class Ports:
             "BUS_PORT": str(self.bus),
             "SCHEDULER_PORTS": ",".join(map(str, self.schedulers)),
             "COORDINATOR_PORTS": ",".join(map(str, self.coordinators)),
+            "AUDITOR_PORT": str(self.auditor),
             "PAGE_PORT": str(self.page),
             "STREAM_DIR": str(stream),
             # A .env may hold it for one service by itself; here it would apply to all.
@@ -54,9 +56,9 @@ class Ports:
 
 @pytest.fixture
 def ports() -> Ports:
-    """Six free ports."""
-    free = free_ports(6)
-    return Ports(free[0], (free[1], free[2]), (free[3], free[4]), free[5])
+    """Seven free ports."""
+    free = free_ports(7)
+    return Ports(free[0], (free[1], free[2]), (free[3], free[4]), free[5], free[6])
 
 
 class Stack(Process):

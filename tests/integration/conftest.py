@@ -15,6 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
+import auditor.app
+import auditor.settings
 import coordinator.app
 import coordinator.settings
 import frontend.app
@@ -111,6 +113,13 @@ async def serve_frontend(nats_server: NatsServer, aiohttp_server: AiohttpServer)
     """Start a frontend."""
     create_app, kind = frontend.app.create_app, frontend.settings.Settings
     return serve_of(nats_server, aiohttp_server, create_app, kind, "frontend-1")
+
+
+@pytest.fixture
+async def serve_auditor(nats_server: NatsServer, aiohttp_server: AiohttpServer) -> Serve:
+    """Start an auditor."""
+    create_app, kind = auditor.app.create_app, auditor.settings.Settings
+    return serve_of(nats_server, aiohttp_server, create_app, kind, "auditor-1")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 import coordinator.app
 from coordinator.connections import CONNECTIONS, Connections
+from coordinator.encodings import event_stream, websocket
 from coordinator.event_stream import EventStreamViewer
 from coordinator.io_uring import CAPACITY, ENTRIES, Ring
 from coordinator.room import Room
@@ -69,7 +70,7 @@ async def joined(room: Room, count: int) -> AsyncIterator[list[tuple[Watcher, so
         near, _ = listener.accept()
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LITTLE)
         far.setblocking(False)
-        viewer = Watcher(room)
+        viewer = Watcher(room, event_stream(True))
         transport, _ = await loop.connect_accepted_socket(partial(_same, viewer), near)
         viewer.descriptor = transport.get_extra_info("socket").fileno()
         viewer.transport = transport
@@ -106,7 +107,7 @@ async def received(far: socket.socket, is_all: int | Callable[[bytes], bool]) ->
 
 async def test_many_are_sent_the_same_in_more_than_one_call(room: Room) -> None:
     async with joined(room, ENTRIES + 100) as pairs:
-        group = room.groups[Watcher]
+        group = room.groups[event_stream(True)]
         for word in (b"one ", b"two ", b"three "):
             group.write(word)
         for _, far in pairs:
@@ -124,7 +125,7 @@ async def test_a_late_joiner_is_sent_through_the_ring_too(room: Room) -> None:
 
 def goes_by_transport(room: Room) -> list[tuple[int, int]]:
     """Who does not go by the ring, found by sending a letter to all who do."""
-    slots = room.groups[Watcher]._slots
+    slots = room.groups[event_stream(True)]._slots
     assert slots is not None
     return slots.send(b"x")
 
@@ -133,7 +134,7 @@ async def test_who_is_skipped_costs_no_call_of_its_own(
     room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with joined(room, 20) as pairs:
-        group = room.groups[Watcher]
+        group = room.groups[event_stream(True)]
         for viewer, _ in pairs[::2]:
             group.pause(viewer)
         calls, call = [], ring._call
@@ -166,7 +167,7 @@ def is_held_back(viewer: Watcher) -> bool:
 
 async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room) -> None:
     async with joined(room, 2) as pairs:
-        group, alone = room.groups[Watcher], os.urandom(50_000)
+        group, alone = room.groups[event_stream(True)], os.urandom(50_000)
         viewer, far = pairs[1]
         viewer.write(alone)
         assert is_held_back(viewer)
@@ -184,7 +185,7 @@ async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room)
 @pytest.mark.parametrize("size", [50_000, CAPACITY + 1])
 async def test_what_a_socket_did_not_take_comes_before_the_next(room: Room, size: int) -> None:
     async with joined(room, 2) as pairs:
-        group, word = room.groups[Watcher], os.urandom(size)
+        group, word = room.groups[event_stream(True)], os.urandom(size)
         viewer, far = pairs[1]
         group.write(word)
         assert is_held_back(viewer)
@@ -198,7 +199,7 @@ async def test_what_a_socket_did_not_take_comes_before_the_next(room: Room, size
 
 async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
     async with joined(room, 2) as pairs:
-        group, word = room.groups[Watcher], os.urandom(50_000)
+        group, word = room.groups[event_stream(True)], os.urandom(50_000)
         for _ in range(30):
             group.write(word)
             assert await received(pairs[0][1], len(word)) == word
@@ -210,7 +211,7 @@ async def test_who_does_not_read_is_sent_nothing_more(room: Room) -> None:
 
 async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Room) -> None:
     async with joined(room, 1) as pairs:
-        group, word = room.groups[Watcher], os.urandom(50_000)
+        group, word = room.groups[event_stream(True)], os.urandom(50_000)
         viewer, far = pairs[0]
         sent = 0
         while not viewer.lagging_since:
@@ -229,7 +230,7 @@ async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Ro
 
 async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
     async with joined(room, 5) as pairs:
-        group = room.groups[Watcher]
+        group = room.groups[event_stream(True)]
         for gone in (1, 4):
             pairs[gone][1].close()
         async with asyncio.timeout(WAIT_SECONDS):
@@ -277,10 +278,10 @@ async def test_a_ring_that_fails_ends_the_service(
         with monkeypatch.context() as broken:
             broken.setattr(ring, "_fd", -1)
             with pytest.raises(OSError, match="Bad file descriptor"):
-                room.groups[Watcher].write(b"lost")
+                room.groups[event_stream(True)].write(b"lost")
         # What goes round in it is not what is asked for next, so it is asked for nothing more.
         with pytest.raises(OSError, match="Bad file descriptor"):
-            room.groups[Watcher].write(b"torn")
+            room.groups[event_stream(True)].write(b"torn")
         with pytest.raises(OSError, match="Bad file descriptor"):
             await asyncio.wait_for(room._connections.sweep(), WAIT_SECONDS)
         for _, far in pairs:
@@ -310,7 +311,7 @@ async def test_a_ring_sends_nothing_past_another_room_s_frames_in_a_buffer(ring:
 
         transport = Filled({"socket": near})
         several = Subscriptions(rooms, connections)
-        viewer = WebSocketViewer(several)
+        viewer = WebSocketViewer(several, websocket(1, True, False))
         connections.add(viewer)
         several.join(viewer, transport, "", [None, None])
         for room in rooms:

@@ -16,7 +16,7 @@ from .process import AsyncProcess, Child, Process
 from .routes import Routes
 
 CONFIG = ROOT / "deploy" / "nats.conf"
-USERS = ("scheduler", "coordinator", "frontend", "operator")
+USERS = ("scheduler", "coordinator", "frontend", "auditor", "operator")
 """The users of nats.conf that have a password: in tests, their own names."""
 PASSWORDS = {f"{user.upper()}_PASSWORD": f'"{user}"' for user in USERS}
 """The environment in which nats.conf finds them."""

@@ -35,6 +35,8 @@ CHANGES += [(Adjust(seconds=5), ADJUSTED, "adjust-1")]
 class Bus:
     """A scheduler that stores at once, and a coordinator that hears of it some questions later."""
 
+    tracing = None
+
     def __init__(self, event: bytes, states: list[State], errors: Sequence[Exception] = ()) -> None:
         """The first commands are answered with `errors`."""
         self._event = event

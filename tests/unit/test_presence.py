@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 from nats.js.api import StreamInfo
+from prometheus_client import REGISTRY
 
 from bus.errors import BusUnavailable
 from bus.feed import Feed
 from coordinator.connections import Connections
 from coordinator.hub import Hub
 from coordinator.presence import Count, Peers
+from coordinator.room_metrics import note_screens
 from protocol import subjects
 from protocol.frames import Screens
 
@@ -19,6 +21,8 @@ SCREENS = Screens(reporting=1, in_step=1, worst_error_ms=12.3)
 
 class Bus:
     """A bus that keeps what was published, and the others' ears."""
+
+    tracing = None
 
     def __init__(self) -> None:
         self.client = self
@@ -88,3 +92,15 @@ async def test_what_the_stream_was_made_to_deliver_is_no_presence() -> None:
     await here._publish(rooms(1))
     await hear(there, bus.payloads, "countdown.main.message")
     assert there.remote_counts() == {}
+
+
+def test_the_metrics_sum_up_what_the_screens_of_all_rooms_report() -> None:
+    some = Screens(reporting=3, in_step=2, worst_error_ms=12.5)
+    note_screens([some, Screens(), some, Screens(reporting=1, in_step=1, worst_error_ms=80.0)])
+    assert [figure(name) for name in FIGURES] == [7, 5, 0.08]
+    note_screens([])
+    assert [figure(name) for name in FIGURES] == [0, 0, 0]
+
+
+FIGURES = ("tminus_screens", "tminus_screens_in_step", "tminus_screen_error_seconds")
+figure = REGISTRY.get_sample_value

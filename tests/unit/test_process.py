@@ -62,7 +62,7 @@ def test_a_system_without_file_limits_has_room_for_many(monkeypatch: pytest.Monk
     assert raise_file_limit() == UNLIMITED_FILES
 
 
-@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend"])
+@pytest.mark.parametrize("service", ["scheduler", "coordinator", "frontend", "auditor"])
 def test_a_service_can_be_imported_where_there_are_no_file_limits(service: str) -> None:
     program = f"import sys; sys.modules['resource'] = None; import {service}.__main__"
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)

@@ -6,8 +6,12 @@ import json
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
+from coordinator.encodings import event_stream, websocket
 from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
+from coordinator.room_metrics import ROOM_SIZES
+from coordinator.websocket import WebSocketViewer
+from runtime.clock import now_ms
 from support.hub import entries, new_hub, room_of
 
 
@@ -41,11 +45,16 @@ class Socket(asyncio.Transport):
 
 
 def join(
-    hub: Hub, after: int | None = None, socket: Socket | None = None, name: str = "main"
-) -> tuple[EventStreamViewer, Socket]:
+    hub: Hub,
+    after: int | None = None,
+    socket: Socket | None = None,
+    name: str = "main",
+    kind: type[EventStreamViewer | WebSocketViewer] = EventStreamViewer,
+) -> tuple[EventStreamViewer | WebSocketViewer, Socket]:
     socket = socket or Socket()
     room = room_of(hub, name)
-    viewer = EventStreamViewer(room)
+    is_web_socket = kind is WebSocketViewer
+    viewer = kind(room, websocket(1, True, True) if is_web_socket else event_stream(True))
     hub.connections.add(viewer)
     room.join(viewer, socket, room.epoch, after)
     return viewer, socket
@@ -272,7 +281,39 @@ async def test_the_metrics_tell_how_large_the_rooms_are() -> None:
     room_of(hub, "nobody")
     hub.update_metrics()
     rooms = [
-        REGISTRY.get_sample_value("tminus_room_viewers_bucket", {"le": most})
-        for most in ("1.0", "10.0", "100.0", "1000.0", "+Inf")
+        REGISTRY.get_sample_value("tminus_rooms_by_size", {"viewers": size}) for size in ROOM_SIZES
     ]
-    assert rooms == [2, 3, 4, 4, 4]
+    assert rooms == [2, 1, 1, 0, 0]
+
+
+async def test_a_tick_s_lateness_is_counted_once_however_many_viewers_get_it() -> None:
+    hub = await new_hub()
+    for kind in (EventStreamViewer, EventStreamViewer, WebSocketViewer):
+        join(hub, kind=kind)
+    counted, late = _sent_late()
+    due_at = 1000
+    for entry in entries(3):  # the start and two ticks, due a second apart
+        hub.on_entry("main", entry)
+    await asyncio.sleep(0)
+    count_now, late_now = _sent_late()
+    assert count_now - counted == 2
+    assert late_now - late == pytest.approx(2 * (now_ms() - due_at) / 1000 - 1, abs=1)
+
+
+async def test_a_tick_that_nobody_watches_is_not_late() -> None:
+    hub = await new_hub()
+    room_of(hub)
+    counted, _ = _sent_late()
+    for entry in entries(3):
+        hub.on_entry("main", entry)
+    await asyncio.sleep(0)
+    assert _sent_late()[0] == counted
+
+
+def _sent_late() -> tuple[float, float]:
+    """How many ticks were sent so far, and how late they were in all, in seconds."""
+    name = "tminus_tick_sent_late_seconds"
+    count, seconds = (REGISTRY.get_sample_value(f"{name}_{kind}") for kind in ("count", "sum"))
+    assert count is not None
+    assert seconds is not None
+    return count, seconds

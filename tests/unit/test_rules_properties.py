@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from protocol import changes, rules
+from protocol import changes, frames, rules
 from protocol.events import (
     Adjusted,
     Cancelled,
@@ -284,6 +284,7 @@ class Countdowns(RuleBasedStateMachine):
             assert event.held_at == (event.due_at if hold else None)
             for_ms = hold.for_ms if hold else None
             assert event.held_until == (event.due_at + for_ms if for_ms else None)
+            self.delta_tells_all(before, event)
         elif isinstance(event, Held):
             is_prolonged = before.held_until is not None
             assert is_prolonged or before.held_at is None, "held twice"
@@ -312,6 +313,20 @@ class Countdowns(RuleBasedStateMachine):
             assert before.held_at is not None
             assert (event.held_at, event.held_until) == (before.held_at, None)
             assert event.due(event.remaining) == event.held_at
+
+    def delta_tells_all(self, before: Known, tick: Tick) -> None:
+        delta = frames.delta(before, 7, tick)
+        assert (delta is None) == (tick.held_at is not None)
+        if delta is None:
+            return
+        assert delta.seq == 7
+        after = msgspec.structs.replace(
+            frames.state_of(Countdown(last=before)),
+            status="running" if delta.remaining else "finished",
+            remaining=delta.remaining,
+            finished_at=None if delta.remaining else before.zero_at,
+        )
+        assert frames.state_of(Countdown(last=tick)) == after
 
     @invariant()
     def nothing_is_done_twice(self) -> None:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from coordinator.encodings import websocket
 from coordinator.hub import Hub
 from coordinator.subscriptions import Subscriptions
 from coordinator.viewer import Viewer
@@ -66,7 +67,7 @@ def joined(
     """A viewer of these rooms; with `after` it comes back."""
     rooms = [room_of(hub, name) for name in names.split()]
     several, socket = Subscriptions(rooms, hub.connections), socket or Socket()
-    viewer = socket.viewer = WebSocketViewer(several)
+    viewer = socket.viewer = WebSocketViewer(several, websocket(1, True, False))
     viewer.address = ADDRESS
     hub.connections.add(viewer)
     several.join(viewer, socket, "epoch-1" if after else "", after or [None] * len(rooms))

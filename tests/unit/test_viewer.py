@@ -7,6 +7,7 @@ from websockets.frames import Close, Frame, Opcode
 
 from coordinator import prepared
 from coordinator.connections import Connections
+from coordinator.encodings import websocket
 from coordinator.room import Room
 from coordinator.websocket import MAX_FRAMES_A_SECOND, WebSocketViewer
 
@@ -45,7 +46,7 @@ async def joined(connections: Connections | None = None) -> tuple[WebSocketViewe
     connections = connections or Connections(ring=None)
     room = Room("main", "coordinator-1", connections)
     room.on_read()
-    viewer, socket = WebSocketViewer(room), Socket()
+    viewer, socket = WebSocketViewer(room, websocket(1, True, True)), Socket()
     connections.add(viewer)
     room.join(viewer, socket, "", None)
     socket.written = b""
@@ -117,7 +118,7 @@ async def test_a_viewer_that_says_nothing_of_itself_any_more_reports_nothing() -
     connections = Connections(ring=None)
     room = Room("main", "coordinator-1", connections)
     room.on_read()
-    viewer = WebSocketViewer(room)
+    viewer = WebSocketViewer(room, websocket(1, True, True))
     connections.add(viewer)
     room.join(viewer, Socket(), "", None)
     viewer.data_received(text(b'{"type":"ping","id":1,"seq":0,"error_ms":2}'))

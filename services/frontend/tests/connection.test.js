@@ -16,9 +16,10 @@ function connected({ random = () => 0.5, isReachable = async () => false, addres
     return socket;
   };
   const frames = [];
-  const connection = new Connection({ ...world.env, random, open, isReachable }, addresses, () => "", (frame) => frames.push(frame), () => {}, streams);
+  const asked = [];
+  const connection = new Connection({ ...world.env, random, open, isReachable }, addresses, () => "", (frame) => frames.push(frame), () => asked.push(world.truth), () => {}, streams);
   connection.connect();
-  return { world, sockets, connection, frames };
+  return { world, sockets, connection, frames, asked };
 }
 
 test("the backoff doubles, has a limit, and is a random part of it", () => {
@@ -98,13 +99,38 @@ test("an address that does not answer is given up", () => {
   assert.equal(sockets[1].address, "ws://two");
 });
 
-test("a connection that falls silent is given up", () => {
-  const { world, sockets, connection } = connected();
+for (const [isCounting, quiet] of [[true, 2000], [false, 8000]])
+  test(`a connection that falls silent is asked after ${quiet} ms, and given up after four seconds more`, () => {
+    const { world, sockets, connection, asked } = connected();
+    connection.isCounting = isCounting;
+    sockets[0].onmessage({ data: HELLO });
+    world.pass(quiet + 3900);
+    assert.deepEqual(asked, [quiet]);
+    assert.equal(connection.phase, "open");
+    world.pass(200);
+    assert.ok(sockets[0].isClosed);
+  });
+
+test("a connection that answers when it is asked is kept", () => {
+  const { world, sockets, connection, asked } = connected();
   sockets[0].onmessage({ data: HELLO });
-  world.pass(5900);
+  for (let turn = 1; turn <= 5; turn += 1) {
+    world.pass(11_000);
+    assert.equal(asked.length, turn);
+    sockets[0].onmessage({ data: JSON.stringify({ type: "pong" }) });
+  }
   assert.equal(connection.phase, "open");
-  world.pass(200);
-  assert.ok(sockets[0].isClosed);
+});
+
+test("of a hidden page's connection nothing is asked", () => {
+  const { world, sockets, connection, asked } = connected();
+  sockets[0].onmessage({ data: HELLO });
+  world.isHidden = true;
+  world.pass(60_000);
+  assert.equal(connection.phase, "open");
+  world.isHidden = false;
+  world.pass(8001);
+  assert.equal(asked.length, 1);
 });
 
 test("a page that wakes does not wait for a connection that died meanwhile", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { apply, initial, resume, stateAt } from "../src/frontend/static/room.js";
+import { apply, initial, isMoving, resume, stateAt } from "../src/frontend/static/room.js";
 import { cases } from "./cases.js";
 
 const TERMS = { room: "main", run: "a", from: 10, interval_ms: 1000, starts_at: 0, by: "s" };
@@ -24,6 +24,26 @@ test("what is replayed does not undo the state that `hello` reported", () => {
   const greeted = after(hello(12, 8), tick(10, 10));
   assert.equal(greeted.state.remaining, 8);
   assert.equal(apply(greeted, tick(13, 7)).state.remaining, 7);
+});
+
+test("a tick that carries no terms leaves them as they are", () => {
+  const terms = { ...initial.state, ...hello(12, 8).state };
+  const room = after({ ...hello(12, 8), state: terms }, { type: "tick", seq: 13, remaining: 7 });
+  assert.deepEqual([room.seq, room.stateSeq, room.state], [13, 13, { ...terms, remaining: 7 }]);
+  assert.equal(apply(room, { type: "tick", seq: 13, remaining: 7 }), room);
+  const over = apply(room, { type: "tick", seq: 14, remaining: 0 });
+  assert.deepEqual(over.state, { ...terms, status: "finished", remaining: 0, finished_at: 10_000 });
+});
+
+test("a replayed tick without terms undoes nothing", () => {
+  const greeted = after(hello(12, 8), { type: "tick", seq: 10, remaining: 10 });
+  assert.deepEqual([greeted.seq, greeted.state.remaining], [10, 8]);
+});
+
+test("only a running number, or one beyond zero, changes by itself", () => {
+  const moving = (status, after_zero = "stop") => isMoving({ ...initial.state, status, after_zero });
+  assert.deepEqual(["idle", "scheduled", "held", "finished", "cancelled"].map((status) => moving(status)), Array(5).fill(false));
+  assert.deepEqual([moving("running"), moving("finished", "count")], [true, true]);
 });
 
 test("a frame that was received before changes nothing", () => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { status } from "../src/frontend/static/status.js";
 
 const WELL = {
-  phase: "open", transport: "WebSocket", reason: "", failures: 0, isTurnedAway: false, isOnline: true, retryIn: 0, silentFor: 300,
+  phase: "open", transport: "WebSocket", reason: "", failures: 0, isTurnedAway: false, isOnline: true, retryIn: 0, silentFor: 300, quietMs: 2000,
   isKnown: true, bound: 2.4, step: 0.1, isCounting: true, isLate: false,
 };
 const told = (facts) => {

@@ -33,6 +33,7 @@ export class World {
     },
     clearTimer: (timer) => this.#timers.delete(timer),
     isHidden: () => this.isHidden,
+    random: () => 0.5,
   };
 
   #rounded(ms) {

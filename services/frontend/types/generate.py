@@ -25,6 +25,7 @@ FRAMES = [
     frames.AdjustedFrame,
     frames.RecycledFrame,
     frames.TickFrame,
+    frames.TickDelta,
     frames.CancelledFrame,
     frames.MessageFrame,
     frames.Viewers,

@@ -15,6 +15,7 @@ export interface AdjustedFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   at: number;
   seconds: number;
@@ -42,6 +43,7 @@ export interface CancelledFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   seq: number;
 }
@@ -61,6 +63,7 @@ export interface HeldFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   seq: number;
 }
@@ -92,6 +95,7 @@ export interface Ping {
   id: number;
   seq?: number | null;
   error_ms?: number | null;
+  shown?: Shown | null;
 }
 
 export interface PlannedHold {
@@ -120,6 +124,7 @@ export interface RecycledFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number;
   at: number;
   seq: number;
@@ -140,6 +145,7 @@ export interface ResumedFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number | null;
   at: number;
   seq: number;
@@ -160,6 +166,11 @@ export interface Screens {
   worst_error_ms: number | null;
 }
 
+export interface Shown {
+  number: number;
+  at: number;
+}
+
 export interface StartedFrame {
   type: "started";
   room: string;
@@ -175,6 +186,7 @@ export interface StartedFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   seq: number;
 }
 
@@ -195,6 +207,13 @@ export interface State {
   holds: PlannedHold[];
 }
 
+export interface TickDelta {
+  type: "tick";
+  room?: string | null;
+  seq: number;
+  remaining: number;
+}
+
 export interface TickFrame {
   type: "tick";
   room: string;
@@ -210,10 +229,16 @@ export interface TickFrame {
   after_zero?: "count" | "stop";
   warning?: number | null;
   danger?: number | null;
+  trace?: Trace | null;
   remaining: number;
   due: number;
   emitted: number;
   seq: number;
+}
+
+export interface Trace {
+  parent: string;
+  until: number;
 }
 
 export interface Viewers {
@@ -222,4 +247,4 @@ export interface Viewers {
   count: number;
 }
 
-export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | CancelledFrame | MessageFrame | Viewers | Pong | Bye;
+export type Frame = Hello | StartedFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | TickFrame | TickDelta | CancelledFrame | MessageFrame | Viewers | Pong | Bye;

@@ -38,7 +38,7 @@ SCENARIOS = [
         "11 ticks once, in order; none earlier than its due time by more than the skew",
         skewed,
         rounds=6,
-        setup=partial(running, schedulers=1),
+        setup=partial(running, schedulers=1, skew_ms=SKEW_SECONDS * 1000 + 1),
         late_limit_ms=30,
     )
 ]

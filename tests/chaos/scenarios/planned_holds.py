@@ -8,9 +8,11 @@ from functools import partial
 
 from nats.aio.client import Client
 
+from auditor.history import Event
+
 from ..changing import Change, ask_twice, check_changes, new_change
 from ..countdowns import LEAD_MS, ask_within, new_rooms, now, settled
-from ..history import Event, by_run
+from ..history import by_run
 from ..scenario import Scenario, Trial
 from ..stack import running
 

@@ -10,6 +10,7 @@ from statistics import median
 
 import nats.errors
 
+from auditor.history import Event
 from support.process import AsyncProcess
 
 from .. import history
@@ -107,7 +108,7 @@ async def _sample(
         await asyncio.sleep(min(SAMPLE_SECONDS, max(0.1, (ending - now) / 20)))
 
 
-async def _until_quiet(events: Sequence[history.Event]) -> None:
+async def _until_quiet(events: Sequence[Event]) -> None:
     """Wait until no more events arrive."""
     count = -1
     with suppress(nats.errors.Error):
@@ -116,9 +117,7 @@ async def _until_quiet(events: Sequence[history.Event]) -> None:
             await asyncio.sleep(1.0)
 
 
-def _check_visits(
-    outcome: Outcome, events: Sequence[history.Event], viewers: Sequence[Viewer]
-) -> None:
+def _check_visits(outcome: Outcome, events: Sequence[Event], viewers: Sequence[Viewer]) -> None:
     """Every viewer has all ticks between the first and the last that it saw."""
     ticks: dict[str, list[int]] = defaultdict(list)
     for event in events:

@@ -11,6 +11,7 @@ from pathlib import Path
 import nats.errors
 from nats.aio.client import Client
 
+from auditor.history import Event
 from support.nats_server import CONFIG
 
 from .. import history
@@ -82,7 +83,7 @@ async def full(trial: Trial) -> None:
     outcome.check_services(stack)
 
 
-def _are_over(events: Sequence[history.Event], names: Sequence[str]) -> bool:
+def _are_over(events: Sequence[Event], names: Sequence[str]) -> bool:
     return set(names) <= {event.run for event in events if event.remaining == 0}
 
 

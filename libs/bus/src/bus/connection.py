@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Never
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Never
 
 import nats.errors
 from aiohttp import web
@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
 
+from runtime import telemetry
 from runtime.background import background
 from runtime.clock import whole_now_ms
 from runtime.health import CHECKS
@@ -21,6 +22,9 @@ from runtime.settings import Settings, without_password
 from .client import Client
 from .errors import BusError, BusUnavailable, ServiceError, bus_errors, words
 from .reports import Reports
+
+if TYPE_CHECKING:
+    from .tracing import Tracing
 
 log = logger(__name__)
 
@@ -40,6 +44,9 @@ RETRY_AFTER = "Retry-After"
 """The header of an error reply: in how many seconds to try again, as in HTTP."""
 
 _is_connected = Gauge("tminus_bus_connected", "1 while the service is connected to NATS.")
+_has_quorum = Gauge(
+    "tminus_bus_quorum", "1 while the stream's leader has a quorum, as far as is known here."
+)
 _errors = Counter("tminus_bus_errors_total", "Errors that the NATS client reported.")
 
 
@@ -62,8 +69,11 @@ class Bus:
         self.no_quorum = ""
         """Why what the stream answers over this connection may be out of date; see `bus.quorum`."""
         self.reports = Reports()
+        self.tracing = _tracing()
+        """None if there are no traces; OpenTelemetry is not even imported then."""
         self._told: set[str] = set()
         """The kinds of reasons logged since the last connection."""
+        _has_quorum.set_function(lambda: not self.no_quorum)
         self.on_disconnect: list[Callable[[], None]] = []
 
     @property
@@ -123,8 +133,14 @@ class Bus:
 
         Raises ServiceError, NoResponders, BusTimeout or BusUnavailable.
         """
-        answer_by = {ANSWER_BY: str(whole_now_ms() + int(timeout * 1000))}
-        reply = await self.request(subject, payload, timeout, answer_by)
+        headers = {ANSWER_BY: str(whole_now_ms() + int(timeout * 1000))}
+        with self.tracing.asking(subject, headers) if self.tracing else nullcontext():
+            return await self._ask(subject, payload, timeout, headers)
+
+    async def _ask(
+        self, subject: str, payload: bytes, timeout: float, asked: dict[str, str]
+    ) -> bytes:
+        reply = await self.request(subject, payload, timeout, asked)
         headers = reply.headers or {}
         if code := headers.get("Nats-Service-Error-Code"):
             words = headers.get("Nats-Service-Error", "")
@@ -280,6 +296,14 @@ def connection(
             yield
 
     return context
+
+
+def _tracing() -> "Tracing | None":
+    if not telemetry.is_on():
+        return None
+    from .tracing import Tracing
+
+    return Tracing()
 
 
 async def _ignore(_: Exception) -> None:

@@ -41,6 +41,8 @@ class Consumer:
         self._deliveries = 0
         self.owed = 0
         """How many of the entries that the stream held at first are pending."""
+        self.pending = 0
+        """How many entries the stream held behind the last delivery."""
         self.lost = asyncio.Event()
 
     async def until_lost(self) -> str:
@@ -64,7 +66,7 @@ class Consumer:
         if not message.reply.startswith(ENTRY_REPLY):
             await self._answer(message, message.headers or {})
             return
-        at, seq, delivery = _metadata(message)
+        at, seq, delivery, self.pending = _metadata(message)
         if delivery != self._deliveries + 1:
             self.lost.set()
             return
@@ -86,10 +88,12 @@ class Consumer:
             return
         if int(last) != self._deliveries:
             self.lost.set()
-        elif self.owed > 0 and "Nats-Consumer-Stalled" not in headers:
-            # The server has nothing to deliver: the pending entries were purged, or have expired.
-            self.owed = 0
-            self._on_current()
+        elif "Nats-Consumer-Stalled" not in headers:
+            # The server has nothing to deliver: what was pending was purged, or has expired.
+            self.pending = 0
+            if self.owed > 0:
+                self.owed = 0
+                self._on_current()
 
 
 @asynccontextmanager
@@ -125,7 +129,7 @@ async def consuming(
     # A push consumer waits for a subscriber, so `num_pending` is known before any delivery.
     info = await jetstream.add_consumer(subjects.STREAM, config)
     consumer = Consumer(on_entry, on_current)
-    consumer.owed = info.num_pending or 0
+    consumer.owed = consumer.pending = info.num_pending or 0
     subscription = await client.subscribe(inbox, cb=consumer.receive)
     try:
         if not consumer.owed:
@@ -165,12 +169,14 @@ async def read(
             raise BusError("the consumer was lost while reading")
 
 
-def _metadata(message: Msg) -> tuple[int, int, int]:
-    """When it was stored (ms), its stream sequence and its delivery number, from the reply subject.
+def _metadata(message: Msg) -> tuple[int, int, int, int]:
+    """When it was stored (ms), its stream sequence, its delivery number and how many entries are
+    pending behind it, from the reply subject.
 
     `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<delivery>.<ns>.<pending>`, with more
     tokens before the stream's name, and perhaps one at the end, if there is a domain (ADR-15).
     """
     tokens = message.reply.split(".")
     first = 5 if len(tokens) == 9 else 7
-    return int(tokens[first + 2]) // 1_000_000, int(tokens[first]), int(tokens[first + 1])
+    seq, delivery, stored_ns, pending = map(int, tokens[first : first + 4])
+    return stored_ns // 1_000_000, seq, delivery, pending

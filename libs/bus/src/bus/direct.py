@@ -55,7 +55,7 @@ class _Answer:
         headers = server_headers(block)
         try:
             if b"Nats-Sequence" in headers:
-                self._add(headers, payload)
+                self._add(headers, payload, block)
             else:
                 self._end(headers, *status_of(block))
         except (BusError, KeyError, ValueError) as error:
@@ -67,9 +67,9 @@ class _Answer:
             self.batch.set_exception(error)
             self.batch.exception()  # or asyncio complains where the asker has failed already
 
-    def _add(self, headers: dict[bytes, bytes], payload: bytes) -> None:
+    def _add(self, headers: dict[bytes, bytes], payload: bytes, block: bytes) -> None:
         self._follow(headers)
-        entry = entry_of(headers, payload)
+        entry = entry_of(headers, payload, block)
         if entry is None:
             raise BusError("an entry without its place")
         self._entries.append(entry)

@@ -5,13 +5,17 @@ from prometheus_client import Counter
 from protocol import events, subjects
 from protocol.events import Event
 from runtime.logs import logger
+from runtime.metrics import from_zero
 
 from .stream import Entry
 
 log = logger(__name__)
 
-dropped = Counter(
-    "tminus_dropped_total", "Invalid messages dropped, from the stream or the bus.", ["kind"]
+dropped = from_zero(
+    Counter(
+        "tminus_dropped_total", "Invalid messages dropped, from the stream or the bus.", ["kind"]
+    ),
+    *("events", "message", "presence", "subject"),
 )
 
 
@@ -47,4 +51,6 @@ def place(entry: Entry) -> tuple[str, str] | None:
 def drop(kind: str, entry: Entry, reason: str) -> None:
     """Log and count an entry that is invalid."""
     dropped.labels(kind).inc()
-    log.warning("dropped", subject=entry.subject, seq=entry.seq, reason=reason[:200])
+    found = subjects.parse(entry.subject)
+    about = {"room": found[0]} if found is not None else {}
+    log.warning("dropped", subject=entry.subject, seq=entry.seq, reason=reason[:200], **about)

@@ -12,7 +12,7 @@ last sequence seen, every room is read again from the start.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Never, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Never, ParamSpec, Protocol
 
 from aiohttp import web
 from nats.js.api import StreamInfo
@@ -29,6 +29,9 @@ from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
 from .room_reader import RoomReader
 from .stream import Entry, epoch_of
+
+if TYPE_CHECKING:
+    from .tracing import Tracing
 
 P = ParamSpec("P")
 
@@ -63,6 +66,7 @@ class Feed:
 
     def __init__(self, bus: Bus, open_stream: Callable[[], Awaitable[StreamInfo]]) -> None:
         self._bus = bus
+        self.tracing = bus.tracing
         self._direct = DirectGet(bus)
         self._open_stream = open_stream
         self._listener: Listener
@@ -258,11 +262,23 @@ class Feed:
         return messages > 0
 
     def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
-        self._call(self._listener.on_entry, room.name, entry)
+        if self.tracing is None or not room.is_open:  # a room's past is no news
+            self._call(self._listener.on_entry, room.name, entry)
+        else:
+            self._deliver_traced(self.tracing, room, entry)
         room.last[entry.subject] = entry.seq
         room.heard.add(entry.subject)
         self._highest = max(self._highest, entry.seq)
         room.moved.set()
+
+    def _deliver_traced(self, tracing: "Tracing", room: FollowedRoom, entry: Entry) -> None:
+        subject, template = subjects.events(room.name), subjects.EVENTS_TEMPLATE
+        if entry.subject != subject:  # anybody may send messages, and name any trace
+            self._call(self._listener.on_entry, room.name, entry)
+            return
+        about = {"messaging.message.id": str(entry.seq), "tminus.room": room.name}
+        with tracing.processing(subject, template, entry.headers, about):
+            self._call(self._listener.on_entry, room.name, entry)
 
     def _call(self, callback: Callable[P, None], *details: P.args, **named: P.kwargs) -> None:
         if self._failure is not None:

@@ -177,7 +177,7 @@ class FollowedRoom:
             return
         last = self.last[subjects.events(self.name)]
         added = server_headers(headers)
-        entry = entry_of(added, payload)
+        entry = entry_of(added, payload, headers)
         if entry is None:
             self.is_stale = True
         elif entry.seq <= last:

@@ -77,6 +77,11 @@ class Follower:
         consumer = self._consumer
         return consumer is not None and consumer.owed <= 0 and not consumer.lost.is_set()
 
+    @property
+    def is_at_the_end(self) -> bool:
+        """Whether everything that the stream holds has been delivered."""
+        return self.is_caught_up and self._consumer is not None and not self._consumer.pending
+
     def check(self) -> str | None:
         """For `/readyz`."""
         if self.is_caught_up:

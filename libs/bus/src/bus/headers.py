@@ -20,8 +20,9 @@ def server_headers(block: bytes) -> dict[bytes, bytes]:
     return dict(_LINE.findall(block))
 
 
-def entry_of(headers: dict[bytes, bytes], payload: bytes) -> Entry | None:
-    """The entry that the server sent; None if these are not an entry's headers."""
+def entry_of(headers: dict[bytes, bytes], payload: bytes, block: bytes) -> Entry | None:
+    """The entry that the server sent with this block of headers, which hold `headers`; None if
+    these are not an entry's."""
     try:
         stored = datetime.fromisoformat(headers[b"Nats-Time-Stamp"].decode())
         return Entry(
@@ -29,6 +30,7 @@ def entry_of(headers: dict[bytes, bytes], payload: bytes) -> Entry | None:
             headers[b"Nats-Subject"].decode(errors="replace"),
             payload,
             (stored - _EPOCH) // _MILLISECOND,
+            block,
         )
     except (KeyError, ValueError, TypeError):
         return None

@@ -19,6 +19,7 @@ from nats.js.api import StreamInfo
 from runtime.background import background
 from runtime.logs import logger
 
+from . import stream_metrics
 from .client import Client
 from .connection import BUS, Bus
 from .errors import BusError, BusTimeout, bus_errors
@@ -81,6 +82,8 @@ class Quorum:
         self._seen_at, self._was_seen, self._is_lost = self._clock(), True, False
         self._bus.no_quorum = ""
         self._bus.reports.put(report)
+        if report is not None:
+            stream_metrics.note(report)
         return True
 
     async def _elsewhere(self, client: Client) -> str | None:

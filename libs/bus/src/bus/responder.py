@@ -3,9 +3,9 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.metadata import version
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
 from nats.micro import add_service
 from nats.micro.request import Request
@@ -20,6 +20,9 @@ from .connection import ANSWER_BY, RETRY_AFTER, Bus
 from .errors import BusError, ServiceError, bus_errors
 from .intake import Intake
 
+if TYPE_CHECKING:
+    from .tracing import Tracing
+
 log = logger(__name__)
 
 Handler = Callable[[bytes], Awaitable[bytes]]
@@ -29,6 +32,10 @@ LAST_REQUESTS_SECONDS = 3.0
 """How long the requests already received may still take when the service ends."""
 LAST_BEGUN_SECONDS = 2.0
 """How long they are still begun; after that they are refused, which takes no time."""
+
+SERVICES = "_INBOX_"
+"""How the inboxes of our services begin. With deploy/nats.conf nobody else can have replies sent
+there: those of other accounts go to subjects that the server makes up."""
 
 _answers = Counter("tminus_requests_total", "Requests answered on the bus.", ["subject", "code"])
 
@@ -65,7 +72,7 @@ class Responder:
     async def _serve(self, client: Client, intake: Intake) -> None:
         """Serve until `client` is closed for good."""
         endpoints = {
-            subject: _Endpoint(subject, handler, self._check_end)
+            subject: _Endpoint(subject, handler, self._check_end, self._bus.tracing)
             for subject, handler in self._endpoints.items()
         }
         service = await add_service(
@@ -122,25 +129,27 @@ def _check_deadline(request: Request) -> None:
 class _Endpoint:
     """A handler with its subject, and its errors."""
 
-    def __init__(self, subject: str, handler: Handler, check_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        subject: str,
+        handler: Handler,
+        check_end: Callable[[], None],
+        tracing: "Tracing | None",
+    ) -> None:
         self._subject = subject
         self._handler = handler
         self._check_end = check_end
+        self._tracing = tracing
         self._errors = 0
         self._last_error = ""
 
     async def answer(self, request: Request) -> None:
         reply, refused = b"", None
         try:
-            _check_deadline(request)
-            self._check_end()
-            reply = await self._handler(request.data)
+            with self._traced(self._tracing, request) if self._tracing else nullcontext():
+                reply = await self._handle(request)
         except ServiceError as error:
             refused = error
-        except Exception:
-            # Internals go to the log, never to the caller.
-            log.exception("a request failed", subject=self._subject)
-            refused = ServiceError(500, "internal error")
         _answers.labels(self._subject, refused.code if refused is not None else 200).inc()
         with suppress(BusError, ValueError), bus_errors(self._subject):  # the caller may be gone
             if refused is None:
@@ -152,6 +161,22 @@ class _Endpoint:
                 await request.respond_error(
                     str(refused.code), refused.description, refused.body, headers
                 )
+
+    async def _handle(self, request: Request) -> bytes:
+        _check_deadline(request)
+        self._check_end()
+        try:
+            return await self._handler(request.data)
+        except ServiceError:
+            raise
+        except Exception:
+            # Internals go to the log, never to the caller.
+            log.exception("a request failed", subject=self._subject)
+            raise ServiceError(500, "internal error") from None
+
+    def _traced(self, tracing: "Tracing", request: Request) -> AbstractContextManager[None]:
+        is_trusted = request._msg.reply.startswith(SERVICES)
+        return tracing.answering(self._subject, request.headers or {}, is_trusted=is_trusted)
 
     def tell_errors(self, stats: EndpointStats) -> None:
         """Add the errors to the statistics: `nats.micro` counts only those that handlers raise."""

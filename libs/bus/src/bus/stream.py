@@ -41,12 +41,16 @@ TOO_MUCH_STORE = {10002, 10047, 10122}
 
 
 class Entry(Struct, frozen=True):
-    """One entry of the stream; `at` is when it was stored, in milliseconds since the Unix epoch."""
+    """One entry of the stream; `at` is when it was stored, in milliseconds since the Unix epoch.
+
+    `headers` is its block of headers as it came, if the feed received it.
+    """
 
     seq: int
     subject: str
     data: bytes
     at: int
+    headers: bytes = b""
 
 
 def wanted(settings: Settings) -> StreamConfig:
@@ -95,11 +99,11 @@ def has_quorum(cluster: ClusterInfo | None) -> bool:
     """
     if cluster is None or not cluster.replicas:
         return True
-    heard = sum(_is_heard(peer) for peer in cluster.replicas)
+    heard = sum(is_heard(peer) for peer in cluster.replicas)
     return bool(cluster.leader) and 2 * (heard + 1) > len(cluster.replicas) + 1
 
 
-def _is_heard(peer: PeerInfo) -> bool:
+def is_heard(peer: PeerInfo) -> bool:
     """Whether the leader has heard from the peer of late; `active` is 0 if it never has."""
     return bool(peer.current or peer.active) and (peer.active or 0) < UNHEARD_NS
 

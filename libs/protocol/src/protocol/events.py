@@ -72,6 +72,13 @@ Holds = Annotated[
 ]
 
 
+class Trace(Struct, frozen=True, kw_only=True):
+    """The trace of the request that started a run, for whoever stores the run's next event."""
+
+    parent: Annotated[str, Meta(max_length=256, description="A W3C traceparent.")]
+    until: Annotated[EpochMs, Meta(description="Until when what is due belongs to this trace.")]
+
+
 class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The terms of a run, which each of its events carries: one event describes the whole run.
 
@@ -103,6 +110,7 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     after_zero: AfterZero = "stop"
     warning: WarningFrom | None = None
     danger: DangerFrom | None = None
+    trace: Trace | None = None
 
     @property
     def zero_at(self) -> int:

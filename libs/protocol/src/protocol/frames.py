@@ -17,6 +17,7 @@ from .events import (
     Holds,
     IntervalMs,
     Recycled,
+    Remaining,
     Resumed,
     Started,
     Tick,
@@ -25,8 +26,9 @@ from .events import (
 from .rules import Countdown
 from .subjects import RoomName
 
-PROTOCOL = 1
-"""The version of this protocol, sent in `hello`."""
+PROTOCOLS = {2: "v2.tminus", 1: "v1.tminus"}
+"""The versions of this protocol and their WebSocket subprotocols, best first; `hello` says which it
+is. Who offers none gets version 1, in which every tick repeats the terms of its run."""
 MAX_INBOUND_BYTES = 1024
 """The largest frame that a viewer may send."""
 
@@ -61,7 +63,7 @@ class State(Struct, frozen=True, kw_only=True):
 class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     """The first frame of a connection: the state, and how many frames are replayed after it."""
 
-    protocol: int = PROTOCOL
+    protocol: int = 1
     room: RoomName
     epoch: str
     seq: Seq
@@ -109,6 +111,19 @@ class TickFrame(Tick, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     seq: Seq
 
 
+class TickDelta(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="tick"
+):
+    """In version 2 a tick that leaves the terms of its run as they were: all that is new.
+
+    Only a connection with several rooms names the room.
+    """
+
+    room: RoomName | None = None
+    seq: Seq
+    remaining: Remaining
+
+
 class CancelledFrame(Cancelled, frozen=True, kw_only=True, tag_field="type", tag="cancelled"):
     """A `cancelled` event with its place in the stream."""
 
@@ -152,13 +167,21 @@ class Bye(Struct, frozen=True, kw_only=True, tag_field="type", tag="bye"):
     reconnect_ms: int
 
 
+class Shown(Struct, frozen=True, kw_only=True):
+    """A number that a viewer shows, and since when, by the server's clock."""
+
+    number: Remaining
+    at: Annotated[float, Meta(ge=0, le=1 << 53)]
+
+
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
     """All that a viewer may send; `seq` is the last entry that it shows, `error_ms` the bound of
-    its clock's error, in milliseconds either way."""
+    its clock's error, in milliseconds either way; `shown` is for the trace of its run."""
 
     id: Annotated[int, Meta(ge=0, le=1 << 53)]
     seq: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
     error_ms: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    shown: Shown | None = None
 
 
 class Screens(Struct, frozen=True, kw_only=True):
@@ -248,7 +271,19 @@ def of_event(seq: int, event: Event) -> EventFrame | UnknownFrame:
     """The frame of `event`, stored as `seq`."""
     if isinstance(event, Unknown):
         return UnknownFrame(seq=seq, event=event)
-    return _FRAMES[type(event)](seq=seq, **msgspec.structs.asdict(event))
+    # Its trace is no viewer's business.
+    return _FRAMES[type(event)](seq=seq, **msgspec.structs.asdict(event) | {"trace": None})
+
+
+def delta(previous: Event | None, seq: int, event: Event) -> TickDelta | None:
+    """What is new for who knows `previous`; None if it is more than the number."""
+    if not isinstance(event, Tick) or previous is None or isinstance(previous, Unknown):
+        return None
+    # Every change within a run has an id, and a hold says since when.
+    terms = (event.run, event.change, event.held_at)
+    if terms != (previous.run, previous.change, None) or previous.held_at is not None:
+        return None
+    return TickDelta(room=event.room, seq=seq, remaining=event.remaining)
 
 
 def state_of(room: Countdown) -> State:

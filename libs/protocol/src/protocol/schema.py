@@ -36,6 +36,7 @@ def document() -> dict[str, Any]:
         frames.AdjustedFrame,
         frames.RecycledFrame,
         frames.TickFrame,
+        frames.TickDelta,
         frames.CancelledFrame,
         frames.MessageFrame,
         frames.Viewers,

@@ -11,6 +11,8 @@ ALL_EVENTS: Final = "countdown.*.events"
 ALL_MESSAGES: Final = "countdown.*.message"
 ALL_LIVE_EVENTS: Final = "live.{{wildcard(1)}}.events"
 """Where the stream republishes the events that it has stored."""
+EVENTS_TEMPLATE: Final = "countdown.{room}.events"
+"""The subjects of all rooms' events, to people who look at traces."""
 
 START: Final = "scheduler.start"
 HOLD: Final = "scheduler.hold"

@@ -14,13 +14,15 @@ from aiohttp.web_protocol import RequestHandler
 from prometheus_client import Counter, Gauge
 
 from .client_address import networks, peer_address
+from .metrics import from_zero
 from .settings import PublicSettings
 
 RETRY_AFTER_SECONDS: Final = 5
 
 _open = Gauge("tminus_connections", "Open connections, viewers not included.")
-_refused = Counter(
-    "tminus_connections_refused_total", "Connections closed for a limit.", ["reason"]
+_refused = from_zero(
+    Counter("tminus_connections_refused_total", "Connections closed for a limit.", ["reason"]),
+    *("address", "all", "tls_address", "tls_all"),
 )
 
 

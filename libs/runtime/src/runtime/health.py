@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from . import metrics
 
 Check = Callable[[], str | None]
 """Returns the reason, in words, why the service can't do its job now; None if it can."""
+
+_ready = Gauge("tminus_ready", "1 while the service can do its job, as /readyz says.")
 
 CHECKS: web.AppKey[list[Check]] = web.AppKey("checks", list)
 
@@ -15,6 +18,7 @@ CHECKS: web.AppKey[list[Check]] = web.AppKey("checks", list)
 def routes(app: web.Application) -> list[web.RouteDef]:
     """`/healthz`, `/readyz` and `/metrics`; `app[CHECKS]` decides what ready means."""
     app[CHECKS] = []
+    _ready.set_function(lambda: not reasons(app))
     return _routes()
 
 

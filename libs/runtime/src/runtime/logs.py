@@ -6,6 +6,7 @@ import sys
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from . import telemetry
 from .settings import Settings
 
 
@@ -16,6 +17,8 @@ def configure(settings: Settings, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if telemetry.is_on():
+        shared.append(telemetry.add_ids)
     renderer: structlog.typing.Processor
     if settings.log_format == "json":
         shared.append(structlog.processors.format_exc_info)

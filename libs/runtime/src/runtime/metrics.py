@@ -6,18 +6,31 @@ port, the metrics should not be there.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
 from .access_log import ErrorCounter
 
 Site = Callable[[web.AppRunner], web.BaseSite]
 
+LATE_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30)
+"""The buckets of every histogram of lateness, the same so that one can be laid over another."""
 SHUTDOWN_SECONDS = 1.0
 """How long a response in progress may still take once the service ends."""
 
 _ARE_ELSEWHERE: web.AppKey[bool] = web.AppKey("metrics_are_elsewhere", bool)
+
+
+def from_zero(counter: Counter, *values: str) -> Counter:
+    """`counter`, which has one label, with these values of it at 0.
+
+    Prometheus sees no increase in a series that begins with 1.
+    """
+    for value in values:
+        counter.labels(value)
+    return counter
 
 
 async def serve(request: web.Request) -> web.Response:

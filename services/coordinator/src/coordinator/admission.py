@@ -14,9 +14,10 @@ from sys import intern
 from weakref import WeakValueDictionary
 
 from aiohttp import web
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from runtime.client_address import client_address, networks
+from runtime.metrics import from_zero
 
 from .connections import Connections
 from .hub import LINGER_SECONDS, Hub
@@ -34,7 +35,11 @@ TURN_TIMES = 20
 SOON_SECONDS = 1
 """When to come again after a refusal for what takes a moment."""
 
-_refused = Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"])
+_most = Gauge("tminus_viewers_limit", "The most viewers that this coordinator admits.")
+_refused = from_zero(
+    Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"]),
+    *("address", "all", "rooms_address", "rooms_all", "rooms_opening", "stream"),
+)
 
 
 class Admission:
@@ -46,6 +51,7 @@ class Admission:
         self._settings = settings
         self._trusted = networks(settings.trusted_proxies)
         self._max_viewers = max_viewers
+        _most.set(max_viewers)
         self._connections = connections
         self._hub = hub
         self._handshakes = 0

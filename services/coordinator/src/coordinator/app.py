@@ -12,7 +12,7 @@ from bus.quorum import staying_with_the_quorum
 from bus.responder import Responder
 from bus.stream import keep_stream, wanted
 from protocol import subjects
-from runtime import cors, health
+from runtime import cors, health, telemetry
 from runtime.background import background
 from runtime.logs import logger
 from runtime.origins import ORIGINS, Origins
@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> web.Application:
         [connection(settings, "coordinator"), staying_with_the_quorum, sending, coordinating]
     )
     app.on_shutdown.append(closing)
+    telemetry.trace(app, "coordinator", settings)
     return app
 
 

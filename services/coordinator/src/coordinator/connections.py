@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import Counter, Gauge
 
 from protocol.frames import Bye
+from runtime.metrics import from_zero
 
 from .io_uring import Ring
 from .prepared import PreparedFrame
@@ -20,8 +21,9 @@ HEARTBEAT_SECONDS = 20
 LAG_SECONDS = 10.0
 
 _lagging = Gauge("tminus_viewers_lagging", "Viewers whose buffers are full.")
-_ended = Counter(
-    "tminus_viewers_ended_total", "Connections that the coordinator ended.", ["reason"]
+_ended = from_zero(
+    Counter("tminus_viewers_ended_total", "Connections that the coordinator ended.", ["reason"]),
+    *("slow", "dead"),
 )
 
 
@@ -102,7 +104,7 @@ class Connections:
         viewers = [viewer for slot in self._slots for viewer in slot]
         for viewer in viewers:
             if viewer.transport is not None and not viewer.is_closing:
-                viewer.write(viewer.encode([bye]))
+                viewer.write(viewer.encoding.encode([bye]))
                 viewer.close(GOING_AWAY, "shutting down")
         with suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), CLOSING_SECONDS)

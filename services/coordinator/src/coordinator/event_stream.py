@@ -1,9 +1,6 @@
 """A viewer over Server-Sent Events."""
 
-from collections.abc import Iterable
-
 from . import prepared
-from .prepared import PreparedFrame
 from .viewer import Viewer
 
 
@@ -13,10 +10,6 @@ class EventStreamViewer(Viewer):
     __slots__ = ()
 
     heartbeat = prepared.COMMENT_CHUNK
-
-    @staticmethod
-    def encode(batch: Iterable[PreparedFrame]) -> bytes:
-        return b"".join([frame.event_stream for frame in batch])
 
     def close(self, _code: int, _reason: str) -> None:
         """An event stream can carry neither; `bye` has given the reason, if there is one."""

@@ -13,6 +13,7 @@ from protocol.frames import Bye
 from runtime.access_log import refused as http_refused
 from runtime.origins import ORIGINS
 
+from . import encodings
 from .admission import ADMISSION, not_caught_up
 from .connections import CONNECTIONS
 from .event_stream import EventStreamViewer
@@ -48,21 +49,26 @@ class Handshake(Struct, frozen=True):
     epoch: str
     after: list[int | None]
     """The last sequence that the viewer has seen of each room."""
+    has_ticks: bool
     address: str
 
 
 async def web_socket(request: web.Request) -> web.StreamResponse:
-    """`GET /ws/connect?room=main[&epoch=E&after=SEQ]`, or for several rooms
-    `?rooms=quiz,launch[&epoch=E&after=SEQ,SEQ]`."""
+    """`GET /ws/connect?room=main[&epoch=E&after=SEQ][&ticks=0]`, or for several rooms
+    `?rooms=quiz,launch[&epoch=E&after=SEQ,SEQ][&ticks=0]`."""
     _refuse_old_http(request)
     handshake = _parse(request)
     _refuse_other_versions(request)
     with request.app[ADMISSION].handshake(handshake.address, handshake.rooms):
         room = await _opened(request, handshake)
-        response = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
+        version, subprotocols = _version(request)
+        response = web.WebSocketResponse(
+            protocols=subprotocols, autoping=False, autoclose=False, compress=False
+        )
         early = early_bytes(request)
         await response.prepare(request)
-        viewer = WebSocketViewer(room)
+        encoding = encodings.websocket(version, handshake.has_ticks, len(handshake.rooms) == 1)
+        viewer = WebSocketViewer(room, encoding)
         _hand_over(request, viewer, room, handshake)
     if early and viewer.group is not None:
         viewer.data_received(early)
@@ -84,7 +90,8 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
             response.force_close()
             await response.prepare(request)
             await response.write(_retry())
-            _hand_over(request, EventStreamViewer(room), room, handshake)
+            viewer = EventStreamViewer(room, encodings.event_stream(handshake.has_ticks))
+            _hand_over(request, viewer, room, handshake)
     except (web.HTTPServiceUnavailable, web.HTTPTooManyRequests) as refusal:
         if EVENT_STREAM not in request.headers.get("Accept", ""):
             raise
@@ -98,7 +105,8 @@ def _parse(request: web.Request) -> Handshake:
     epoch, after = _resume(request, len(rooms))
     if not request.app[ORIGINS].admit(request):
         raise web.HTTPForbidden(text="this origin may not connect\n")
-    return Handshake(rooms, epoch, after, request.app[ADMISSION].address(request))
+    address = request.app[ADMISSION].address(request)
+    return Handshake(rooms, epoch, after, _has_ticks(request), address)
 
 
 def _rooms(request: web.Request) -> list[str]:
@@ -197,6 +205,23 @@ def _refuse_other_versions(request: web.Request) -> None:
             "Sec-WebSocket-Version": "13",
         }
         raise web.HTTPUpgradeRequired(text="a WebSocket needs version 13\n", headers=accepted)
+
+
+def _version(request: web.Request) -> tuple[int, tuple[str, ...]]:
+    """The version of the protocol, and its subprotocol if the viewer offers one that is known."""
+    offered = request.headers.getall("Sec-WebSocket-Protocol", ())
+    names = {name.strip() for line in offered for name in line.split(",")}
+    for version, subprotocol in frames.PROTOCOLS.items():
+        if subprotocol in names:
+            return version, (subprotocol,)
+    return 1, ()
+
+
+def _has_ticks(request: web.Request) -> bool:
+    ticks = request.query.get("ticks", "1")
+    if ticks not in ("0", "1"):
+        raise web.HTTPBadRequest(text=f"ticks: {ticks[:80]!r} is neither 0 nor 1\n")
+    return ticks == "1"
 
 
 def _resume(request: web.Request, rooms: int) -> tuple[str, list[int | None]]:

@@ -57,7 +57,9 @@ class History:
             return None  # stored again by a scheduler, since the first one was removed
         if previous is None or previous.run != event.run:
             self._run_seq = seq
-        frame = PreparedFrame(frames.of_event(seq, event), epoch)
+        frame = PreparedFrame(
+            frames.of_event(seq, event), epoch, delta=frames.delta(previous, seq, event)
+        )
         self._events.append(frame)
         if len(self._events) > MAX_EVENTS:
             self._event_floor = self._events.popleft().seq or 0

@@ -55,7 +55,9 @@ class Hub:
         """The room called `name`; if it was not followed yet, follows it for `address`."""
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = Room(name, self._instance, self.connections)
+            room = self.rooms[name] = Room(
+                name, self._instance, self.connections, self._feed.tracing
+            )
             room.opened_by = address
             self.opened_by[address] += 1
             self._feed.open(name)
@@ -88,6 +90,8 @@ class Hub:
             return
         if found[1] == "events":
             event = read_event(entry, name)
+            if room.traces is not None:
+                room.traces.add(entry.seq, event)
             frame = room.history.add_event(entry.seq, event, room.epoch)
             # The first tick of a run that starts at once is on its way already.
             is_first_of_two = isinstance(event, Started) and event.starts_at <= now_ms()

@@ -3,24 +3,50 @@
 from struct import pack
 
 from msgspec import Struct
+from msgspec.structs import replace
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
+from protocol.frames import TickDelta
 
 _FINAL_TEXT = 0x81
 
 
 class PreparedFrame:
-    """One frame, encoded for both kinds of viewers; `seq` is None if it has no sequence."""
+    """One frame, encoded for every kind of viewer; `seq` is None if it has no sequence, `due_at`
+    if it is no tick."""
 
-    __slots__ = ("_epoch", "_event_stream", "_websocket", "json", "kind", "seq")
+    __slots__ = (
+        "_brief",
+        "_brief_in_room",
+        "_delta",
+        "_epoch",
+        "_event_stream",
+        "_websocket",
+        "due_at",
+        "json",
+        "kind",
+        "seq",
+    )
 
-    def __init__(self, frame: Struct, epoch: str = "", *, has_place: bool = True) -> None:
+    def __init__(
+        self,
+        frame: Struct,
+        epoch: str = "",
+        *,
+        has_place: bool = True,
+        delta: TickDelta | None = None,
+    ) -> None:
+        """`delta` is what is new in the frame, if that is less."""
         self.kind = frames.kind(frame)
         self.seq: int | None = getattr(frame, "seq", None) if has_place else None
+        self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
         self.json = frames.encode(frame)
         self._epoch = epoch
+        self._delta = delta
+        self._brief: bytes | None = None
+        self._brief_in_room: bytes | None = None
         self._websocket: bytes | None = None
         self._event_stream: bytes | None = None
 
@@ -30,6 +56,29 @@ class PreparedFrame:
         if self._websocket is None:
             self._websocket = text_frame(self.json)
         return self._websocket
+
+    @property
+    def is_routine(self) -> bool:
+        """Whether it is a tick that tells a clock nothing: not the last, the terms as before."""
+        return self._delta is not None and self._delta.remaining > 0
+
+    @property
+    def brief(self) -> bytes:
+        """What is new in the frame, as a WebSocket text frame: version 2."""
+        if self._delta is None:
+            return self.websocket
+        if self._brief is None:
+            self._brief = text_frame(frames.encode(replace(self._delta, room=None)))
+        return self._brief
+
+    @property
+    def brief_in_room(self) -> bytes:
+        """The same with the room's name, for a connection that has several rooms."""
+        if self._delta is None:
+            return self.websocket
+        if self._brief_in_room is None:
+            self._brief_in_room = text_frame(frames.encode(self._delta))
+        return self._brief_in_room
 
     @property
     def event_stream(self) -> bytes:

@@ -18,6 +18,7 @@ from protocol.frames import Screens
 from runtime.logs import logger
 
 from .hub import Hub
+from .room_metrics import note_screens
 
 log = logger(__name__)
 
@@ -106,6 +107,7 @@ class Peers:
                 await asyncio.sleep(1)
                 now = asyncio.get_running_loop().time()
                 rooms = self._counts()
+                note_screens(count.screens for count in rooms.values())
                 if rooms != self._told or now - self._told_at > REPEAT_SECONDS:
                     await self._publish(rooms)
                     self._told, self._told_at = rooms, now

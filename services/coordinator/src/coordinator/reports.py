@@ -7,7 +7,7 @@ from protocol.frames import Ping, Screens
 from .viewer import Viewer
 from .websocket import WebSocketViewer
 
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 20.0
 """A viewer's report is out of date after this long."""
 SETTLING_SECONDS = 0.5
 """For this long after a new entry, a viewer that shows the one before counts as in step."""
@@ -34,7 +34,8 @@ class Reports:
 
         A viewer that says nothing of itself any more, since its tab is hidden, reports nothing.
         """
-        if not isinstance(viewer, WebSocketViewer):
+        # Who gets no ticks does not know the last sequence.
+        if not isinstance(viewer, WebSocketViewer) or not viewer.encoding.has_ticks:
             return
         now = self._time()
         if ping.seq is None:

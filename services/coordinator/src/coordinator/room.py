@@ -1,20 +1,27 @@
 """A room: its viewers, and what they are sent, to all at once or to a new or lagging one."""
 
 import asyncio
-from typing import ClassVar
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, ClassVar
 
 from protocol.frames import Hello, Ping, Pong, Screens
 from runtime.clock import now_ms, whole_now_ms
 from runtime.rate_limit import Allowance
 
 from .connections import Connections
+from .encodings import Encoding
 from .fanout import FanOut
 from .history import History
 from .outbox import Outbox
 from .prepared import PreparedFrame
 from .reports import Reports
+from .room_metrics import note_sent
+from .room_traces import RoomTraces
 from .viewer import Viewer
-from .websocket import WebSocketViewer
+
+if TYPE_CHECKING:
+    from bus.tracing import Tracing
 
 
 class Room:
@@ -38,9 +45,16 @@ class Room:
         "outbox",
         "remote_count",
         "told_count",
+        "traces",
     )
 
-    def __init__(self, name: str, instance: str, connections: Connections) -> None:
+    def __init__(
+        self,
+        name: str,
+        instance: str,
+        connections: Connections,
+        tracing: "Tracing | None" = None,
+    ) -> None:
         self.name = name
         self._instance = instance
         self._connections = connections
@@ -54,12 +68,17 @@ class Room:
         self.opened_by = ""
         """The address of the viewer for which it was opened."""
         self._idle_since = connections.loop.time()
-        self.groups: dict[type[Viewer], FanOut] = {}
+        self.groups: dict[Encoding, FanOut] = {}
         """The viewers by kind, since frames are encoded once for each kind."""
         self.remote_count = 0
         """Its viewers on other coordinators."""
         self.told_count = 0
         self.outbox = Outbox(connections.loop, self._write)
+        self.traces = None
+        """None if there are no traces."""
+        if tracing is not None:
+            self.traces = RoomTraces(tracing, name)
+            self.outbox = Outbox(connections.loop, partial(self._write_traced, self.traces))
         self._reports = Reports(connections.loop.time)
         self._flushed_seq = 0
 
@@ -93,8 +112,15 @@ class Room:
     def _write(self, batch: list[PreparedFrame]) -> None:
         self._flushed_seq = self.history.seq
         if batch:
-            for kind, group in self.groups.items():
-                group.write(kind.encode(batch))
+            for encoding, group in self.groups.items():
+                if chosen := encoding.choose(batch):
+                    group.write(encoding.encode(chosen))
+            if self.groups:
+                note_sent(batch)
+
+    def _write_traced(self, traces: RoomTraces, batch: list[PreparedFrame]) -> None:
+        with traces.writing(batch, len(self)):
+            self._write(batch)
 
     # To one viewer that joins, leaves or lags
 
@@ -105,10 +131,10 @@ class Room:
         that lags already gets them once its buffers have drained."""
         self.outbox.flush()
         viewer.transport = transport
-        group = self.groups.get(type(viewer))
+        group = self.groups.get(viewer.encoding)
         if group is None:
-            ring = self._connections.ring if viewer.has_own_socket else None
-            group = self.groups[type(viewer)] = FanOut(ring)
+            ring = self._connections.ring if viewer.encoding.has_own_socket else None
+            group = self.groups[viewer.encoding] = FanOut(ring)
         group.add(viewer)
         seen = after if epoch == self.epoch else None
         if viewer.lagging_since:
@@ -126,11 +152,11 @@ class Room:
 
     def remove(self, viewer: Viewer) -> None:
         """Send the viewer nothing any more."""
-        group = self.groups.get(type(viewer))
+        group = self.groups.get(viewer.encoding)
         if group is not None and viewer.group is group:
             group.remove(viewer)
             if not group:
-                del self.groups[type(viewer)]
+                del self.groups[viewer.encoding]
         self.touch()
 
     def on_backpressure(self, viewer: Viewer) -> None:
@@ -155,7 +181,7 @@ class Room:
         """Send to the viewer again: one hello, and what it has missed."""
         self.outbox.flush()
         viewer.lagging_since = 0.0
-        group = self.groups.get(type(viewer))
+        group = self.groups.get(viewer.encoding)
         if viewer.is_closing or group is None or viewer.group is not group:
             return
         group.resume(viewer)
@@ -168,10 +194,12 @@ class Room:
         """Answer a ping at once, and keep its report."""
         answer(viewer, ping)
         self._reports.note(viewer, ping, self.history.seq)
+        if self.traces is not None:
+            self.traces.on_ping(ping)
 
     def screens(self) -> Screens:
         """The latest reports of the viewers here."""
-        return self._reports.screens(self.groups.get(WebSocketViewer, ()))
+        return self._reports.screens(chain.from_iterable(self.groups.values()))
 
     # When its past is read, for the first time or again
 
@@ -200,7 +228,9 @@ class Room:
                     self._greet(viewer, self.history.first(), is_complete=False)
 
     def _greet(self, viewer: Viewer, replayed: list[PreparedFrame], is_complete: bool) -> None:
+        replayed = viewer.encoding.choose(replayed)
         hello = Hello(
+            protocol=viewer.encoding.protocol,
             room=self.name,
             epoch=self.epoch,
             seq=self.history.seq,
@@ -213,7 +243,7 @@ class Room:
         )
         # An event stream resumes after its last id, so a hello before a replay has none.
         greeting = PreparedFrame(hello, self.epoch, has_place=not replayed)
-        viewer.write(viewer.encode([greeting, *replayed]))
+        viewer.write(viewer.encoding.encode([greeting, *replayed]))
 
 
 def answer(viewer: Viewer, ping: Ping) -> None:

@@ -5,28 +5,19 @@ here: it goes past the transport, in whose buffer another room's frames may stil
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
 from protocol.frames import Ping
 
 from .connections import Connections
-from .prepared import PreparedFrame
 from .room import Room, answer
 from .viewer import Viewer
-from .websocket import WebSocketViewer
 
 
 class Subscription(Viewer):
     """The place of a viewer in one of its rooms; frames go to the viewer's own transport."""
 
     __slots__ = ()
-
-    has_own_socket: ClassVar[bool] = False
-
-    @staticmethod
-    def encode(batch: Iterable[PreparedFrame]) -> bytes:
-        return WebSocketViewer.encode(batch)
 
 
 class Subscriptions:
@@ -59,7 +50,7 @@ class Subscriptions:
         """
         viewer.transport, viewer.group = transport, self
         for room, seen in zip(self._rooms, after, strict=True):
-            subscription = Subscription(room)
+            subscription = Subscription(room, viewer.encoding)
             subscription.lagging_since = viewer.lagging_since
             self._subscriptions.append((room, subscription))
             room.join(subscription, transport, epoch, seen)

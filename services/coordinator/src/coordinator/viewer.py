@@ -5,12 +5,11 @@ timer until it is closing.
 """
 
 import asyncio
-from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from protocol.frames import Ping
 
-from .prepared import PreparedFrame
+from .encodings import Encoding
 
 CLOSING_SECONDS = 2.0
 """How long a viewer may take to close its side of a connection that we have closed."""
@@ -41,6 +40,7 @@ class Viewer(asyncio.Protocol):
 
     __slots__ = (
         "address",
+        "encoding",
         "flushed_seq",
         "group",
         "heartbeat_slot",
@@ -53,11 +53,11 @@ class Viewer(asyncio.Protocol):
     )
 
     heartbeat: ClassVar[bytes]
-    has_own_socket: ClassVar[bool] = True
-    """Whether nothing else is written to its socket, so that a ring may send past the transport."""
 
-    def __init__(self, room: Host) -> None:
+    def __init__(self, room: Host, encoding: Encoding) -> None:
         self.room = room
+        self.encoding = encoding
+        """What kind of viewer it is."""
         self.transport: asyncio.Transport | None = None
         self.group: Group | None = None
         """The viewers of its room and kind, once it has joined them."""
@@ -74,11 +74,6 @@ class Viewer(asyncio.Protocol):
         self.is_alive = True
         """Whether anything has arrived since it was last pinged."""
         self.is_closing = False
-
-    @staticmethod
-    def encode(batch: Iterable[PreparedFrame]) -> bytes:
-        """The frames' bytes for this kind of viewer."""
-        raise NotImplementedError
 
     def write(self, data: bytes) -> None:
         """Write to this viewer alone."""

@@ -1,7 +1,7 @@
 """A viewer over a WebSocket: the frames it may send, and the close codes."""
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 
 from prometheus_client import Counter
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -11,7 +11,7 @@ from websockets.streams import StreamReader
 from protocol import frames
 
 from . import prepared
-from .prepared import PreparedFrame
+from .encodings import Encoding
 from .viewer import Host, Viewer
 
 MAX_FRAMES_A_SECOND = 10
@@ -49,8 +49,8 @@ class WebSocketViewer(Viewer):
 
     heartbeat = prepared.PING_FRAME
 
-    def __init__(self, room: Host) -> None:
-        super().__init__(room)
+    def __init__(self, room: Host, encoding: Encoding) -> None:
+        super().__init__(room, encoding)
         self._reader: StreamReader | None = None
         self._parser: Generator[None, None, Frame] | None = None
         self._partial: bytes | None = None
@@ -61,10 +61,6 @@ class WebSocketViewer(Viewer):
         self.reported_at = 0.0
         self.error_ms = 0.0
         self.is_in_step = False
-
-    @staticmethod
-    def encode(batch: Iterable[PreparedFrame]) -> bytes:
-        return b"".join([frame.websocket for frame in batch])
 
     def send_heartbeat(self) -> None:
         self.is_alive = False

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bus.connection import connection
 from bus.quorum import staying_with_the_quorum
-from runtime import cors, health
+from runtime import cors, health, telemetry
 from runtime.origins import ORIGINS, Origins
 
 from . import (
@@ -80,4 +80,6 @@ def create_app(settings: Settings) -> web.Application:
         )
     )
     cors.share(app, "/api/")
+    telemetry.trace_requests(app)
+    telemetry.trace(app, "frontend", settings)
     return app

@@ -9,6 +9,7 @@ from msgspec import Struct
 from prometheus_client import Counter
 
 from runtime.links import Keys, Link, LinkError, Right
+from runtime.metrics import from_zero
 from runtime.origins import ORIGINS
 
 from .problem import Problem
@@ -19,10 +20,13 @@ _ANYBODY = Right.WATCH
 _INSUFFICIENT = {"room", "right"}
 """The reasons for which another link is needed, not a good one (RFC 6750, 3.1)."""
 
-_refused = Counter(
-    "tminus_rights_refused_total",
-    "Requests without the right that they need, by reason.",
-    ["reason"],
+_refused = from_zero(
+    Counter(
+        "tminus_rights_refused_total",
+        "Requests without the right that they need, by reason.",
+        ["reason"],
+    ),
+    *("missing", "token", "expired", "key", "malformed", "room", "right"),
 )
 
 KEYS = web.AppKey("keys", Keys)

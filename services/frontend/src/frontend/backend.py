@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -154,7 +154,11 @@ async def _run_under_way(app: web.Application, room: str) -> str | None:
 
 async def _wait_until(app: web.Application, room: str, is_shown: Callable[[State], bool]) -> None:
     """Wait a moment until a coordinator has the event, so that the next request sees it."""
-    with suppress(TimeoutError, Problem):
+    tracing = app[BUS].tracing
+    with (
+        tracing.covering("wait for a coordinator") if tracing else nullcontext(),
+        suppress(TimeoutError, Problem),
+    ):
         async with asyncio.timeout(SHOWN_SECONDS):
             for _ in range(SHOWN_TRIES):
                 if is_shown((await state(app, room)).state):

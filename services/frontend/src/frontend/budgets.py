@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
 from runtime.client_address import client_address, networks
+from runtime.metrics import from_zero
 from runtime.rate_limit import RateLimit
 
 from .problem import Problem
@@ -22,8 +23,9 @@ _WORDS = {
     "all": "Too many requests at the moment: try again soon.",
 }
 
-_refused = Counter(
-    "tminus_requests_refused_total", "Requests over a budget, by reason.", ["reason"]
+_refused = from_zero(
+    Counter("tminus_requests_refused_total", "Requests over a budget, by reason.", ["reason"]),
+    *(f"{kind}_{whose}" for kind in ("commands", "reads", "rooms") for whose in _WORDS),
 )
 
 

@@ -31,7 +31,12 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
-        log.exception("a request failed", method=request.method, path=request.path)
+        log.exception(
+            "a request failed",
+            method=request.method,
+            path=request.path,
+            room=request.match_info.get("room"),
+        )
         what = Problem(500, "Something went wrong here, and the log says what.")
         return as_json(what) if is_api else pages.explain(request, what)
 

@@ -12,7 +12,7 @@ from bus.quorum import staying_with_the_quorum
 from bus.responder import Responder
 from bus.stream import keep_stream, wanted
 from protocol import subjects
-from runtime import health
+from runtime import health, telemetry
 from runtime.background import background
 
 from .commands import Commands
@@ -30,6 +30,7 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app.add_routes(health.routes(app))
     app.cleanup_ctx.extend([connection(settings, "scheduler"), staying_with_the_quorum, scheduling])
+    telemetry.trace(app, "scheduler", settings)
     return app
 
 

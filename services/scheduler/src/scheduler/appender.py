@@ -5,6 +5,9 @@ headers each: most of a scheduler's work when a thousand rooms are due at the sa
 """
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +17,7 @@ from prometheus_client import Counter
 from bus.client import Client
 from bus.connection import Bus
 from bus.errors import BusError, BusTimeout, BusUnavailable, bus_errors
+from runtime.metrics import from_zero
 
 APPEND_SECONDS = 1.5
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
@@ -33,8 +37,12 @@ REFUSED_SECONDS = 10.0
 """How long a refusal counts as the stream's state, unless an append succeeds."""
 IN_FLIGHT = 64
 """The most appends in flight, so that many rooms don't flood the stream themselves."""
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_appended = Counter("tminus_appends_total", "Appends to rooms' events.", ["outcome"])
+_appended = from_zero(
+    Counter("tminus_appends_total", "Appends to rooms' events.", ["outcome"]),
+    *("stored", "conflict", "busy", "timeout", "unavailable"),
+)
 
 
 class Conflict(Exception):
@@ -78,8 +86,16 @@ class Appender:
         since = asyncio.get_running_loop().time() - self._refused_at
         return self._refusal if since < REFUSED_SECONDS else None
 
-    async def append(self, subject: str, payload: bytes, expected_seq: int) -> int:
+    async def append(
+        self,
+        subject: str,
+        payload: bytes,
+        expected_seq: int,
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> int:
         """Append to `subject` if its last sequence still is `expected_seq`; returns the new one.
+
+        `headers` are stored with it.
 
         Raises Conflict if it is not, BusTimeout if the outcome is unknown, BusUnavailable if the
         stream accepts nothing.
@@ -87,7 +103,9 @@ class Appender:
         outcome = "stored"
         try:
             with bus_errors("the stream"):
-                return await self._retry_while_busy(subject, payload, expected_seq)
+                return await self._retry_while_busy(
+                    subject, payload, {EXPECTED: str(expected_seq), **headers}
+                )
         except Conflict:
             outcome = "conflict"
             raise
@@ -97,12 +115,12 @@ class Appender:
         finally:
             _appended.labels(outcome).inc()
 
-    async def _retry_while_busy(self, subject: str, payload: bytes, expected_seq: int) -> int:
+    async def _retry_while_busy(self, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + APPEND_SECONDS
         async with self._turns:
             while True:
-                answer = await self._publish(subject, payload, expected_seq, deadline)
+                answer = await self._publish(subject, payload, headers, deadline)
                 error = answer.error
                 if error is None or error.err_code in CONFLICTS:
                     self._refusal = ""
@@ -121,7 +139,7 @@ class Appender:
                 await asyncio.sleep(pause)
 
     async def _publish(
-        self, subject: str, payload: bytes, expected_seq: int, deadline: float
+        self, subject: str, payload: bytes, headers: dict[str, str], deadline: float
     ) -> _Answer:
         client = self._bus.client
         if client is not self._client:
@@ -133,7 +151,6 @@ class Appender:
         self._waiting[number] = answer
         timer = loop.call_at(deadline, _give_up, answer)
         try:
-            headers = {EXPECTED: str(expected_seq)}
             await client.publish(subject, payload, f"{self._inbox}.{number}", headers)
             return await answer
         finally:

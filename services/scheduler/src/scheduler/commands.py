@@ -66,6 +66,8 @@ class Commands:
             if not is_admitted and not rules.has_happened(countdown, event):
                 self._store.load.check(event)
                 is_admitted = True  # once: later it may have been stored without an answer
+            if self._store.traces is not None and not rules.has_happened(countdown, event):
+                event = self._store.traces.started(event, now)
             return event
 
         return await self._carry_out(payload, Start, start)

@@ -7,6 +7,7 @@ same tick. One append is stored; the others are refused, or find the tick stored
 """
 
 import asyncio
+from contextvars import copy_context
 from typing import Never
 
 from bus.connection import Bus
@@ -21,6 +22,7 @@ from .appender import Conflict
 from .clock_steps import ClockSteps
 from .event_store import EventStore
 from .grace import Grace, Turn
+from .logged import trace_of
 
 log = logger(__name__)
 
@@ -43,6 +45,9 @@ class Deadlines:
         self._waiting: dict[str, tuple[Turn, asyncio.TimerHandle]] = {}
         self._appending: set[str] = set()
         self._group: asyncio.TaskGroup | None = None
+        self._context = copy_context()
+        """What timers and appends run in, whoever has set the timer: the trace of the request that
+        started a run is not theirs."""
         store.on_change = self._wait_for_next
 
     async def run(self) -> Never:
@@ -78,7 +83,9 @@ class Deadlines:
 
     def _set_timer(self, room: str, turn: Turn) -> None:
         wait_ms = max(0.0, turn.wait_ms(now_ms()))
-        timer = asyncio.get_running_loop().call_later(wait_ms / 1000, self._on_timer, room, turn)
+        timer = asyncio.get_running_loop().call_later(
+            wait_ms / 1000, self._on_timer, room, turn, context=self._context
+        )
         self._waiting[room] = turn, timer
 
     def _stop_waiting(self, room: str) -> None:
@@ -111,14 +118,19 @@ class Deadlines:
         try:
             await self._store.append(event, countdown)
             if isinstance(event, Resumed):
-                log.info("a planned hold has ended", room=room, run=event.run)
+                log.info("a planned hold has ended", room=room, run=event.run, **trace_of(event))
         except Conflict:
             await self._catch_up(room, countdown)
         except BusError as error:
             # It may have been stored: the stream shows that as soon as it can be read.
             number = event.remaining
             log.warning(
-                "what is due is not stored yet", room=room, number=number, reason=str(error)
+                "what is due is not stored yet",
+                room=room,
+                run=event.run,
+                number=number,
+                reason=str(error),
+                **trace_of(event),
             )
             await asyncio.sleep(RETRY_SECONDS)
             await self._refresh(room)
@@ -130,7 +142,13 @@ class Deadlines:
             if self._store[room] is not countdown:
                 return
             await asyncio.sleep(pause)
-        log.warning("an append is refused, and the stream holds nothing new", room=room)
+        last = countdown.last
+        log.warning(
+            "an append is refused, and the stream holds nothing new",
+            room=room,
+            run=last.run if last is not None else "",
+            **trace_of(last),
+        )
 
     async def _refresh(self, room: str) -> None:
         while True:

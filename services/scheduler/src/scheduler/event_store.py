@@ -1,6 +1,8 @@
 """The rooms' events, folded from the stream, and the one way to append to them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 import nats.js.errors
 from prometheus_client import Histogram
@@ -10,17 +12,26 @@ from bus.entries import is_event, place, read_event
 from bus.errors import BusUnavailable, bus_errors
 from bus.stream import Entry, epoch_of, stream_info
 from protocol import events, rules, subjects
-from protocol.events import Event, Tick
+from protocol.events import Event, Tick, Unknown
 from protocol.rules import Countdown
 from runtime.clock import now_ms
+from runtime.metrics import LATE_SECONDS
 
 from .appender import Appender
 from .load import Load
 
-_late = Histogram(
+if TYPE_CHECKING:
+    from .run_traces import RunTraces
+
+_emitted_late = Histogram(
+    "tminus_tick_emitted_late_seconds",
+    "Delay from a tick's due time until the append that stored it was begun.",
+    buckets=LATE_SECONDS,
+)
+_stored_late = Histogram(
     "tminus_tick_stored_late_seconds",
     "Delay from a tick's due time until it is known to be stored.",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30),
+    buckets=LATE_SECONDS,
 )
 _UNKNOWN = Countdown()
 ROOMS_WITHOUT_A_RUN = 10_000
@@ -39,6 +50,8 @@ class EventStore:
         self.load = load
         self._bus = bus
         self._appender = Appender(bus)
+        self.traces = _run_traces(bus)
+        """None if there are no traces."""
         self._countdowns: dict[str, Countdown] = {}
         self._over: dict[str, None] = {}
         """The rooms without a run, the one that has been like this for longest first."""
@@ -79,9 +92,15 @@ class EventStore:
         stream accepts nothing.
         """
         subject, payload = subjects.events(event.room), events.encode(event)
-        seq = await self._appender.append(subject, payload, expected.seq)
+        begun_at = now_ms()
+        if self.traces is None or event is expected.last or isinstance(event, Unknown):
+            seq = await self._appender.append(subject, payload, expected.seq)
+        else:
+            store = partial(self._appender.append, subject, payload, expected.seq)
+            seq = await self.traces.append(event, expected, store)
         if isinstance(event, Tick) and event is not expected.last:
-            _late.observe(max(0.0, now_ms() - event.due_at) / 1000)
+            _emitted_late.observe(max(0.0, begun_at - event.due_at) / 1000)
+            _stored_late.observe(max(0.0, now_ms() - event.due_at) / 1000)
         self._put(event.room, rules.apply(self[event.room], seq, event))
 
     async def refresh(self, room: str) -> bool:
@@ -151,3 +170,11 @@ class EventStore:
         if len(self._over) > ROOMS_WITHOUT_A_RUN:
             room = next(iter(self._over))
             del self._over[room], self._countdowns[room]
+
+
+def _run_traces(bus: Bus) -> "RunTraces | None":
+    if bus.tracing is None:
+        return None
+    from .run_traces import RunTraces
+
+    return RunTraces(bus.tracing)

@@ -25,6 +25,7 @@ from runtime.logs import logger
 
 from .appender import Conflict
 from .event_store import EventStore
+from .logged import trace_of
 
 log = logger(__name__)
 
@@ -90,7 +91,12 @@ class Keeper:
         if left.last is None or left.last is not room.last or left.seq >= room.seq:
             return  # something has happened in the room meanwhile
         if await self._store_again(left.last, left):
-            log.warning("a run's last event was removed; stored it again", room=name)
+            log.warning(
+                "a run's last event was removed; stored it again",
+                room=name,
+                run=left.last.run,
+                **trace_of(left.last),
+            )
 
     async def _renew(self, before: float) -> None:
         """Store those events again that were stored before then, in ms since the Unix epoch."""

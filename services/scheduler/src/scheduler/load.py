@@ -6,13 +6,17 @@ from prometheus_client import Counter, Gauge
 
 from protocol.events import Started, Terms
 from protocol.rules import Countdown
+from runtime.metrics import from_zero
 
 RETRY_AFTER_SECONDS: Final = 5
 """When to try again: nobody knows when a run will be cancelled, but most are short."""
 
 _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
 _ticks = Gauge("tminus_run_ticks_per_second", "The ticks a second of all runs under way.")
-_refused = Counter("tminus_starts_refused_total", "Starts over a limit, by reason.", ["reason"])
+_refused = from_zero(
+    Counter("tminus_starts_refused_total", "Starts over a limit, by reason.", ["reason"]),
+    *("runs", "ticks"),
+)
 
 
 class TooMuch(Exception):

@@ -52,9 +52,11 @@ export const clock = new ServerClock(env, (id) => connection.send({ type: "ping"
 const agenda = new Agenda(env, () => clock.time(), draw);
 const connection = new Connection(
   network(data.rooms),
-  socketAddresses(data, `rooms=${data.rooms}`),
+  // It counts by its clock, and asks for what the ticks would tell besides.
+  socketAddresses(data, `rooms=${data.rooms}&ticks=0`),
   () => resumeAll(all.map(({ room }) => room)),
   onFrame,
+  () => clock.ask(),
   () => {
     clock.pause();
     updateStatus();
@@ -65,10 +67,10 @@ const connection = new Connection(
 
 /** @param {Frame | RoomFrame} frame */
 function onFrame(frame) {
-  if (frame.type === "hello" && frame.protocol !== 1)
+  if (frame.type === "hello" && frame.protocol > 2)
     return connection.refuse("this page is out of date: load it again");
   if (frame.type === "pong") clock.onPong(frame.id, frame.server_time);
-  const place = "room" in frame ? places.get(frame.room) : undefined;
+  const place = "room" in frame && frame.room ? places.get(frame.room) : undefined;
   if (place) onRoomFrame(place, frame);
   // The ticks of many rooms say little about the connection.
   if (frame.type === "hello" || frame.type === "pong") updateStatus();
@@ -105,7 +107,8 @@ function draw(due) {
     agenda.set(place, shown.nextAt);
     place.last = shown.last;
   }
-  screen.setRun(all.some(({ room }) => isCounting(room.state)), true);
+  connection.isCounting = all.some(({ room }) => isCounting(room.state));
+  screen.setRun(connection.isCounting, true);
   isDrawn = true;
 }
 
@@ -118,20 +121,20 @@ function isToBeRead(words, number, { card }) {
 /** Show how certain all this is. */
 function updateStatus() {
   const now = env.now();
-  const time = clock.time(now);
-  for (const { card, room } of all)
-    card.setLate(isCounting(room.state) && expected(room.state, time, data.delay_ms).isLate);
-  const isAnyCounting = all.some(({ room }) => isCounting(room.state));
-  showStatus(connection, clock, now, isAnyCounting, all.some(({ card }) => card.isLate));
+  showStatus(connection, clock, now, connection.isCounting, all.some(({ card }) => card.isLate));
 }
 
-/** How many screens of each room are in step. */
+/** How many screens of each room are in step, and whether its ticks are late. */
 async function updateScreens() {
   if (env.isHidden()) return;
   try {
     const response = await fetch(`${root.dataset.base}/api/rooms?names=${data.rooms}`);
     if (!response.ok) return;
-    for (const reply of (await response.json()).rooms) places.get(reply.room)?.card.setScreens(reply.screens);
+    for (const { room, screens, state } of (await response.json()).rooms) {
+      const card = places.get(room)?.card;
+      card?.setScreens(screens);
+      card?.setLate(isCounting(state) && expected(state, clock.time(), data.delay_ms).isLate);
+    }
   } catch {
     // The status says that the network is away.
   }

@@ -7,8 +7,11 @@
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 15_000;
 const OPENING_MS = 5000;
-/** Pongs come every second, so a coordinator that is silent for longer is gone. */
-const SILENCE_MS = 6000;
+/** A coordinator that was silent for so long is asked, and is gone if it does not answer. Both together are
+ * six seconds while the page counts. */
+const QUIET_COUNTING_MS = 2000;
+const QUIET_MS = 8000;
+const ANSWER_MS = 4000;
 /** A connection that has lasted so long is good, and the next loss is the first. */
 const GOOD_AFTER_MS = 5000;
 /** With a lesser transport, how long until a better one is tried; doubled each time, up to a limit. */
@@ -34,7 +37,6 @@ const REFUSALS = new Map([
 /** @typedef {"connecting" | "open" | "waiting" | "refused" | "closed"} Phase */
 /**
  * @typedef {Env & {
- *   random: () => number,
  *   open: (transport: Transport, address: string) => Socket,
  *   isReachable: (address: string) => Promise<boolean>,
  * }} Network `isReachable`: whether something answers HTTP at a socket's address
@@ -80,6 +82,8 @@ export class Connection {
   retryAt = 0;
   /** When the last frame came; null before the first. @type {number | null} */
   heardAt = null;
+  /** Whether the page counts: it is to find out soon if the coordinator is gone. */
+  isCounting = false;
   /** When the current connection was requested. */
   requestedAt = 0;
 
@@ -87,6 +91,7 @@ export class Connection {
   #addresses;
   #query;
   #onFrame;
+  #onQuiet;
   #onLost;
   #streams;
   #attempt = 0;
@@ -110,14 +115,16 @@ export class Connection {
    * @param {string[]} addresses tried in turn
    * @param {() => string} query where to resume
    * @param {(frame: Frame | RoomFrame) => void} onFrame
+   * @param {() => void} onQuiet called when the coordinator is to be asked for a sign of life
    * @param {() => void} onLost
    * @param {number} streams how many of the addresses have event streams
    */
-  constructor(network, addresses, query, onFrame, onLost, streams = addresses.length) {
+  constructor(network, addresses, query, onFrame, onQuiet, onLost, streams = addresses.length) {
     this.#network = network;
     this.#addresses = addresses;
     this.#query = query;
     this.#onFrame = onFrame;
+    this.#onQuiet = onQuiet;
     this.#onLost = onLost;
     this.#streams = streams;
   }
@@ -147,6 +154,11 @@ export class Connection {
     if (this.phase === "refused") return;
     if (this.phase === "open") this.#expectFrame(PROBE_MS, () => this.connect());
     else if (this.phase !== "connecting" || this.#network.now() - this.requestedAt > PROBE_MS) this.connect();
+  }
+
+  /** How long a coordinator may be silent before it is asked. */
+  get quietMs() {
+    return this.isCounting ? QUIET_COUNTING_MS : QUIET_MS;
   }
 
   /** @param {object} frame */
@@ -239,8 +251,8 @@ export class Connection {
       this.#reconnectMs = frame.reconnect_ms;
       this.reason = frame.reason;
     }
-    this.#expectFrame(SILENCE_MS);
     this.#onFrame(frame);
+    this.#listen();
   }
 
   /** The connection has lasted: after it is lost, its transport is tried first. */
@@ -252,13 +264,22 @@ export class Connection {
     } else if (this.transport === "SSE") this.#tries = socketTries(this.#addresses.length) - 1;
   }
 
+  /** If no frame comes for long, ask for one, and then give the coordinator up. */
+  #listen() {
+    if (this.phase !== "open") return;
+    this.#expectFrame(this.quietMs, () => {
+      this.#expectFrame(ANSWER_MS, () => this.#lose("silence"));
+      this.#onQuiet();
+    });
+  }
+
   /** Call `otherwise` unless a frame comes within `ms`.
    * @param {number} ms @param {() => void} otherwise */
-  #expectFrame(ms, otherwise = () => this.#lose("silence")) {
+  #expectFrame(ms, otherwise) {
     this.#network.clearTimer(this.#watchdog ?? 0);
     this.#watchdog = this.#network.setTimer(() => {
       // A hidden page pings so seldom that silence means nothing.
-      if (this.#network.isHidden()) this.#expectFrame(SILENCE_MS);
+      if (this.#network.isHidden()) this.#listen();
       else otherwise();
     }, ms);
   }

@@ -16,6 +16,7 @@ export const env = {
   setTimer: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
   clearTimer: (/** @type {number} */ timer) => clearTimeout(timer),
   isHidden: () => document.visibilityState === "hidden",
+  random: Math.random,
 };
 
 /** Learn the steps in which the clocks move. */
@@ -30,6 +31,9 @@ export function socketAddresses({ hosts, path }, query) {
   return (hosts.length ? hosts : [location.host]).map((host) => `${scheme}://${host}${path}?${query}`);
 }
 
+/** The versions of the protocol that this page speaks. */
+const SUBPROTOCOLS = ["v2.tminus", "v1.tminus"];
+
 /** What a connection to these rooms is made of. @param {string[]} rooms */
 export function network(rooms) {
   const { base } = document.documentElement.dataset;
@@ -38,11 +42,11 @@ export function network(rooms) {
   const http = { ...env, fetch: get };
   /** @param {Transport} transport @param {string} address a WebSocket's */
   const open = (transport, address) => {
-    if (transport === "WebSocket") return new WebSocket(address);
+    if (transport === "WebSocket") return new WebSocket(address, SUBPROTOCOLS);
     if (transport === "polling") return new Polling(http, rooms);
     return new EventStream(http, address.replace(/^ws/, "http").replace("/ws/connect?", "/sse/connect?"));
   };
-  return { ...env, random: Math.random, open, isReachable };
+  return { ...env, open, isReachable };
 }
 
 /** @param {string} address a socket's */

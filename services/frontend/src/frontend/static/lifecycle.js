@@ -6,6 +6,8 @@
 import { byId } from "./dom.js";
 import { env, learnSteps } from "./environment.js";
 
+const CHECK_EVERY_MS = 1000;
+
 /**
  * Take over from the page as it was rendered, and connect.
  * @param {Connection} connection
@@ -30,7 +32,7 @@ export function live(connection, clock, renderedAt, draw, updateStatus) {
   addEventListener("pageshow", (event) => event.persisted && connection.connect());
   // Browsers keep no page with an open socket in their back-forward cache.
   addEventListener("pagehide", () => connection.close());
-  document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.burst() : wake()));
+  document.addEventListener("visibilitychange", () => (env.isHidden() ? clock.ask() : wake()));
 
   learnSteps();
   document.documentElement.dataset.live = "";
@@ -41,4 +43,5 @@ export function live(connection, clock, renderedAt, draw, updateStatus) {
     draw();
   }
   connection.connect();
+  setInterval(() => clock.check(), CHECK_EVERY_MS);
 }

@@ -10,7 +10,11 @@
 
 /** The most that two clocks drift apart, in ms a ms. */
 const MAX_RATE = 200e-6;
-const WINDOW_MS = 60_000;
+const WINDOW_MS = 120_000;
+/** Over a way whose delays vary much, good samples are rare. Between bounds so far apart, a line fits them for
+ * longer, though no clock drifts at a constant rate for ever. */
+const LONG_WINDOW_MS = 600_000;
+const FAR_APART_MS = 10;
 const MAX_SAMPLES = 128;
 
 /** @typedef {{sent: number, received: number, server: number}} Sample */
@@ -39,7 +43,9 @@ export class OffsetBounds {
    * @param {Sample} sample @param {number} step of the page's clock, in ms: a reading is wrong by less */
   add(sample, step) {
     this.#step = step;
-    const since = sample.received - WINDOW_MS;
+    const { low, high } = this.at(sample.received);
+    const isWide = high - low > FAR_APART_MS;
+    const since = sample.received - (isWide ? LONG_WINDOW_MS : WINDOW_MS);
     this.#samples = this.#samples.filter((earlier) => earlier.received > since).slice(1 - MAX_SAMPLES);
     this.#samples.push(sample);
     this.#reference = sample.received;
@@ -74,6 +80,12 @@ export class OffsetBounds {
     const ups = this.#samples.map((one) => one.server - one.sent + drift(one.sent)).sort((a, b) => a - b);
     const downs = this.#samples.map((one) => one.received - one.server - drift(one.received)).sort((a, b) => a - b);
     return (ups[2] - ups[0] + downs[2] - downs[0]) / 2 + this.#step;
+  }
+
+  /** By how much the usual round trip is longer than the shortest. */
+  spread() {
+    const trips = this.#samples.map(({ sent, received }) => received - sent).sort((a, b) => a - b);
+    return trips[Math.floor(trips.length / 2)] - trips[0];
   }
 
   /** The polygon of all lines that fit the samples; empty if none does.

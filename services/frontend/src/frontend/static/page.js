@@ -5,7 +5,7 @@
  * countdown.js what is to be shown of it, and display.js draws that. Nothing goes back.
  */
 
-/** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
+/** @import {Frame, MessageFrame, Ping, RoomReply} from "../../../types/protocol" */
 /** @import {RoomFrame} from "./room.js" */
 
 // Time
@@ -14,8 +14,9 @@ import { env, network, socketAddresses } from "./environment.js";
 import { OrderedTimers, PreciseTimer } from "./timers.js";
 // State
 import { Connection } from "./connection.js";
-import { apply, initial, isCounting, resume } from "./room.js";
+import { apply, initial, isCounting, isMoving, resume } from "./room.js";
 import { expected, nothing, showNext } from "./countdown.js";
+import { dueAt } from "./plan.js";
 import { live } from "./lifecycle.js";
 import { save } from "./storage.js";
 // Drawing
@@ -23,6 +24,7 @@ import { Display } from "./display.js";
 import { Finale } from "./finale.js";
 import { announceMessage, messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
+import { ShownReports } from "./shown-reports.js";
 import { showStatus } from "./status.js";
 import { byId, setText } from "./dom.js";
 // Controls
@@ -35,6 +37,11 @@ const root = document.documentElement;
 
 /** An older message is listed, but not shown large. */
 const RECENT_MS = 2000;
+/** How soon a page reports that it shows something new, if that is not one of many ticks. */
+const REPORT_WITHIN_MS = 2000;
+/** A tick that is so much too early, or too late, tells that a clock was set, or that the way is jammed. */
+const SUSPECT_MS = 100;
+const SUSPECT_LATE_MS = 1000;
 const STATUS_EVERY_MS = 250;
 
 let room = data.reply ? { ...initial, state: data.reply.state } : initial;
@@ -49,11 +56,13 @@ const showBanner = messageBanner();
 const messageTimers = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
+const reports = new ShownReports(env, location.search, (shown) => ping(0, { shown }));
 const connection = new Connection(
   network([data.room]),
   socketAddresses(data, `room=${data.room}`),
   () => resume(room),
   onFrame,
+  () => clock.ask(),
   () => {
     clock.pause();
     updateStatus();
@@ -62,7 +71,7 @@ const connection = new Connection(
 
 /** @param {Frame | RoomFrame} frame */
 function onFrame(frame) {
-  if (frame.type === "hello" && frame.protocol !== 1)
+  if (frame.type === "hello" && frame.protocol > 2)
     return connection.refuse("this page is out of date: load it again");
   const before = room;
   room = apply(room, frame);
@@ -80,11 +89,25 @@ function onFrame(frame) {
     case "pong":
       clock.onPong(frame.id, frame.server_time);
       break;
+    case "tick":
+      if (room !== before && isOutOfTime(frame.remaining)) clock.ask();
+      break;
     case "message":
       if (room !== before) addMessage(frame);
   }
-  if (room.state !== before.state) draw();
+  if (room !== before && (frame.type !== "tick" || frame.remaining === 0)) clock.soon(REPORT_WITHIN_MS);
+  if (room.state !== before.state) {
+    connection.isCounting = isMoving(room.state);
+    draw();
+  }
   updateStatus();
+}
+
+/** Whether a tick has come at a time that makes one of the clocks suspect.
+ * @param {number} remaining */
+function isOutOfTime(remaining) {
+  const late = clock.time() - dueAt(room.state, remaining);
+  return clock.isKnown && (late < -clock.bound() - SUSPECT_MS || late > SUSPECT_LATE_MS);
 }
 
 /** Draw what is to be shown now, and be back in time for the next change. */
@@ -96,6 +119,7 @@ function draw() {
   finale.draw(shown);
   screen.setRun(isCounting(room.state), shown.status === "held");
   timer.set(shown.nextAt, draw);
+  reports.add(shown, clock.time());
   last = shown.last;
   isDrawn = true;
 }
@@ -122,13 +146,14 @@ function updateStatus() {
   showStatus(connection, clock, now, isCounting(room.state), isLate);
 }
 
-/** Send a ping; false if there is no connection. @param {number} id @returns {boolean} */
-function ping(id) {
+/** Send a ping; false if there is no connection.
+ * @param {number} id @param {Partial<Ping>} more @returns {boolean} */
+function ping(id, more = {}) {
   // A hidden page shows nothing on time, so it does not report to be in step.
   const isInStep = clock.isKnown && !env.isHidden();
   const error = Math.ceil(clock.bound() * 10) / 10;
   const seq = Math.max(room.seq, room.stateSeq);
-  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }) });
+  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }), ...more });
 }
 
 controls(data.room, () => clock.time(), () => room.state, () => screen.toggleFull());

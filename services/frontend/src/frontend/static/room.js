@@ -1,6 +1,6 @@
 /** A room as its frames report it: every event counts once, in order, over any number of connections. */
 
-/** @import {AdjustedFrame, CancelledFrame, Frame, HeldFrame, Hello, RecycledFrame, ResumedFrame, RoomReply, StartedFrame, State, TickFrame} from "../../../types/protocol" */
+/** @import {AdjustedFrame, CancelledFrame, Frame, HeldFrame, Hello, RecycledFrame, ResumedFrame, RoomReply, StartedFrame, State, TickDelta, TickFrame} from "../../../types/protocol" */
 
 /** @typedef {StartedFrame | TickFrame | HeldFrame | ResumedFrame | AdjustedFrame | RecycledFrame | CancelledFrame} EventFrame */
 /** @typedef {{state: State, until: number}} Earlier a state that counts until that moment, in epoch ms */
@@ -53,6 +53,9 @@ export function apply(room, frame) {
     case "pong":
     case "bye":
       return room;
+    case "tick":
+      if (!("run" in frame)) return frame.seq > room.seq ? count(room, frame) : room;
+    // falls through: it carries the terms of its run
     default:
       // Anything else with a run is an event, even if only a newer page knows its type.
       return frame.run && frame.seq > room.seq ? advance(room, frame) : room;
@@ -83,6 +86,11 @@ export function isUnderWay({ status }) {
   return status === "scheduled" || status === "running" || status === "held";
 }
 
+/** Whether the number is changing by itself. @param {State} state */
+export function isMoving({ status, after_zero }) {
+  return status === "running" || (status === "finished" && after_zero === "count");
+}
+
 /** Whether the number still changes by itself, or will: also after zero. @param {State} state */
 export function isCounting(state) {
   return isUnderWay(state) || (state.status === "finished" && state.after_zero === "count");
@@ -93,6 +101,18 @@ function advance(room, event) {
   const { seq } = event;
   if (seq <= room.stateSeq) return { ...room, seq };
   return { ...room, seq, stateSeq: seq, state: stateOf(event), earlier: earlierThan(room, event) };
+}
+
+/** A tick that leaves the terms as they are.
+ * @param {Room} room @param {TickDelta} tick @returns {Room} */
+function count(room, { seq, remaining }) {
+  if (seq <= room.stateSeq) return { ...room, seq };
+  const { state } = room;
+  const isLast = remaining === 0;
+  const finished_at = isLast ? Number(state.starts_at) + Number(state.from) * Number(state.interval_ms) : null;
+  /** @type {State["status"]} */
+  const status = isLast ? "finished" : "running";
+  return { ...room, seq, stateSeq: seq, state: { ...state, status, remaining, finished_at } };
 }
 
 /** The states that are to be shown before that of `event`. Ticks and holds leave the numbers where they are.

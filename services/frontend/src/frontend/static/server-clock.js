@@ -6,14 +6,28 @@
 import { OffsetBounds } from "./offset-bounds.js";
 import { SlewedOffset } from "./slew.js";
 
-/** Pings of a burst, after which there is one a second. A coordinator accepts ten frames a second. */
+/** Pings of a burst at most. A coordinator accepts ten frames a second. */
 const BURST = 32;
-const BURST_GAP_MS = 125;
+const BURST_GAP_MS = 145;
+/** With a lesser bound more pings would tell little: the burst ends. */
+const WELL_KNOWN_MS = 1;
 /** A ping without a WebSocket is a request, so there are fewer. */
 const HTTP_BURST = 8;
 /** Each request may be answered by another frontend, whose machine's clock differs by so much at most. */
 const HTTP_TOLERANCE_MS = 10;
-const GAP_MS = 1000;
+/** The next ping is due when the bound has grown by so much, or by this part, as the clocks may drift apart. */
+const DOUBT_MS = 0.5;
+const DOUBT = 0.15;
+const LEAST_GAP_MS = 1000;
+/** Until so many pongs have come the pings stay frequent: how fast the clocks drift apart is not known yet. */
+const ENOUGH = 96;
+/** Where the round trips vary by more than this, good samples are rare, and it takes more to have as many. */
+const STEADY_MS = 1.25;
+/** A coordinator takes a report for out of date after twenty seconds. */
+const MOST_GAP_MS = 16_000;
+const HIDDEN_GAP_MS = 30_000;
+/** Pages that were opened together do not ping together: a random part of each gap is left out. */
+const SPREAD = 0.25;
 /** Before that many pongs the time counts as an estimate. */
 const KNOWN_AFTER = 8;
 /** If the wall clock and the page's move apart by more than this and their steps, the device slept or a
@@ -34,11 +48,13 @@ export class ServerClock {
   #pongs = 0;
   #pings = 0;
   #pingedAt = -Infinity;
+  #nextAt = Infinity;
   /** @type {{id: number, sent: number} | null} */
   #outstanding = null;
   /** @type {number | undefined} */
   #timer;
   #gap;
+  #isSettled = false;
   #burst = BURST;
   #tolerance = 0;
 
@@ -103,11 +119,24 @@ export class ServerClock {
     this.burst();
   }
 
-  /** Measure again with many pings: something may have changed the offset or the way. */
+  /** Measure again with as many pings as it takes: something may have changed the offset or the way. */
   burst() {
     this.#pings = 0;
     this.#outstanding = null;
-    this.#schedule();
+    this.#pingIn(BURST_GAP_MS - this.#sincePing());
+  }
+
+  /** Ping at once: nothing was heard for long, or the page is hidden now and says so. */
+  ask() {
+    this.#outstanding = null;
+    this.#pingIn(0);
+  }
+
+  /** Ping at a random moment within `ms`: there is something to report, and other pages have it, too.
+   * @param {number} ms */
+  soon(ms) {
+    const wait = ms * this.#env.random();
+    if (this.#outstanding === null && this.#env.now() + wait < this.#nextAt) this.#pingIn(wait);
   }
 
   /** Stop pinging while there is no connection; the clock goes on. */
@@ -124,10 +153,10 @@ export class ServerClock {
     this.#outstanding = null;
     this.#pongs += 1;
     this.#add({ sent: ping.sent, received: this.#env.now(), server });
-    this.#schedule();
+    this.#next();
   }
 
-  /** Detect a clock that jumped, before every ping and whenever the page becomes visible. */
+  /** Detect a clock that jumped: before every ping, once a second, and when the page becomes visible. */
   check() {
     const gap = this.#env.wall() - this.#env.now();
     // Each of four readings may be wrong by a step.
@@ -145,33 +174,69 @@ export class ServerClock {
     this.#bounds.reset();
     this.#pongs = 0;
     this.#pings = 0;
+    this.#isSettled = false;
+  }
+
+  /** Whether to ask as often as a coordinator accepts. */
+  get #isMeasuring() {
+    return this.#pings < this.#burst && !this.#isWellKnown;
+  }
+
+  get #isWellKnown() {
+    return this.isKnown && this.bound() <= WELL_KNOWN_MS + this.step;
   }
 
   /** @param {Sample} sample */
   #add({ sent, received, server }) {
     const sample = { sent: sent - this.#tolerance, received: received + this.#tolerance, server };
     // If a clock was set, the page steps to the new time instead of slewing towards it.
-    if (!this.#bounds.add(sample, this.step)) this.#pongs = this.#pings = 0;
+    if (!this.#bounds.add(sample, this.step)) {
+      this.#pongs = this.#pings = 0;
+      this.#isSettled = false;
+    }
     const now = this.#env.now();
     const { low, high, rate } = this.#bounds.at(now);
-    const isSettled = this.#pongs > this.#burst && !this.#env.isHidden();
-    if (isSettled) this.#offset.slew(now, (low + high) / 2, rate);
+    if (this.#isSettled && !this.#env.isHidden()) this.#offset.slew(now, (low + high) / 2, rate);
     else this.#offset.step(now, (low + high) / 2, rate);
+    this.#isSettled ||= !this.#isMeasuring;
   }
 
-  #schedule() {
+  /** Ping again when it is needed. */
+  #next() {
+    const { isHidden, random } = this.#env;
+    const gap = isHidden() ? HIDDEN_GAP_MS : this.#neededGap();
+    this.#pingIn(gap * (1 - SPREAD * random()) - this.#sincePing());
+  }
+
+  /** If the page's own clock was set back, nothing must wait for it to catch up. */
+  #sincePing() {
+    return Math.max(0, this.#env.now() - this.#pingedAt);
+  }
+
+  #neededGap() {
+    if (this.#isMeasuring) return BURST_GAP_MS;
+    if (this.#pongs < ENOUGH && !this.#isWellKnown) return LEAST_GAP_MS;
+    const bound = this.bound();
+    // It may shrink for a while, as the time shown is slewed towards the middle.
+    const growth = Math.max(0, this.bound(this.#env.now() + MOST_GAP_MS) - bound);
+    const untilInDoubt = (MOST_GAP_MS * Math.max(DOUBT_MS, DOUBT * bound)) / growth;
+    const forSamples = MOST_GAP_MS * Math.min(1, (STEADY_MS + this.step) / this.#bounds.spread());
+    return Math.max(LEAST_GAP_MS, Math.min(forSamples, untilInDoubt));
+  }
+
+  /** @param {number} ms */
+  #pingIn(ms) {
     const { now, setTimer, clearTimer } = this.#env;
     clearTimer(this.#timer ?? 0);
-    const gap = this.#pings < this.#burst ? BURST_GAP_MS : GAP_MS;
-    // If the page's own clock was set back, this must not wait for it to catch up.
-    const since = Math.max(0, now() - this.#pingedAt);
-    this.#timer = setTimer(() => this.#ping(), Math.max(0, gap - since));
+    this.#nextAt = now() + ms;
+    this.#timer = setTimer(() => this.#ping(), Math.max(0, ms));
   }
 
   #ping() {
     this.check();
     if (this.#outstanding !== null) return;
     const id = ++this.#id;
+    this.#nextAt = Infinity;
     this.#pingedAt = this.#env.now();
     if (!this.#send(id)) return;
     this.#pings += 1;

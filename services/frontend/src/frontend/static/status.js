@@ -6,8 +6,8 @@
 
 import { byId, setText } from "./dom.js";
 
-/** A pong comes every second. */
-const FRESH_MS = 2500;
+/** How long an answer may take, once a silent coordinator was asked. */
+const ANSWER_MS = 1000;
 /** With a larger bound the page does not say that it is in step. */
 const IN_STEP_MS = 1000;
 /** From here on the words name the browser's clock as the reason for the bound. */
@@ -23,6 +23,7 @@ const COARSE_STEP_MS = 5;
  *   isOnline: boolean,
  *   retryIn: number,
  *   silentFor: number | null,
+ *   quietMs: number,
  *   isKnown: boolean,
  *   bound: number,
  *   step: number,
@@ -35,7 +36,7 @@ const COARSE_STEP_MS = 5;
 /** @param {Facts} facts @returns {Status} */
 export function status(facts) {
   if (facts.phase === "refused") return { light: "red", words: facts.reason, canTry: true };
-  const isFresh = facts.silentFor !== null && facts.silentFor < FRESH_MS;
+  const isFresh = facts.silentFor !== null && facts.silentFor < facts.quietMs + ANSWER_MS;
   if (facts.phase === "open" && isFresh) {
     if (facts.isLate) return { light: "estimating", words: "estimating, a tick is late", canTry: false };
     if (!facts.isKnown || facts.bound > IN_STEP_MS) return { light: "amber", words: "finding the time", canTry: false };
@@ -68,6 +69,7 @@ export function showStatus(connection, clock, now, isCounting, isLate) {
     isTurnedAway: connection.isTurnedAway,
     isOnline: navigator.onLine,
     retryIn: connection.retryAt - now,
+    quietMs: connection.quietMs,
     silentFor: connection.heardAt === null ? null : now - connection.heardAt,
     isKnown: clock.isKnown,
     bound: clock.bound(now),

@@ -9,6 +9,7 @@
  *   setTimer: (run: () => void, ms: number) => number,
  *   clearTimer: (timer: number) => void,
  *   isHidden: () => boolean,
+ *   random: () => number,
  * }} Env the clocks of a page, the steps in which they move, and its timers; a test brings its own
  */
 

@@ -1,0 +1,1 @@
+"""Checks every event of the stream by the contract, and counts as a viewer now and then."""

@@ -1,0 +1,11 @@
+"""What a line of the log says of a run that no request is about at the moment."""
+
+from protocol.events import Event, Known
+
+
+def trace_of(event: Event | None) -> dict[str, str]:
+    """The trace of the run's start, in W3C's hexadecimal, if it has one."""
+    if not isinstance(event, Known) or event.trace is None:
+        return {}
+    _version, trace_id, span_id, *_ = [*event.trace.parent.split("-"), "", "", ""]
+    return {"trace_id": trace_id, "span_id": span_id}
