@@ -1,7 +1,8 @@
 """Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`.
 
 The environment may say it, too: QUICK=1, ONLY=part for one part,
-ROUNDS=n for so many rounds of the part `watched`.
+ROUNDS=n for so many rounds of the part `watched`, or of `workers`: that one is printed, for
+docs/scaling.md, and measured only if it is asked for.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from bench import (
     results,
     watched,
     watched_report,
+    workers,
 )
 from bench.fanout import Crowd
 from bench.load import Incomplete
@@ -249,10 +251,15 @@ def main() -> None:
     )
     chosen = arguments.parse_args()
     chosen.parts = chosen.parts or os.environ.get("ONLY", "").split()
-    if unknown := set(chosen.parts) - {*PARTS, "report"}:
+    if unknown := set(chosen.parts) - {*PARTS, "report", "workers"}:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
     machine.raise_file_limit()
     machine.take_precedence()
+    if chosen.parts == ["workers"]:
+        build.build_load()
+        rounds, viewers = (1, 1000) if chosen.quick else (int(os.environ.get("ROUNDS", "5")), 8000)
+        print(asyncio.run(workers.measure(rounds, viewers)))
+        return
     parts = [part for part in (chosen.parts or PARTS) if part != "report"]
     found = asyncio.run(measure(parts, chosen.quick)) if parts else results.read()
     python = machine.CACHE / "venv" / "bin" / "python"

@@ -60,6 +60,8 @@ class PublicSettings(Settings, frozen=True, kw_only=True):
 
     allowed_origins: str = ""
     """Origins of other sites that may call, separated by commas; `*` is any."""
+    workers: Annotated[int, Meta(ge=1, le=512)] = 1
+    """Processes that share the port, one for each core; with several, they have a parent."""
     tls_cert: str = ""
     tls_key: str = ""
     max_connections: Annotated[int, Meta(ge=1)] = 8000
@@ -115,6 +117,7 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     _check_servers(settings.nats_url)
     _check_nats_tls(settings)
     if isinstance(settings, PublicSettings):
+        _check_workers(settings)
         _check_origins(settings.allowed_origins)
         _check_pair(TLS_CERT=settings.tls_cert, TLS_KEY=settings.tls_key)
         _check_proxies(settings.trusted_proxies)
@@ -132,6 +135,18 @@ def _check_host(host: str) -> None:
 def _check_metrics_port(metrics_port: int, port: int) -> None:
     if metrics_port and metrics_port == port:
         raise SettingsError(f"METRICS_PORT={metrics_port} is not valid: it is PORT")
+
+
+def _check_workers(settings: PublicSettings) -> None:
+    if settings.workers == 1:
+        return
+    if os.name != "posix":
+        raise SettingsError(f"WORKERS={settings.workers} is not valid: this system can't share")
+    if not settings.metrics_port:
+        raise SettingsError(
+            f"METRICS_PORT is not set: with WORKERS={settings.workers} any of them may answer at "
+            "PORT, and the metrics of all need a port of their own"
+        )
 
 
 def without_password(urls: str) -> str:
