@@ -22,7 +22,19 @@ COMPARISON = re.compile(r"\s*[<>]=?\s*[\d.]+$")
 """The end of an alert's expression, without which it is what is compared."""
 LABELS = {
     *("__name__", "job", "instance", "exported_instance", "service"),
-    *("code", "kind", "le", "outcome", "reason", "status", "subject", "type", "viewers", "worker"),
+    *(
+        "code",
+        "kind",
+        "le",
+        "outcome",
+        "reason",
+        "status",
+        "subject",
+        "type",
+        "version",
+        "viewers",
+        "worker",
+    ),
 }
 """Of our metrics. None has a value that strangers choose, such as a room's name."""
 
