@@ -46,8 +46,10 @@ STOP_SECONDS: Final = 12.0
 _metrics = CollectorRegistry()
 _wanted = Gauge("tminus_workers", "Processes that should share the port.", registry=_metrics)
 _ready = Gauge("tminus_workers_ready", "Those of them that are ready.", registry=_metrics)
-_failed = Counter(
-    "tminus_workers_failed_total", "Workers started again.", ["reason"], registry=_metrics
+_failed = metrics.from_zero(
+    Counter("tminus_workers_failed_total", "Workers started again.", ["reason"], registry=_metrics),
+    "ended",
+    "hung",
 )
 
 
