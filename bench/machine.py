@@ -53,10 +53,11 @@ def family(pid: int) -> list[int]:
     return pids
 
 
-def cpu_seconds(pid: int) -> float:
-    """What the process and its children have used of the processor, to the nanosecond."""
+def cpu_seconds(pid: int, *, alone: bool = False) -> float:
+    """What the process and its children have used of the processor, to the nanosecond; `alone`:
+    without its children."""
     nanoseconds = 0
-    for member in family(pid):
+    for member in [pid] if alone else family(pid):
         for schedule in Path(f"/proc/{member}/task").glob("*/schedstat"):
             with contextlib.suppress(OSError):
                 nanoseconds += int(schedule.read_text().split()[0])

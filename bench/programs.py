@@ -31,11 +31,12 @@ async def running(
     name: str,
     command: Sequence[str | Path],
     *,
-    core: int | None,
+    core: int | str | None,
     port: int,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Program]:
-    """Start the program on a core (None: any), wait until it listens, stop it at the end.
+    """Start the program on a core (several: `0,1`; None: any), wait until it listens, stop it at
+    the end.
 
     Raises RuntimeError where it ends or stays deaf before that.
     """

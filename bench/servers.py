@@ -104,9 +104,10 @@ SERVERS = (
 
 @asynccontextmanager
 async def serving(
-    server: Server, bus: Bus, **environment: str
+    server: Server, bus: Bus, core: int | str = SERVER_CORE, **environment: str
 ) -> AsyncIterator[tuple[Program, int]]:
-    """Run the server on its core; gives the program and the port that its viewers connect to."""
+    """Run the server on its core, or on several, `0,1`; gives the program and the port that its
+    viewers connect to."""
     if server.is_the_bus:
         yield bus.program, bus.websocket_port
         return
@@ -127,6 +128,6 @@ async def serving(
         **environment,
     }
     async with running(
-        server.name, server.command(port, bus), core=SERVER_CORE, port=port, environment=settings
+        server.name, server.command(port, bus), core=core, port=port, environment=settings
     ) as program:
         yield program, port

@@ -118,12 +118,13 @@ async def disturb(
     *,
     within: float = 0.9,
     keeps_sockets: bool = False,
+    byes: int | None = None,
     rooms: Sequence[str] = (),
 ) -> list[Event]:
     """Count in several rooms, inject a fault at a random instant, check everything.
 
     The instant is in the first part `within` of the runs. `keeps_sockets` requires that no viewer
-    had to reconnect. Gives the events of these runs.
+    had to reconnect, `byes` that each was told so as often. Gives the events of these runs.
     """
     stack, random, outcome = trial.stack, trial.random, trial.outcome
     rooms = rooms or new_rooms(trial, plan.rooms)
@@ -152,6 +153,11 @@ async def disturb(
             outcome.worst(RECOVERY, max(0.0, outcome.last_recovery_seconds - outage))
         if keeps_sockets:
             outcome.require(not any(viewer.drops for viewer in viewers), "a viewer lost its socket")
+        if byes is not None:
+            told = {len(viewer.byes) for viewer in viewers}
+            outcome.require(told == {byes}, f"viewers had {told} byes, not {byes}")
+            dropped = {viewer.drops for viewer in viewers}
+            outcome.require(dropped == {byes}, f"viewers lost {dropped} sockets, not {byes}")
     outcome.check_services(stack)
     return [event for event in events if event.run in names]
 

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from runtime.process import BACKLOG
+from runtime.listening import BACKLOG
 from support.process import AsyncProcess
 from support.skip import skip
 

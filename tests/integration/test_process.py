@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import aiohttp
 import pytest
 
 from support.nats_server import NatsServer
-from support.ports import free_port
+from support.ports import free_port, free_ports
 from support.served import Serving
 from support.waiting import WAIT_SECONDS, until
 
@@ -210,3 +211,34 @@ async def test_a_service_runs_on_what_other_systems_have(
     async with serving(service, program, port=port) as process:
         await until_alive(port)
         assert "Traceback" not in process.log()
+
+
+async def open_connections(metrics_port: int) -> int:
+    _, figures = await get(metrics_port, "/metrics")
+    return round(float(re.findall(r"^tminus_connections (\S+)$", figures, re.MULTILINE)[0]))
+
+
+@pytest.mark.parametrize("service", ["coordinator", "frontend"])
+async def test_who_has_connected_before_the_end_and_asks_after_it_is_answered(
+    service: str, serving: Serving
+) -> None:
+    port, metrics_port = free_ports(2)
+    async with serving(service, port=port, metrics_port=metrics_port) as process:
+        await until_alive(port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def is_accepted() -> bool:
+            return await open_connections(metrics_port) == 1
+
+        await until(is_accepted)
+        process.end_by(signal.SIGTERM)
+
+        async def accepts_no_more() -> bool:
+            return await get(port, "/healthz") == (0, "")
+
+        await until(accepts_no_more)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)  # which is also closed then
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        assert await process.ended() == 0

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import signal
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -10,12 +12,12 @@ import aiohttp
 import pytest
 
 from support.nats_server import NatsServer
-from support.ports import free_port
+from support.ports import free_port, free_ports
 from support.served import Serving
 from support.waiting import WAIT_SECONDS, until
 
 RENEWING = (
-    "import runtime.tls; runtime.tls.CHECK_SECONDS = 0.02; "
+    "import runtime.watched_files; runtime.watched_files.CHECK_SECONDS = 0.02; "
     "import coordinator.__main__; coordinator.__main__.main()"
 )
 """A coordinator that looks for a new certificate more often."""
@@ -198,3 +200,37 @@ async def test_a_renewed_certificate_is_used_without_a_restart(
         assert not await shows(third)
         assert await process.stop() == 0
     assert "Traceback" not in process.log()
+
+
+async def test_a_handshake_that_has_begun_before_the_end_is_served(
+    serving: Serving, files: dict[str, str]
+) -> None:
+    port, metrics_port = free_ports(2)
+    async with serving("coordinator", port=port, metrics_port=metrics_port, **files) as process:
+        await until(lambda: is_alive(port))
+        connection = socket.create_connection(("127.0.0.1", port))
+
+        async def is_accepted() -> bool:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://127.0.0.1:{metrics_port}/metrics") as answer,
+            ):
+                return "\ntminus_connections 1.0\n" in await answer.text()
+
+        await until(is_accepted)
+        process.end_by(signal.SIGTERM)
+
+        async def accepts_no_more() -> bool:
+            return not await is_alive(port)
+
+        await until(accepts_no_more)
+        context = ssl.create_default_context(cafile=files["tls_cert"])
+        context.check_hostname = False
+        reader, writer = await asyncio.open_connection(
+            sock=connection, ssl=context, server_hostname="localhost"
+        )
+        writer.write(REQUEST)
+        answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        assert await process.ended() == 0

@@ -96,6 +96,14 @@ class Child:
         """How many file descriptors are open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def children(self) -> list[int]:
+        """The processes that it has started and that have not ended."""
+        return [
+            int(child)
+            for task in Path(f"/proc/{self.pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+
     def log(self) -> str:
         """All that it has printed."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

@@ -168,3 +168,11 @@ def test_keys_of_links_that_do_not_serve_are_named_without_their_secret(
         load(frontend.settings.Settings, {"LINK_KEYS": keys})
     assert KEY not in str(error.value)
     assert "short" not in str(error.value)
+
+
+def test_workers_need_a_port_for_the_metrics_of_all() -> None:
+    with pytest.raises(SettingsError, match=r"^METRICS_PORT is not set: with WORKERS=2 "):
+        load(frontend.settings.Settings, {"WORKERS": "2"})
+    given = {"WORKERS": "2", "METRICS_PORT": "9787"}
+    assert load(frontend.settings.Settings, given).workers == 2
+    assert load(frontend.settings.Settings, {"WORKERS": "1"}).workers == 1

@@ -25,6 +25,7 @@ from . import (
     schedulers,
     slow_viewers,
     store_full,
+    workers,
 )
 from .containers import SCENARIO as CONTAINERS
 from .soak import SCENARIO as SOAK
@@ -39,6 +40,7 @@ LOCAL: list[Scenario] = [
     *change_races.SCENARIOS,
     *planned_holds.SCENARIOS,
     *coordinators.SCENARIOS,
+    *workers.SCENARIOS,
     *hung.SCENARIOS,
     *nats_outages.SCENARIOS,
     *cluster.SCENARIOS,

@@ -17,9 +17,25 @@ CHECKS: web.AppKey[list[Check]] = web.AppKey("checks", list)
 
 def routes(app: web.Application) -> list[web.RouteDef]:
     """`/healthz`, `/readyz` and `/metrics`; `app[CHECKS]` decides what ready means."""
-    checks: list[Check] = []
-    app[CHECKS] = checks
-    _ready.set_function(lambda: not _reasons(checks))
+    app[CHECKS] = []
+    _ready.set_function(lambda: not reasons(app))
+    return _routes()
+
+
+def beside(app: web.Application) -> web.Application:
+    """The same endpoints of `app` by themselves, for whoever reaches it in another way."""
+    alone = web.Application()
+    alone[CHECKS] = app[CHECKS]
+    alone.add_routes(_routes())
+    return alone
+
+
+def reasons(app: web.Application) -> list[str]:
+    """Why the service can't do its job now."""
+    return [reason for check in app[CHECKS] if (reason := check())]
+
+
+def _routes() -> list[web.RouteDef]:
     return [
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz),
@@ -32,10 +48,6 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    if reasons := _reasons(request.app[CHECKS]):
-        return web.json_response({"ready": False, "reason": "; ".join(reasons)}, status=503)
+    if found := reasons(request.app):
+        return web.json_response({"ready": False, "reason": "; ".join(found)}, status=503)
     return web.json_response({"ready": True})
-
-
-def _reasons(checks: list[Check]) -> list[str]:
-    return [reason for check in checks if (reason := check())]

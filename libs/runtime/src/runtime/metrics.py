@@ -4,7 +4,7 @@ A scrape blocks the event loop while the metrics are written, so if strangers re
 port, the metrics should not be there.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -12,6 +12,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
 from .access_log import ErrorCounter
+
+Site = Callable[[web.AppRunner], web.BaseSite]
 
 LATE_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 30)
 """The buckets of every histogram of lateness, the same so that one can be laid over another."""
@@ -35,26 +37,43 @@ async def serve(request: web.Request) -> web.Response:
     """`/metrics`; 404 if the metrics have a port of their own."""
     if request.app.get(_ARE_ELSEWHERE):
         raise web.HTTPNotFound
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return response(generate_latest())
 
 
-def move(app: web.Application, host: str, port: int) -> None:
+def response(text: bytes) -> web.Response:
+    """Metrics in Prometheus's text format."""
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def on_port(app: web.Application, host: str, port: int) -> None:
     """Serve the metrics of `app` on `port`, over plain HTTP, for as long as it runs."""
+    operators = web.Application()
+    operators.add_routes([web.get("/metrics", serve)])
+    move(app, operators, lambda runner: web.TCPSite(runner, host, port))
+
+
+def move(app: web.Application, operators: web.Application, site: Site) -> None:
+    """Serve `operators` at the site for as long as `app` runs, which has no metrics then."""
     app[_ARE_ELSEWHERE] = True
 
     @asynccontextmanager
-    async def serving(_: web.Application) -> AsyncIterator[None]:
-        operators = web.Application()
-        operators.add_routes([web.get("/metrics", serve)])
-        runner = web.AppRunner(
-            operators, access_log_class=ErrorCounter, shutdown_timeout=SHUTDOWN_SECONDS
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
+    async def moved(_: web.Application) -> AsyncIterator[None]:
+        async with serving(operators, site):
             yield
-        finally:
-            await runner.cleanup()
 
     # First of all, so that a service that waits for something has its metrics already.
-    app.cleanup_ctx.insert(0, serving)
+    app.cleanup_ctx.insert(0, moved)
+
+
+@asynccontextmanager
+async def serving(operators: web.Application, site: Site) -> AsyncIterator[None]:
+    """Serve an application for operators."""
+    runner = web.AppRunner(
+        operators, access_log_class=ErrorCounter, shutdown_timeout=SHUTDOWN_SECONDS
+    )
+    await runner.setup()
+    try:
+        await site(runner).start()
+        yield
+    finally:
+        await runner.cleanup()

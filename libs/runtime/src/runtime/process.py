@@ -8,17 +8,24 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from typing import Final, TypeVar
 
+import msgspec
 from aiohttp import web
 from prometheus_client import Info
 
 from . import logs, metrics
 from .access_log import ErrorCounter
 from .connection_limit import ConnectionLimit
+from .listening import accepting, claim, listen, newcomers_served
+from .renewal import Renewal
+from .secret_files import SecretFileError
 from .settings import PublicSettings, Settings, SettingsError, load
-from .tls import Certificate
+from .tls import Certificate, client_context
 from .tls_listener import TlsListener
+from .worker import Worker, end_with_parent, inherited, ready
+from .workers import Parent
 
 S = TypeVar("S", bound=Settings)
 
@@ -30,11 +37,6 @@ aiohttp's clients close idle ones earlier, so no request meets a connection that
 HEADER_BYTES = 32 * 1024
 """The most bytes of a header field, or of a request's first line. aiohttp's own 8,190 are too few
 for the cookies of other services of the same host, which browsers send us, too."""
-BACKLOG = 4096
-"""Connections that may wait at a listening socket, the most that Linux allows by default."""
-LISTENERS = 4
-"""Listening sockets, each with a backlog. A SYN that finds every backlog full is dropped, and the
-client retransmits after 1 s, then 3 s."""
 FILE_LIMITS: Final = (65_536, 10_240)
 """The limits to try if the hard limit can't be set: macOS has none by default, accepts no infinite
 soft limit, and no more than 10,240 before version 10.15."""
@@ -45,31 +47,59 @@ _process = Info("tminus_process", "Which process this is.")
 
 
 def run(service: str, create_app: Callable[[S], web.Application], kind: type[S]) -> None:
-    """Run `service` until SIGTERM or SIGINT (exit 0), or until it fails (traceback, exit 1)."""
+    """Run `service` until SIGTERM or SIGINT (exit 0), or until it fails (traceback, exit 1).
+
+    With WORKERS this is the parent of so many processes, each of which runs the service.
+    """
+    worker = inherited(os.environ)
     try:
+        renewal = Renewal(kind, os.environ)
         settings = load(kind, os.environ)
+        _check_client_context(settings)
         certificate = _certificate(settings)
-    except SettingsError as error:
+    except (SettingsError, SecretFileError) as error:
         sys.exit(f"{service}: {error}")
+    if worker is not None:
+        instance = f"{settings.instance}-{worker.number}"
+        settings = msgspec.structs.replace(settings, instance=instance)
     logs.configure(settings, service)
-    _process.info({"service": service, "instance": settings.instance})
+    release = version("tminus-runtime")
+    _process.info({"service": service, "instance": settings.instance, "version": release})
     log = logs.logger(__name__)
-    log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
-    app = create_app(settings)
-    if certificate is not None:
-        app.cleanup_ctx.append(certificate.renewing)
-    if settings.metrics_port:
-        with _told_where(f"{service}: HOST={settings.host} METRICS_PORT={settings.metrics_port}"):
-            _claim(settings.host, settings.metrics_port)
-        metrics.move(app, settings.host, settings.metrics_port)
-    with _told_where(f"{service}: HOST={settings.host} PORT={settings.port}"):
-        _claim(settings.host, settings.port)
-        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-            runner.run(_serve(app, settings, certificate))
+    log.info(
+        "starting",
+        version=release,
+        host=settings.host,
+        port=settings.port,
+        env=settings.app_env,
+    )
+    if worker is None:
+        _check_ports(service, settings)
+    with (
+        _told_where(f"{service}: HOST={settings.host} PORT={settings.port}"),
+        asyncio.Runner(loop_factory=_new_event_loop) as runner,
+    ):
+        if worker is None and isinstance(settings, PublicSettings) and settings.workers > 1:
+            runner.run(Parent(settings, listen(settings.host, settings.port)).run())
+        else:
+            app = create_app(settings)
+            app.cleanup_ctx.append(renewal.renewing)
+            if certificate is not None:
+                app.cleanup_ctx.append(certificate.renewing)
+            if worker is not None:
+                worker.answer_parent(app)
+            elif settings.metrics_port:
+                metrics.on_port(app, settings.host, settings.metrics_port)
+            runner.run(_serve(app, settings, certificate, worker))
     log.info("stopped")
 
 
-async def _serve(app: web.Application, settings: Settings, certificate: Certificate | None) -> None:
+async def _serve(
+    app: web.Application,
+    settings: Settings,
+    certificate: Certificate | None,
+    worker: Worker | None,
+) -> None:
     """Serve `app` until a signal: as `web.run_app` does, but with a limit of connections."""
     told_to_end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -83,30 +113,34 @@ async def _serve(app: web.Application, settings: Settings, certificate: Certific
         max_line_size=HEADER_BYTES,
         access_log_class=ErrorCounter,
     )
-    can_share = sys.platform == "linux" and settings.port != 0
     try:
         await runner.setup()
-        limit = None
-        if isinstance(settings, PublicSettings) and runner.server is not None:
-            limit = ConnectionLimit(runner.server, settings, max_connections(settings))
-        if certificate is not None and limit is not None and runner.server is not None:
-            tls = TlsListener(runner.server, certificate.context, limit)
-            async with tls.accepting(
-                settings.host, settings.port, backlog=BACKLOG, sockets=LISTENERS if can_share else 1
-            ):
-                await told_to_end.wait()
+        server = runner.server
+        assert server is not None
+        if worker is None:
+            listeners = listen(settings.host, settings.port)
         else:
-            for _ in range(LISTENERS if can_share else 1):
-                await web.TCPSite(
-                    runner,
-                    settings.host,
-                    settings.port,
-                    backlog=BACKLOG,
-                    reuse_port=can_share or None,
-                ).start()
+            end_with_parent(told_to_end)
+            await ready(app, told_to_end)
+            listeners = worker.sockets()
+        listening = accepting(runner, listeners)
+        if isinstance(settings, PublicSettings):
+            limit = ConnectionLimit(server, settings, max_connections(settings))
+            if certificate is not None:
+                listening = TlsListener(server, certificate.context, limit).accepting(listeners)
+        async with listening:
             await told_to_end.wait()
+        await newcomers_served(server)
     finally:
         await runner.cleanup()
+
+
+def _check_ports(service: str, settings: Settings) -> None:
+    """End the process with one line if it can't have its ports."""
+    for name, port in (("METRICS_PORT", settings.metrics_port), ("PORT", settings.port)):
+        if port or name == "PORT":
+            with _told_where(f"{service}: HOST={settings.host} {name}={port}"):
+                claim(settings.host, port)
 
 
 def max_connections(settings: PublicSettings) -> int:
@@ -150,17 +184,12 @@ def _told_where(address: str) -> Iterator[None]:
         raise
 
 
-def _claim(host: str, port: int) -> None:
-    """Raise OSError if another process has the port: with SO_REUSEPORT ours would share it."""
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    ):
-        with socket.socket(family, kind, protocol) as probe:
-            if os.name == "posix":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            probe.bind(address)
+def _check_client_context(settings: Settings) -> None:
+    try:
+        if settings.nats_tls_ca or settings.nats_tls_cert:
+            client_context(settings)
+    except OSError as error:
+        raise SettingsError(f"the files of NATS_TLS_… can't be used: {error}") from None
 
 
 def _certificate(settings: Settings) -> Certificate | None:

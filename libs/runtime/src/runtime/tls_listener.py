@@ -7,7 +7,7 @@ gives it a minute: whoever opens many and sends nothing takes all descriptors.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Final, Never
 
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from .background import background
 from .connection_limit import ConnectionLimit
+from .listening import NEWCOMER_SECONDS
 
 HANDSHAKE_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 0.1
@@ -32,42 +33,40 @@ class TlsListener:
         self._context = context
         self._limit = limit
         self._loop = asyncio.get_running_loop()
+        self._handshakes: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def accepting(
-        self, host: str, port: int, *, backlog: int, sockets: int
-    ) -> AsyncIterator[None]:
-        """Accept connections at every address of the host, with so many listening sockets, each
-        with a backlog; raises OSError."""
-        found = await self._loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        with ExitStack() as stack:
-            listeners = [
-                stack.enter_context(
-                    socket.create_server(
-                        address[:2], family=family, backlog=backlog, reuse_port=sockets > 1
-                    )
-                )
-                for family, _, _, _, address in found
-                for _ in range(sockets)
-            ]
-            async with background(*map(self._accept, listeners)):
-                yield
+    async def accepting(self, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
+        """Accept connections, and close the sockets afterwards; handshakes in progress then have
+        NEWCOMER_SECONDS."""
+        async with asyncio.TaskGroup() as handshakes:
+            with ExitStack() as stack:
+                for listener in listeners:
+                    listener.setblocking(False)
+                    stack.enter_context(listener)
+                async with background(*(self._accept(one, handshakes) for one in listeners)):
+                    yield
+            await self._end_handshakes()
 
-    async def _accept(self, listener: socket.socket) -> Never:
-        listener.setblocking(False)
-        async with asyncio.TaskGroup() as group:
-            while True:
-                try:
-                    connection, _ = await self._loop.sock_accept(listener)
-                except OSError:
-                    await asyncio.sleep(RETRY_SECONDS)
-                    continue
-                if self._limit.take(connection, _peer(connection), "tls_") is None:
-                    group.create_task(self._shake_hands(connection))
-                else:
-                    connection.close()
+    async def _accept(self, listener: socket.socket, handshakes: asyncio.TaskGroup) -> Never:
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(listener)
+            except OSError:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if self._limit.take(connection, _peer(connection), "tls_") is None:
+                handshake = handshakes.create_task(self._shake_hands(connection))
+                self._handshakes.add(handshake)
+                handshake.add_done_callback(self._handshakes.discard)
+            else:
+                connection.close()
+
+    async def _end_handshakes(self) -> None:
+        if self._handshakes:
+            _, late = await asyncio.wait(self._handshakes, timeout=NEWCOMER_SECONDS)
+            for handshake in late:
+                handshake.cancel()
 
     async def _shake_hands(self, connection: socket.socket) -> None:
         try:
