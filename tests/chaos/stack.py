@@ -228,7 +228,8 @@ async def running(
             for number in range(1, count + 1):
                 await stack.add(f"{kind}-{number}")
         await stack.audit(skew_ms)
-        await stack.ready()
+        if schedulers or coordinators:  # else nobody has made the stream yet
+            await stack.ready()
         yield stack
 
 

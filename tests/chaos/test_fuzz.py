@@ -169,6 +169,9 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         yield stack
         outcome = Outcome()
         outcome.check_services(stack)
+        assert stack.auditor is not None
+        watching = stack.auditor.process
+        outcome.require(watching.is_running and "Traceback" not in watching.log(), watching.log())
         assert outcome.holds, outcome.violations
         await _check_that_it_counts(stack)
 

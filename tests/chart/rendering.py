@@ -58,10 +58,14 @@ def of_kind(kind: str, found: list[Document]) -> dict[str, Document]:
 
 def pods(found: list[Document]) -> Iterator[tuple[str, Document]]:
     """Every pod, with the name of what makes it: its labels and its spec."""
+    yield from of_kind("Pod", found).items()
+    yield from lasting_pods(found)
+
+
+def lasting_pods(found: list[Document]) -> Iterator[tuple[str, Document]]:
+    """Without those of `helm test`, which end."""
     for one in found:
-        if one["kind"] == "Pod":
-            yield one["metadata"]["name"], one
-        elif "template" in one.get("spec", {}):
+        if "template" in one.get("spec", {}):
             yield one["metadata"]["name"], one["spec"]["template"]
 
 

@@ -6,16 +6,27 @@ from collections.abc import Iterator
 
 import pytest
 
+import auditor.settings
 import coordinator.settings
 import frontend.settings
 import scheduler.settings
-from chart.rendering import Document, documents, environment, examples, of_kind, pods, render
+from chart.rendering import (
+    Document,
+    documents,
+    environment,
+    examples,
+    lasting_pods,
+    of_kind,
+    pods,
+    render,
+)
 from runtime.settings import Settings, load
 
 KINDS: dict[str, type[Settings]] = {
     "scheduler": scheduler.settings.Settings,
     "coordinator": coordinator.settings.Settings,
     "frontend": frontend.settings.Settings,
+    "auditor": auditor.settings.Settings,
 }
 SECRETS = defaultdict(lambda: "0" * 32, LINK_KEYS=f"key:{'0' * 32}")
 SECRET_NAME = re.compile(r"PASSWORD|TOKEN|KEYS|ROUTE")
@@ -32,7 +43,7 @@ def services(found: list[Document]) -> dict[str, Document]:
     """The pods of our own services, by service."""
     return {
         pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod
-        for _, pod in pods(found)
+        for _, pod in lasting_pods(found)
         if pod["metadata"]["labels"]["app.kubernetes.io/name"] == "tminus"
     }
 
@@ -108,14 +119,14 @@ def test_a_pod_that_ends_has_the_time_for_it(name: str) -> None:
 def test_every_pod_has_a_disruption_budget_that_lets_a_node_be_drained(name: str) -> None:
     found = documents(*examples()[name])
     budgets = of_kind("PodDisruptionBudget", found).values()
-    for owner, pod in pods(found):
+    for owner, pod in lasting_pods(found):
         (budget,) = (one for one in budgets if selects(one["spec"]["selector"], pod))
         assert budget["spec"]["maxUnavailable"] == 1, owner
 
 
 @EVERY
 def test_every_pod_is_spread_over_nodes(name: str) -> None:
-    for owner, pod in pods(documents(*examples()[name])):
+    for owner, pod in lasting_pods(documents(*examples()[name])):
         constraints = pod["spec"]["topologySpreadConstraints"]
         assert "kubernetes.io/hostname" in [one["topologyKey"] for one in constraints], owner
         assert all(selects(one["labelSelector"], pod) for one in constraints), owner
@@ -135,8 +146,6 @@ def test_no_secret_is_in_the_chart(name: str) -> None:
 @EVERY
 def test_services_understand_their_settings(name: str) -> None:
     for service, pod in services(documents(*examples()[name])).items():
-        if service not in KINDS:
-            continue
         (container,) = pod["spec"]["containers"]
         given = environment(container, SECRETS)
         unknown = {one.lower() for one in given} - set(KINDS[service].__struct_fields__)

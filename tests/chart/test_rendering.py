@@ -50,6 +50,7 @@ def test_nothing_else_was_looked_at() -> None:
     [
         ("ingress.enabled=true", "page.host is not set"),
         ("ingress.enabled=true,gateway.enabled=true", "choose one"),
+        ("auditor.canary=true", "page.host is not set"),
         ("gateway.enabled=true,page.host=a.example", "gateway.parentRefs is not set"),
         ("sockets.mode=direct,page.host=a.example", "sockets.direct.host is not set"),
         (

@@ -6,7 +6,8 @@ import pytest
 
 import coordinator.settings
 import frontend.settings
-from chart.rendering import Document, documents, environment, examples, of_kind, pods
+from auditor.canary.front import front
+from chart.rendering import Document, documents, environment, examples, lasting_pods, of_kind
 from coordinator.app import create_app
 from runtime.settings import load
 
@@ -92,10 +93,10 @@ def test_a_port_is_named_unless_it_is_the_scheme_s(settings: str, host: str) -> 
 
 
 def test_every_pod_has_a_policy_for_both_directions() -> None:
-    for name in ("default", "ingress", "direct", "monitoring"):
+    for name in ("default", "ingress", "direct", "balancer", "monitoring"):
         found = example(name)
         policies = of_kind("NetworkPolicy", found).values()
-        for owner, pod in pods(found):
+        for owner, pod in lasting_pods(found):
             labels = pod["metadata"]["labels"].items()
             (policy,) = (
                 one["spec"]
@@ -137,6 +138,28 @@ def test_only_the_monitoring_namespace_reads_metrics() -> None:
     assert sources(found, "tminus-bus")["monitor"] == monitoring
     closed = documents("--set-json=networkPolicy.monitoring=[]")
     assert "metrics" not in sources(closed, "tminus-scheduler")
+
+
+def test_only_an_auditor_with_a_canary_goes_anywhere() -> None:
+    def goes_anywhere(found: list[Document], policy: str) -> bool:
+        return {} in of_kind("NetworkPolicy", found)[policy]["spec"]["egress"]
+
+    assert goes_anywhere(example("balancer"), "tminus-auditor")
+    assert not goes_anywhere(example("balancer"), "tminus-frontend")
+    assert not goes_anywhere(example("ingress"), "tminus-auditor")
+
+
+@pytest.mark.parametrize("name", ["ingress", "gateway", "direct", "balancer"])
+def test_helm_tests_the_page_by_its_address(name: str) -> None:
+    found = example(name)
+    (container,) = of_kind("Pod", found)["tminus-canary"]["spec"]["containers"]
+    *program, address = container["command"]
+    assert program == ["python", "-m", "auditor.canary"]
+    token = environment(container, SECRETS)["CONTROL_TOKEN"]
+    door = front(address, room="quiz", token=token)
+    base_path = page_settings(found).base_path
+    assert str(door.page) == f"https://countdown.example.org{base_path}/r/quiz"
+    assert door.token == token
 
 
 def test_only_services_reach_the_bus_and_only_servers_its_routes() -> None:

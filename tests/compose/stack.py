@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
@@ -77,6 +78,10 @@ class Stack:
             command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
         )
 
+    def shown(self) -> str:
+        """What Docker shows of all the containers to whoever may ask it."""
+        return run(["docker", "inspect", *self.compose("ps", "--all", "--quiet").split()])
+
     @property
     def origin(self) -> str:
         """The edge's address."""
@@ -103,6 +108,14 @@ def running(*files: str, **settings: str) -> Iterator[Stack]:
         yield stack
     finally:
         stack.compose("--profile", "*", "down", "--volumes", "--rmi", "local", "--remove-orphans")
+
+
+def in_files(folder: Path, secrets: dict[str, str]) -> dict[str, str]:
+    """The settings that name files with these secrets."""
+    for name, secret in secrets.items():
+        (folder / name).write_text(secret + "\n")
+        (folder / name).chmod(0o644)  # for the containers' user, whatever the umask
+    return {f"{name}_FILE": str(folder / name) for name in secrets}
 
 
 def require_engine() -> None:

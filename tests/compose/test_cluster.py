@@ -8,15 +8,21 @@ import pytest
 
 from protocol.frames import Hello, TickFrame
 
-from .stack import Stack, next_frame, run, running
+from .stack import Stack, in_files, next_frame, run, running
 
+PASSWORD = "between-servers-123"
 SERVERS = {"nats-1": "nats", "nats-2": "nats-2", "nats-3": "nats-3"}
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with running("deploy/cluster.yml") as stack:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    secret = in_files(tmp_path_factory.mktemp("secrets"), {"CLUSTER_PASSWORD": PASSWORD})
+    with running("deploy/cluster.yml", **secret) as stack:
         yield stack
+
+
+def test_docker_shows_no_password_of_the_cluster_that_is_in_a_file(stack: Stack) -> None:
+    assert PASSWORD not in stack.shown()
 
 
 async def test_a_run_whose_leader_is_killed_counts_every_number_once(

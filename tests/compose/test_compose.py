@@ -14,13 +14,22 @@ from protocol.frames import Hello, MessageFrame, TickFrame, Viewers
 from support.ports import free_port
 from support.waiting import until
 
-from .stack import UP_SECONDS, Stack, next_frame, run, running
+from .stack import UP_SECONDS, Stack, in_files, next_frame, run, running
+
+PASSWORDS = {
+    "SCHEDULER_PASSWORD": 'pa"ss\\word $HOME #1',
+    "COORDINATOR_PASSWORD": "coordinators-123",
+    "FRONTEND_PASSWORD": "123456",
+    "AUDITOR_PASSWORD": "auditors-456",
+    "OPERATOR_PASSWORD": "größte",
+}
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests here; each has a room of its own, and leaves everything running."""
-    with running(PROMETHEUS_PORT=str(free_port())) as stack:
+    secrets = in_files(tmp_path_factory.mktemp("secrets"), PASSWORDS)
+    with running(PROMETHEUS_PORT=str(free_port()), **secrets) as stack:
         yield stack
 
 
@@ -39,6 +48,23 @@ def test_every_container_is_healthy_and_none_runs_as_root(stack: Stack) -> None:
     ]
     for one in running:
         assert int(run(["docker", "exec", one["ID"], "id", "-u"])) != 0, one["Service"]
+
+
+def test_every_container_has_a_memory_limit_and_its_log_an_end(stack: Stack) -> None:
+    for container in json.loads(stack.shown()):
+        limits = container["HostConfig"]
+        assert limits["Memory"] > 0, container["Name"]
+        assert limits["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_docker_shows_no_password_that_is_in_a_file(stack: Stack) -> None:
+    shown = stack.shown()
+    for password in PASSWORDS.values():
+        assert password not in shown
+        assert json.dumps(password)[1:-1] not in shown
+    for password, status in ((PASSWORDS["OPERATOR_PASSWORD"], 0), ("operator", 1)):
+        looked = stack.nats("--user", "operator", "--password", password, "stream", "ls")
+        assert looked.returncode == status, looked.stderr
 
 
 async def test_the_edge_serves_the_page_and_keeps_the_metrics_to_itself(

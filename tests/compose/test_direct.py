@@ -9,7 +9,10 @@ import pytest
 
 from protocol.frames import Hello, TickFrame
 
-from .stack import Stack, next_frame, running
+from .stack import Stack, in_files, next_frame, running
+
+SECRETS = {"CONTROL_TOKEN": "open sesame", "LINK_KEYS": f"now:{'n' * 32}"}
+BEARING = {"Authorization": f"Bearer {SECRETS['CONTROL_TOKEN']}"}
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +32,22 @@ def hosts(sockets: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(sockets: str, hosts: list[str]) -> Iterator[Stack]:
-    files = ("deploy/direct.yml",)
-    with running(*files, SOCKET_PORTS=sockets, WS_HOST=",".join(hosts)) as stack:
+def stack(
+    sockets: str, hosts: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    secrets = in_files(tmp_path_factory.mktemp("secrets"), SECRETS)
+    with running(
+        "deploy/direct.yml", SOCKET_PORTS=sockets, WS_HOST=",".join(hosts), **secrets
+    ) as stack:
         yield stack
+
+
+async def test_the_token_in_a_file_is_asked_for_and_docker_does_not_show_it(
+    stack: Stack, http: aiohttp.ClientSession, room: str
+) -> None:
+    async with http.post(stack.countdown(room)) as answer:
+        assert answer.status == 401
+    assert not any(secret in stack.shown() for secret in SECRETS.values())
 
 
 async def test_the_page_names_the_coordinators_and_each_shows_the_countdown(
@@ -48,7 +63,8 @@ async def test_the_page_names_the_coordinators_and_each_shows_the_countdown(
         async with http.ws_connect(address, origin=origin) as viewer:
             await next_frame(viewer, Hello)
             if not seen:
-                await http.post(stack.countdown(room), json={"from": 1, "interval_ms": 100})
+                terms = {"from": 1, "interval_ms": 100}
+                await http.post(stack.countdown(room), json=terms, headers=BEARING)
             seen.append([(await next_frame(viewer, TickFrame)).seq for _ in range(2)])
     assert seen[0] == seen[1]
 

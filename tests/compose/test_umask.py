@@ -44,6 +44,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, project: str) -> Iterator
     ("service", "file"),
     [
         ("nats", "/etc/nats/tminus.conf"),
+        ("nats", "/etc/nats/cluster.conf"),
+        ("nats", "/usr/local/bin/nats.sh"),
         ("edge", "/etc/caddy/Caddyfile"),
         ("scheduler", "/app/ready.py"),
     ],

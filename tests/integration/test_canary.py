@@ -283,7 +283,7 @@ async def test_the_auditor_counts_again_and_again(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("auditor.canary.loop.Terms", lambda: QUICK)
         auditor = await serve_auditor(canary_url=str(page.make_url("/")), canary_interval=0.1)
-        ok, late = 'tminus_canary_runs_total{outcome="passed"}', "tminus_canary_late_seconds_count"
+        ok, late = 'tminus_canary_runs_total{outcome="ok"}', "tminus_canary_late_seconds_count"
         before = await metric(auditor, ok), await metric(auditor, late)
 
         async def has_counted_twice() -> bool:

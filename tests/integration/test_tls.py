@@ -17,7 +17,7 @@ from support.served import Serving
 from support.waiting import WAIT_SECONDS, until
 
 RENEWING = (
-    "import runtime.tls; runtime.tls.CHECK_SECONDS = 0.02; "
+    "import runtime.watched_files; runtime.watched_files.CHECK_SECONDS = 0.02; "
     "import coordinator.__main__; coordinator.__main__.main()"
 )
 """A coordinator that looks for a new certificate more often."""

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor import history
+from auditor.room import Room
 from protocol import changes, events, rules
 from protocol.events import Event, EventError
 from protocol.refusals import NotHeld, NothingUnderWay
@@ -82,6 +84,21 @@ def test_what_follows_any_event_can_be_read(
             if event is not None:
                 assert events.decode(events.encode(event), "main") == event
                 room = rules.apply(room, room.seq + 1, event)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(stored, max_size=8))
+def test_an_auditor_takes_any_events_in_any_order(stored: list[dict[str, object]]) -> None:
+    """It may find much wrong, and goes on."""
+    room = Room()
+    for seq, fields in enumerate(stored, start=1):
+        payload = json.dumps(fields).encode()
+        with suppress(EventError):
+            events.decode(payload, "main")
+            event = history.decode(seq, NOW, payload)
+            assert event is not None
+            room.take(event, 0)
+            assert room.last == event
 
 
 @pytest.mark.parametrize("kind", ["held", "resumed", "adjusted", "recycled"])

@@ -3,7 +3,7 @@
 import pytest
 
 from auditor.canary.clock import ServerClock
-from auditor.canary.count import failures
+from auditor.canary.count import Terms, failures
 from auditor.canary.front import front
 from auditor.settings import Settings
 from runtime.settings import SettingsError, load
@@ -61,5 +61,5 @@ ELEVEN = list(range(10, -1, -1))
     ],
 )
 def test_what_is_wrong_with_the_numbers_is_one_sentence(numbers: list[int], words: str) -> None:
-    assert failures("viewer 1", numbers, 13.0) == [words]
-    assert failures("viewer 1", ELEVEN, 13.0) == []
+    assert failures("viewer 1", numbers, Terms()) == [words]
+    assert failures("viewer 1", ELEVEN, Terms()) == []

@@ -41,6 +41,18 @@ def test_the_environment_takes_precedence(tmp_path: Path, monkeypatch: pytest.Mo
     assert "LOG_LEVEL" not in settings
 
 
+def test_a_password_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("SCHEDULER_PASSWORD_FILE=password\n")
+    (tmp_path / "password").write_text("größe\n")
+    monkeypatch.setattr(processes, "ROOT", tmp_path)
+    settings = processes.environment()
+    assert processes.on_the_bus("scheduler", settings)["NATS_PASSWORD"] == "größe"
+    assert processes.nats(settings).env["SCHEDULER_PASSWORD"] == '"größe"'
+    monkeypatch.setenv("SCHEDULER_PASSWORD", "another")
+    with pytest.raises(SystemExit, match=r"^tminus: SCHEDULER_PASSWORD and .*_FILE are both set"):
+        processes.environment()
+
+
 @pytest.mark.parametrize("text", [b"A=x\nwhat is this\n", b"A=\xff\n"])
 def test_a_file_that_can_not_be_read_ends_the_program_with_one_line(
     tmp_path: Path, text: bytes

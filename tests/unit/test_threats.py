@@ -31,7 +31,14 @@ def test_every_bound_names_what_shows_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.txt", "requirements-dev.txt", "tests/chaos/requirements.txt"]
+    "lock",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "dev/requirements.txt",
+        "tests/chaos/requirements.txt",
+        "tests/chart/requirements.txt",
+    ],
 )
 def test_every_requirement_is_pinned_with_its_hashes(lock: str) -> None:
     text = (ROOT / lock).read_text().replace("\\\n", " ")

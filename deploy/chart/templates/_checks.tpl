@@ -5,7 +5,7 @@
 {{- if and .Values.ingress.enabled .Values.gateway.enabled -}}
 {{- fail "ingress.enabled and gateway.enabled: choose one" -}}
 {{- end -}}
-{{- if and (or .Values.ingress.enabled .Values.gateway.enabled $direct) (not .Values.page.host) -}}
+{{- if and (or .Values.ingress.enabled .Values.gateway.enabled $direct .Values.auditor.canary) (not .Values.page.host) -}}
 {{- fail "page.host is not set: the host name that people open" -}}
 {{- end -}}
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) -}}

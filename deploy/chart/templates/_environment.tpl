@@ -21,6 +21,9 @@ STREAM_REPLICAS: {{ $values.stream.replicas | quote }}
 {{ include "tminus.coordinatorEnvironment" $root }}
 {{- else if eq $component "frontend" }}
 {{ include "tminus.frontendEnvironment" $root }}
+{{- else if and (eq $component "auditor") $values.auditor.canary }}
+CANARY_URL: {{ include "tminus.page" $root }}
+{{ include "tminus.controlToken" $root }}
 {{- end }}
 {{- end }}
 
@@ -44,12 +47,8 @@ ALLOWED_FRAMES: {{ join "," .Values.page.allowedFrames | quote }}
 ALLOWED_ORIGINS: {{ join "," .Values.page.allowedOrigins | quote }}
 BASE_PATH: {{ .Values.page.basePath | quote }}
 TRUSTED_PROXIES: {{ join "," .Values.trustedProxies | quote }}
-{{- if .Values.control.anybody }}
-CONTROL_TOKEN: none
-{{- else }}
-CONTROL_TOKEN:
-  valueFrom:
-    secretKeyRef: {name: {{ .Values.control.secret }}, key: CONTROL_TOKEN}
+{{ include "tminus.controlToken" . }}
+{{- if not .Values.control.anybody }}
 LINK_KEYS:
   valueFrom:
     secretKeyRef: {name: {{ .Values.control.secret }}, key: LINK_KEYS, optional: true}
@@ -62,6 +61,15 @@ WS_PATH: /ws/connect
 # An ingress can't change a path, so it is the coordinators' own.
 WS_PATH: {{ $.Values.page.basePath }}/ws/connect
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tminus.controlToken" -}}
+CONTROL_TOKEN:
+{{- if .Values.control.anybody }} none
+{{- else }}
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.control.secret }}, key: CONTROL_TOKEN}
 {{- end }}
 {{- end }}
 
@@ -86,6 +94,10 @@ WS_PATH: {{ $.Values.page.basePath }}/ws/connect
 
 {{- define "tminus.origin" -}}
 {{- printf "%s://%s" (ternary "https" "http" (include "tminus.pageIsHttps" . | eq "true")) .Values.page.host -}}
+{{- end }}
+
+{{- define "tminus.page" -}}
+{{- printf "%s%s/" (include "tminus.origin" .) .Values.page.basePath -}}
 {{- end }}
 
 {{/* "true" or nothing. */}}

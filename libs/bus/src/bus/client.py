@@ -1,13 +1,14 @@
 """The NATS client of our services: strangers can neither end it nor have it write for them."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 
 from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import MaxPayloadError, ProtocolError
+from nats.errors import Error, MaxPayloadError, ProtocolError
 from nats.js.api import Header
 from prometheus_client import Counter
 
@@ -34,9 +35,19 @@ class Client(NatsClient):
     test_responder.py fail loudly when it changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
+        """Each connection over TLS gets a context from `tls`, so certificates may be renewed."""
         super().__init__()
         self._ps = Parser(self)
+        self._tls = tls
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """For the connection that is being made; raises Error if its files can't be used."""
+        try:
+            return self._tls()
+        except OSError as error:
+            raise Error(f"the files of NATS_TLS_… can't be used: {error}") from None
 
     async def publish(
         self,
@@ -105,6 +116,30 @@ class Client(NatsClient):
         """
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def _process_connect_init(self) -> None:
+        """Shake hands; a server that wants another certificate only ends the connection."""
+        try:
+            await super()._process_connect_init()
+        except ssl.SSLCertVerificationError:
+            # The connection is over, and nats-py would wait for its end for ever.
+            self._transport = None
+            raise
+        except (ConnectionError, ssl.SSLError):
+            if not self._server_info.get("tls_verify"):
+                raise
+            raise Error(
+                "the server asks for a certificate: that of NATS_TLS_CERT is missing or refused"
+            ) from None
+
+    def _connect_command(self) -> bytes:
+        """What tells the server who connects; nats-py would send it unencrypted to a server that
+        does not ask for TLS, whatever the URL says."""
+        is_asked_for = self._current_server is not None and self._current_server.uri.scheme == "tls"
+        if is_asked_for and not self._server_info.get("tls_required"):
+            raise Error("the server does not speak TLS")
+        command: bytes = super()._connect_command()
+        return command
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Never
@@ -12,11 +13,12 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
 
-from runtime import telemetry
+from runtime import telemetry, tls
 from runtime.background import background
 from runtime.clock import whole_now_ms
 from runtime.health import CHECKS
 from runtime.logs import logger
+from runtime.renewal import on_renewal
 from runtime.settings import Settings, without_password
 
 from .client import Client
@@ -34,7 +36,7 @@ VISIT_SECONDS = 1.0
 PING_SECONDS = 2
 API_SECONDS = 2.0
 
-_CUT = (nats.errors.StaleConnectionError, ConnectionResetError, BrokenPipeError)
+_CUT = (nats.errors.StaleConnectionError, ConnectionResetError, BrokenPipeError, ssl.SSLError)
 _BROKEN = "broken"
 """The kind of every broken connection; each error that a server sends is a kind of its own."""
 
@@ -156,7 +158,7 @@ class Bus:
     async def run(self) -> Never:
         """Connect, and once a client is closed for good, connect again; for ever."""
         while True:
-            client = Client()
+            client = Client(self._context)
             try:
                 with bus_errors("connecting"):
                     async with asyncio.timeout(CONNECT_SECONDS):
@@ -176,6 +178,16 @@ class Bus:
                 _is_connected.set(0)
                 await _close(client)
 
+    def renew(self, settings: Settings) -> None:
+        """Use these credentials and servers for the connections that follow."""
+        is_elsewhere = settings.nats_url != self._settings.nats_url
+        self._settings = settings
+        if self._client is not None and not self._client.is_closed:
+            user, password = self._credentials()
+            self._client.options.update(user=user, password=password)
+            if is_elsewhere:
+                self._client.set_server_pool(self._servers())
+
     async def move_to(self, server: str) -> None:
         """Connect to another of the client's servers, given by its URL; raises BusUnavailable."""
         client = self.client
@@ -186,7 +198,7 @@ class Bus:
     @asynccontextmanager
     async def visiting(self, server: str) -> AsyncIterator[Client]:
         """A second connection, to this server only, to ask it something; raises BusError."""
-        client = Client()
+        client = Client(self._context)
         user, password = self._credentials()
         try:
             with bus_errors("connecting"):
@@ -205,12 +217,10 @@ class Bus:
             await _close(client)
 
     async def _connect(self, client: Client) -> None:
-        settings = self._settings
         user, password = self._credentials()
-        servers = [url.strip() for url in settings.nats_url.split(",")]
         await client.connect(
             # Shuffled here and not by the client, which would do it again before it moves.
-            servers=random.sample(servers, len(servers)),
+            servers=self._servers(),
             dont_randomize=True,
             name=self._service,
             user=user,
@@ -228,6 +238,14 @@ class Bus:
             reconnected_cb=self._on_connected,
             closed_cb=self._on_closed,
         )
+
+    def _context(self) -> ssl.SSLContext:
+        return tls.client_context(self._settings)
+
+    def _servers(self) -> list[str]:
+        """The servers of the settings, in any order."""
+        servers = [url.strip() for url in self._settings.nats_url.split(",")]
+        return random.sample(servers, len(servers))
 
     def _credentials(self) -> tuple[str, str] | tuple[None, None]:
         """The user and the password: from the settings, or from the URL, or else the defaults of
@@ -260,8 +278,9 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         _errors.inc()
-        is_cut = isinstance(error, _CUT)
-        is_broken = is_cut or isinstance(error, OSError)
+        is_refusal = isinstance(error, ssl.SSLCertVerificationError)
+        is_cut = isinstance(error, _CUT) and not is_refusal
+        is_broken = is_cut or (isinstance(error, OSError) and not is_refusal)
         if not self.is_connected:
             if is_cut and self._told:
                 return  # as after a refused password: the cut itself has no reason
@@ -292,6 +311,7 @@ def connection(
     async def context(app: web.Application) -> AsyncIterator[None]:
         app[BUS] = Bus(settings, service)
         app[CHECKS].append(app[BUS].check)
+        on_renewal(app, Settings, app[BUS].renew)
         async with background(app[BUS].run()):
             yield
 

@@ -8,6 +8,7 @@
 """
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,6 +79,8 @@ def bus_errors(what: str) -> Iterator[None]:
 
 def words(error: Exception) -> str:
     """An error's text, without nats-py's prefix."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"NATS's certificate is refused: {error.verify_message.rstrip('.')}"
     return str(error).removeprefix("nats: ") or type(error).__name__
 
 

@@ -39,6 +39,7 @@ def configure(settings: Settings, service: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     logging.getLogger("aiohttp.server").addFilter(_calm)
+    logging.getLogger("asyncio").addFilter(_matters)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -67,3 +68,8 @@ def _calm(record: logging.LogRecord) -> bool:
         record.msg, record.args = f"{record.getMessage()}: {reason}", ()
         record.exc_info = None
     return True
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio says whenever a connection over TLS ends that nats-py has opened."""
+    return not str(record.msg).startswith("returning true from eof_received()")

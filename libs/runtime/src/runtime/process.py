@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from typing import Final, TypeVar
 
 import msgspec
@@ -18,8 +19,10 @@ from . import logs, metrics
 from .access_log import ErrorCounter
 from .connection_limit import ConnectionLimit
 from .listening import accepting, claim, listen, newcomers_served
+from .renewal import Renewal
+from .secret_files import SecretFileError
 from .settings import PublicSettings, Settings, SettingsError, load
-from .tls import Certificate
+from .tls import Certificate, client_context
 from .tls_listener import TlsListener
 from .worker import Worker, end_with_parent, inherited, ready
 from .workers import Parent
@@ -50,17 +53,26 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     """
     worker = inherited(os.environ)
     try:
+        renewal = Renewal(kind, os.environ)
         settings = load(kind, os.environ)
+        _check_client_context(settings)
         certificate = _certificate(settings)
-    except SettingsError as error:
+    except (SettingsError, SecretFileError) as error:
         sys.exit(f"{service}: {error}")
     if worker is not None:
         instance = f"{settings.instance}-{worker.number}"
         settings = msgspec.structs.replace(settings, instance=instance)
     logs.configure(settings, service)
-    _process.info({"service": service, "instance": settings.instance})
+    release = version("tminus-runtime")
+    _process.info({"service": service, "instance": settings.instance, "version": release})
     log = logs.logger(__name__)
-    log.info("starting", host=settings.host, port=settings.port, env=settings.app_env)
+    log.info(
+        "starting",
+        version=release,
+        host=settings.host,
+        port=settings.port,
+        env=settings.app_env,
+    )
     if worker is None:
         _check_ports(service, settings)
     with (
@@ -71,6 +83,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             runner.run(Parent(settings, listen(settings.host, settings.port)).run())
         else:
             app = create_app(settings)
+            app.cleanup_ctx.append(renewal.renewing)
             if certificate is not None:
                 app.cleanup_ctx.append(certificate.renewing)
             if worker is not None:
@@ -169,6 +182,14 @@ def _told_where(address: str) -> Iterator[None]:
         if is_ours or isinstance(error, socket.gaierror):
             sys.exit(f"{address}: {error.strerror}")
         raise
+
+
+def _check_client_context(settings: Settings) -> None:
+    try:
+        if settings.nats_tls_ca or settings.nats_tls_cert:
+            client_context(settings)
+    except OSError as error:
+        raise SettingsError(f"the files of NATS_TLS_… can't be used: {error}") from None
 
 
 def _certificate(settings: Settings) -> Certificate | None:

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from . import client_address, origin
+from . import client_address, origin, secret_files
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
+Secret = Annotated[str, Meta(extra={"is_secret": True})]
+"""A setting that may also be given as the content of a file; see `secret_files`."""
 
 
 class SettingsError(ValueError):
@@ -29,10 +31,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: Port
     metrics_port: Port = 0
     """The port of `/metrics`; 0 means `port`."""
-    nats_url: str = "nats://127.0.0.1:4222"
-    """One server or several, separated by commas."""
+    nats_url: Secret = "nats://127.0.0.1:4222"
+    """One server or several, separated by commas; secret, as it may hold a password."""
     nats_user: str = ""
-    nats_password: str = ""
+    nats_password: Secret = ""
+    nats_tls_ca: str = ""
+    """The file of the authorities that NATS's certificate may be from; empty is the system's."""
+    nats_tls_cert: str = ""
+    nats_tls_key: str = ""
+    """The files of the certificate that the service shows to NATS, if NATS asks for one."""
     log_level: LogLevel = "INFO"
     log_format: Literal["console", "json"] = "console"
     instance: Annotated[str, Meta(min_length=1, max_length=128)] = msgspec.field(
@@ -70,8 +77,14 @@ S = TypeVar("S", bound=Settings)
 _NATS_SCHEMES = {"nats", "tls", "ws", "wss"}
 
 
+def secrets(kind: type[Settings]) -> list[str]:
+    """The names of the settings that are secret."""
+    return [field.name for field in msgspec.structs.fields(kind) if field.type == Secret]
+
+
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
-    """Read settings of `kind` from `environ`; a variable that is empty counts as not set.
+    """Read settings of `kind` from `environ`, and the secrets among them from their files if it
+    names any; a variable that is empty counts as not set.
 
     Raises SettingsError naming the first variable that is not valid.
     """
@@ -80,6 +93,11 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         for field in msgspec.structs.fields(kind)
         if (value := environ.get(field.name.upper(), "").strip())
     }
+    try:
+        for name, path in secret_files.paths(secrets(kind), environ).items():
+            given[name] = secret_files.read(name, path)
+    except secret_files.SecretFileError as error:
+        raise SettingsError(str(error)) from None
     for name, value in given.items():
         if not value.isprintable():  # bytes that are not UTF-8 aren't, either
             raise SettingsError(f"{name.upper()} is not valid: expected printable characters")
@@ -97,10 +115,11 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     _check_host(settings.host)
     _check_metrics_port(settings.metrics_port, settings.port)
     _check_servers(settings.nats_url)
+    _check_nats_tls(settings)
     if isinstance(settings, PublicSettings):
         _check_workers(settings)
         _check_origins(settings.allowed_origins)
-        _check_tls(settings.tls_cert, settings.tls_key)
+        _check_pair(TLS_CERT=settings.tls_cert, TLS_KEY=settings.tls_key)
         _check_proxies(settings.trusted_proxies)
     settings.check()
     return settings
@@ -171,10 +190,25 @@ def _check_proxies(proxies: str) -> None:
         raise SettingsError(f"TRUSTED_PROXIES={proxies!r} is not valid: {error}") from None
 
 
-def _check_tls(certificate: str, key: str) -> None:
-    if bool(certificate) != bool(key):
-        missing = "TLS_KEY" if certificate else "TLS_CERT"
-        raise SettingsError(f"{missing} is not set: TLS_CERT and TLS_KEY go together")
-    for name, path in (("TLS_CERT", certificate), ("TLS_KEY", key)):
-        if path and not Path(path).is_file():
-            raise SettingsError(f"{name}={path!r} is not valid: no such file")
+def _check_nats_tls(settings: Settings) -> None:
+    _check_pair(NATS_TLS_CERT=settings.nats_tls_cert, NATS_TLS_KEY=settings.nats_tls_key)
+    _check_file("NATS_TLS_CA", settings.nats_tls_ca)
+    if not (settings.nats_tls_ca or settings.nats_tls_cert):
+        return
+    if {_nats_scheme(url.strip()) for url in settings.nats_url.split(",")} & {"nats", "ws"}:
+        name = "NATS_TLS_CA" if settings.nats_tls_ca else "NATS_TLS_CERT"
+        shown = without_password(settings.nats_url)
+        raise SettingsError(f"{name} is set, but NATS_URL={shown!r} is not tls:// or wss://")
+
+
+def _check_pair(**files: str) -> None:
+    missing = [name for name, path in files.items() if not path]
+    if len(missing) == 1:
+        raise SettingsError(f"{missing[0]} is not set: {' and '.join(files)} go together")
+    for name, path in files.items():
+        _check_file(name, path)
+
+
+def _check_file(name: str, path: str) -> None:
+    if path and not Path(path).is_file():
+        raise SettingsError(f"{name}={path!r} is not valid: no such file")

@@ -1,25 +1,19 @@
-"""The service's own certificate, which may be renewed while the service runs."""
+"""Certificates, which may be renewed while the service runs: its own, and those for NATS."""
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Never
+from typing import Never
 
 from aiohttp import web
 
 from .background import background
 from .logs import logger
-from .settings import SettingsError
+from .settings import Settings, SettingsError
+from .watched_files import WatchedFiles
 
 log = logger(__name__)
-
-CHECK_SECONDS: Final = 5.0
-"""How often to look whether the files have changed."""
-
-_Version = list[tuple[int, int, int]] | None
-"""What changes with the files; None if one of them is missing."""
 
 
 class Certificate:
@@ -29,7 +23,7 @@ class Certificate:
         """Raises SettingsError if they can't be used."""
         self._files = (certificate, key)
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._version = self._look()
+        self._watched = WatchedFiles(map(Path, self._files))
         try:
             self._load(self.context)
         except OSError as error:
@@ -43,14 +37,10 @@ class Certificate:
 
     async def _run(self) -> Never:
         while True:
-            await asyncio.sleep(CHECK_SECONDS)
+            await self._watched.changed()
             self._renew()
 
     def _renew(self) -> None:
-        version = self._look()
-        if version == self._version:
-            return
-        self._version = version
         try:
             # First into another context: a pair that does not match would leave this one with half
             # of it.
@@ -61,13 +51,14 @@ class Certificate:
         else:
             log.info("renewed the certificate")
 
-    def _look(self) -> _Version:
-        try:
-            found = [Path(file).stat() for file in self._files]
-        except OSError:
-            return None
-        return [(file.st_ino, file.st_size, file.st_mtime_ns) for file in found]
-
     def _load(self, context: ssl.SSLContext) -> None:
         # An empty password, so that an encrypted key fails instead of prompting.
         context.load_cert_chain(*self._files, password="")
+
+
+def client_context(settings: Settings) -> ssl.SSLContext:
+    """The context of a connection to NATS, from the files as they are now; raises OSError."""
+    context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)
+    if settings.nats_tls_cert:
+        context.load_cert_chain(settings.nats_tls_cert, settings.nats_tls_key, password="")
+    return context

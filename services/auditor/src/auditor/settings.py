@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta
 
-from runtime.settings import Port, SettingsError
+from runtime.settings import Port, Secret, SettingsError
 from runtime.settings import Settings as ServiceSettings
 
 from .canary.front import Front, front
@@ -22,7 +22,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     """The page through which a canary counts, again and again; none is no canary."""
     canary_interval: Annotated[float, Meta(ge=5, le=86_400)] = 60.0
     """Seconds from one run of the canary to the next."""
-    control_token: str = ""
+    control_token: Secret = ""
     """The token with which the canary starts its runs; `none`, as at the frontend, is none."""
 
     def check(self) -> None:

@@ -8,6 +8,7 @@ from bus.connection import connection
 from bus.quorum import staying_with_the_quorum
 from runtime import cors, health, telemetry
 from runtime.origins import ORIGINS, Origins
+from runtime.renewal import on_renewal
 
 from . import (
     api,
@@ -35,8 +36,8 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[SETTINGS] = settings
     app[ORIGINS] = Origins(settings)
-    if (keys := settings.link_signers()) is not None:
-        app[auth.KEYS] = keys
+    app[auth.CREDENTIALS] = auth.Credentials(settings)
+    on_renewal(app, Settings, app[auth.CREDENTIALS].renew)
     app[assets.ASSETS] = assets.load()
     app[budgets.BUDGETS] = budgets.Budgets(settings)
     app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()

@@ -13,7 +13,7 @@ from runtime.metrics import from_zero
 from runtime.origins import ORIGINS
 
 from .problem import Problem
-from .settings import SETTINGS
+from .settings import Settings
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ANYBODY = Right.WATCH
@@ -29,8 +29,20 @@ _refused = from_zero(
     *("missing", "token", "expired", "key", "malformed", "room", "right"),
 )
 
-KEYS = web.AppKey("keys", Keys)
-"""The keys of links; there are none if anybody may control."""
+
+class Credentials:
+    """The control token, and the keys of links; there are none if anybody may control."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.renew(settings)
+
+    def renew(self, settings: Settings) -> None:
+        """Use these from now on."""
+        self.token = settings.control_token
+        self.keys = settings.link_signers()
+
+
+CREDENTIALS = web.AppKey("credentials", Credentials)
 LINK = web.RequestKey("link", str)
 """The links beside those in the address, separated by spaces: a form's, or new ones."""
 _READ = web.RequestKey("read", dict[str, Link | LinkError])
@@ -67,7 +79,7 @@ def right_of(request: web.Request, room: str) -> Right:
 
 def access(request: web.Request, room: str) -> Access:
     """What the request may do in the room: by the control token, or by the best of its links."""
-    keys, given = request.app.get(KEYS), bearer(request)
+    keys, given = request.app[CREDENTIALS].keys, bearer(request)
     if keys is None or (given and is_token(request, given)):
         return Access(Right.CONTROL)
     if given and given.count(".") != 2:
@@ -94,7 +106,7 @@ def links(request: web.Request) -> list[str]:
 
 def keys(request: web.Request) -> Keys:
     """The keys to sign links with; raises Problem if anybody may control."""
-    keys = request.app.get(KEYS)
+    keys = request.app[CREDENTIALS].keys
     if keys is None:
         raise Problem(404, "There are no links here: anybody may control the rooms.")
     return keys
@@ -111,7 +123,7 @@ def require_token(request: web.Request, given: str) -> None:
 def is_token(request: web.Request, given: str) -> bool:
     """Whether it is the control token, compared in constant time."""
     # A header may hold bytes that are not UTF-8.
-    token = request.app[SETTINGS].control_token.encode()
+    token = request.app[CREDENTIALS].token.encode()
     return hmac.compare_digest(token, given.encode(errors="surrogatepass"))
 
 

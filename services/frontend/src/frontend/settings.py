@@ -7,7 +7,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from runtime import links
-from runtime.settings import Port, PublicSettings, SettingsError
+from runtime.settings import Port, PublicSettings, Secret, SettingsError
 
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
 _NAME = r"[A-Za-z0-9._-]+"
@@ -35,10 +35,10 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
     """The path below which the frontend is served, if a proxy removes one before it asks here."""
     allowed_frames: Frames = ""
     """Sites whose pages may show this one in a frame, separated by commas; `*` is any."""
-    control_token: str = ""
+    control_token: Secret = ""
     """Required, or a link, to start, change, cancel or send; `none`, or in development nothing,
     allows anyone."""
-    link_keys: str = ""
+    link_keys: Secret = ""
     """The keys that sign links, `id:secret` separated by commas: the first signs, all verify."""
     max_commands_per_address: Most = 100
     """Commands and messages a second from one address, and ten times as many at once."""

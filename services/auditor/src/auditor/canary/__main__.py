@@ -2,14 +2,10 @@
 
 import argparse
 import asyncio
-import os
 import sys
 
-from runtime.settings import SettingsError, load
-
-from ..settings import Settings
+from ..command import from_command
 from .count import Terms, count
-from .front import Front, front
 
 
 def main() -> int:
@@ -30,19 +26,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print an object instead of a table")
     given = parser.parse_args()
     report = asyncio.run(
-        count(_front(parser, given.url, given.room), Terms(given.interval_ms, given.patience))
+        count(from_command(parser, given.url, given.room), Terms(given.interval_ms, given.patience))
     )
     print(report.as_json() if given.json else report.as_table())
     return 0 if report.is_good else 1
-
-
-def _front(parser: argparse.ArgumentParser, url: str, room: str) -> Front:
-    """With the token of the environment, of whose other settings none counts here."""
-    own = {name: os.environ[name] for name in os.environ if name.startswith("CONTROL_TOKEN")}
-    try:
-        return front(url, room, load(Settings, own).control_token)
-    except (ValueError, SettingsError) as error:
-        parser.error(str(error))
 
 
 def _interval(text: str) -> int:

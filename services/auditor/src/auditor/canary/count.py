@@ -21,10 +21,16 @@ AGAIN_SECONDS = 0.5
 
 
 class Terms(Struct, frozen=True):
-    """How fast a run counts, and how many seconds after its zero a viewer may take to see it."""
+    """How a run counts, and how many seconds after its zero a viewer may take to see it."""
 
     interval_ms: int = 300
     patience: float = 10.0
+    first: int = FROM
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait for the end."""
+        return self.first * self.interval_ms / 1000 + self.patience
 
 
 async def count(front: Front, terms: Terms) -> Report:
@@ -48,8 +54,8 @@ async def _count(
         watching = [group.create_task(viewer.watch()) for viewer in viewers]
         is_over = False
         try:
-            await _all_open(viewers)
-            await _start(http, front, door, terms, run)
+            await all_open(viewers, OPEN_SECONDS)
+            await start(http, front, door, terms, run)
             report.run = run
             report.failures += await _until_zero(viewers, run, terms)
             is_over = report.is_good
@@ -57,15 +63,16 @@ async def _count(
             report.failures.append(str(error))
         finally:
             if not is_over:
-                await _cancel(http, front, door, run)
+                await cancel(http, front, door, run)
             for task in watching:
                 task.cancel()
     report.views = [_view(viewer, run) for viewer in viewers]
 
 
-async def _all_open(viewers: Sequence[Viewer]) -> None:
+async def all_open(viewers: Sequence[Viewer], seconds: float) -> None:
+    """Wait until every viewer has its first `hello`. Raises CanaryError."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(OPEN_SECONDS):
+        async with asyncio.timeout(seconds):
             for viewer in viewers:
                 await viewer.has_opened.wait()
     for viewer in viewers:
@@ -73,11 +80,12 @@ async def _all_open(viewers: Sequence[Viewer]) -> None:
             raise CanaryError(f"{viewer.name} can't connect to {viewer.reason}")
 
 
-async def _start(
+async def start(
     http: aiohttp.ClientSession, front: Front, door: Door, terms: Terms, run: str
 ) -> None:
-    """Start the run, asking again with the same id for as long as the outcome is unknown."""
-    body = {"from": FROM, "interval_ms": terms.interval_ms, "run": run}
+    """Start the run, asking again with the same id for as long as the outcome is unknown. Raises
+    CanaryError."""
+    body = {"from": terms.first, "interval_ms": terms.interval_ms, "run": run}
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
         status, answer = await asked(http, "POST", door, front, body)
@@ -85,7 +93,7 @@ async def _start(
             return
         is_left_over = status == 409 and front.is_own  # of a run that could not be cancelled
         if is_left_over:
-            await _cancel(http, front, door)
+            await cancel(http, front, door)
         if not (is_left_over or status == 503) or time.monotonic() > deadline:
             detail = str(answer.get("detail") or answer.get("title") or "")
             raise CanaryError(
@@ -94,7 +102,7 @@ async def _start(
         await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def _cancel(
+async def cancel(
     http: aiohttp.ClientSession, front: Front, door: Door, run: str | None = None
 ) -> None:
     """Leave nothing under way; if that can't be done, the run ends by itself at zero."""
@@ -105,23 +113,25 @@ async def _cancel(
 
 async def _until_zero(viewers: Sequence[Viewer], run: str, terms: Terms) -> list[str]:
     """Wait until each viewer has zero; gives what is wrong with what they got."""
-    seconds = FROM * terms.interval_ms / 1000 + terms.patience
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            for viewer in viewers:
-                while 0 not in _numbers(viewer, run):
-                    viewer.news.clear()
-                    await viewer.news.wait()
+    await all_at_zero(viewers, run, terms)
     return [
-        wrong
-        for viewer in viewers
-        for wrong in failures(viewer.name, _numbers(viewer, run), seconds)
+        wrong for viewer in viewers for wrong in failures(viewer.name, numbers(viewer, run), terms)
     ]
 
 
-def failures(name: str, numbers: Sequence[int], seconds: float) -> list[str]:
-    """What is wrong with the numbers that a viewer got in so many seconds, each in a sentence."""
-    expected = list(range(FROM, -1, -1))
+async def all_at_zero(viewers: Sequence[Viewer], run: str, terms: Terms) -> None:
+    """Wait until each viewer has zero, for as long as that may take."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(terms.seconds):
+            for viewer in viewers:
+                while 0 not in numbers(viewer, run):
+                    viewer.news.clear()
+                    await viewer.news.wait()
+
+
+def failures(name: str, numbers: Sequence[int], terms: Terms) -> list[str]:
+    """What is wrong with the numbers that a viewer got, each in a sentence."""
+    expected, seconds = list(range(terms.first, -1, -1)), terms.seconds
     if not numbers:
         return [f"{name} has got no tick within {seconds:g} s of the start"]
     missing = [str(number) for number in expected if number not in numbers]
@@ -137,7 +147,8 @@ def failures(name: str, numbers: Sequence[int], seconds: float) -> list[str]:
     return found
 
 
-def _numbers(viewer: Viewer, run: str) -> list[int]:
+def numbers(viewer: Viewer, run: str) -> list[int]:
+    """The numbers of a run that a viewer got, in the order in which they came."""
     return [seen.number for seen in viewer.ticks.get(run, [])]
 
 

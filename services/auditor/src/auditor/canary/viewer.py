@@ -21,6 +21,8 @@ SILENCE_SECONDS = 6.0
 """As in the page."""
 BURST, BURST_SECONDS, PING_SECONDS = 16, 0.125, 1.0
 """So many pings at first, then one a second."""
+SELDOM_SECONDS = 4.0
+"""How often a viewer pings that leaves the measuring of the time to others."""
 
 
 class Seen(Struct, frozen=True):
@@ -35,11 +37,22 @@ class Seen(Struct, frozen=True):
 class Viewer:
     """Watches the room of a page; what it says of the server's time is each coordinator's own."""
 
-    def __init__(self, http: aiohttp.ClientSession, door: Door, number: int) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        door: Door,
+        number: int,
+        clocks: dict[str, ServerClock] | None = None,
+        *,
+        is_measuring: bool = True,
+    ) -> None:
+        """`clocks` are those of several viewers of this process; who is not measuring leaves them
+        to the others."""
         self.name = f"viewer {number}"
         self.ticks: dict[str, list[Seen]] = {}
         """Of each run that it saw."""
-        self.clocks: dict[str, ServerClock] = {}
+        self.clocks: dict[str, ServerClock] = {} if clocks is None else clocks
+        self._is_measuring = is_measuring
         self.reason = "no answer"
         """Why it has no connection."""
         self.drops = 0
@@ -115,7 +128,8 @@ class Viewer:
                 sent += 1
                 self._pings = {sent: _now()}
                 await socket.send_json({"type": "ping", "id": sent})
-                await asyncio.sleep(BURST_SECONDS if sent < BURST else PING_SECONDS)
+                usual = BURST_SECONDS if sent < BURST else PING_SECONDS
+                await asyncio.sleep(usual if self._is_measuring else SELDOM_SECONDS)
 
     def _take(self, frame: Mapping[str, Any], at: float) -> None:
         match frame["type"]:
