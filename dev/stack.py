@@ -50,8 +50,10 @@ def stack(env: Mapping[str, str]) -> list[Process]:
         ("frontend", "PAGE_PORT"),
     ):
         for replica, port in enumerate(ports(env, setting), start=1):
-            # The processes here can't share one port for metrics, so METRICS_PORT is ignored.
-            own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}", "METRICS_PORT": ""}
+            # The processes here can't share one port for metrics: METRICS_PORT is ignored, and so
+            # is WORKERS, which needs it.
+            ignored = {"METRICS_PORT": "", "WORKERS": ""}
+            own = on_the_bus(name, env) | {"INSTANCE": f"{name}-{replica}"} | ignored
             if name in ("scheduler", "auditor"):
                 own |= {"HOST": "127.0.0.1"}  # only operators have business there
             if name == "frontend":

@@ -21,7 +21,7 @@ QUERIES = sorted(
 COMPARISON = re.compile(r"\s*[<>]=?\s*[\d.]+$")
 """The end of an alert's expression, without which it is what is compared."""
 LABELS = {
-    *("__name__", "job", "instance", "exported_instance", "service"),
+    *("__name__", "job", "instance", "exported_instance", "service", "version"),
     *("code", "kind", "le", "outcome", "reason", "status", "subject", "type", "viewers", "worker"),
 }
 """Of our metrics. None has a value that strangers choose, such as a room's name."""

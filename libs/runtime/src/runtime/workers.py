@@ -30,7 +30,7 @@ log = logger(__name__)
 ASK_SECONDS: Final = 1.0
 """A worker is asked this often whether it is alive and ready, and has as long to answer."""
 STARTING_ASK_SECONDS: Final = 0.1
-"""The same until it is ready for the first time."""
+"""The same while it is not ready."""
 SILENT_ASKS: Final = 5
 """A worker that has not answered so many times in a row hangs, and is killed."""
 SILENT_ASKS_AT_START: Final = 60
@@ -46,8 +46,10 @@ STOP_SECONDS: Final = 12.0
 _metrics = CollectorRegistry()
 _wanted = Gauge("tminus_workers", "Processes that should share the port.", registry=_metrics)
 _ready = Gauge("tminus_workers_ready", "Those of them that are ready.", registry=_metrics)
-_failed = Counter(
-    "tminus_workers_failed_total", "Workers started again.", ["reason"], registry=_metrics
+_failed = metrics.from_zero(
+    Counter("tminus_workers_failed_total", "Workers started again.", ["reason"], registry=_metrics),
+    "ended",
+    "hung",
 )
 
 
@@ -201,6 +203,8 @@ class Parent:
                     silent += 1
                 if status == 200:
                     place.is_ready.set()
+                elif status:
+                    place.is_ready.clear()
             process.kill()
             return "hung"
         finally:
