@@ -1,8 +1,8 @@
 """Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`.
 
 The environment may say it, too: QUICK=1, ONLY=part for one part,
-ROUNDS=n for so many rounds of the part `watched`, or of `workers`: that one is printed, for
-docs/scaling.md, and measured only if it is asked for.
+ROUNDS=n for so many rounds of the part `watched`, or of `workers` or `pages`: these two are
+printed, for docs/scaling.md, and measured only if they are asked for.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from bench import (
     machine,
     report,
     results,
+    viewer_cost,
     watched,
     watched_report,
     workers,
@@ -251,7 +252,7 @@ def main() -> None:
     )
     chosen = arguments.parse_args()
     chosen.parts = chosen.parts or os.environ.get("ONLY", "").split()
-    if unknown := set(chosen.parts) - {*PARTS, "report", "workers"}:
+    if unknown := set(chosen.parts) - {*PARTS, "report", "workers", "pages"}:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
     machine.raise_file_limit()
     machine.take_precedence()
@@ -259,6 +260,12 @@ def main() -> None:
         build.build_load()
         rounds, viewers = (1, 1000) if chosen.quick else (int(os.environ.get("ROUNDS", "5")), 8000)
         print(asyncio.run(workers.measure(rounds, viewers)))
+        return
+    if chosen.parts == ["pages"]:
+        build.build_load()
+        rounds = 1 if chosen.quick else int(os.environ.get("ROUNDS", "3"))
+        viewers = 1000 if chosen.quick else 10_000
+        print(asyncio.run(viewer_cost.measure(rounds, viewers, seconds=20)))
         return
     parts = [part for part in (chosen.parts or PARTS) if part != "report"]
     found = asyncio.run(measure(parts, chosen.quick)) if parts else results.read()

@@ -1,6 +1,7 @@
 """What a page costs: one of version 1 that pings each second, and one of version 2, by need."""
 
 import asyncio
+from statistics import median
 
 import msgspec
 from nats.aio.client import Client
@@ -9,6 +10,7 @@ from bench.bus import connected, nats_server
 from bench.crowds import answering, scheduler
 from bench.load import Load, load
 from bench.machine import cpu_seconds
+from bench.markdown import table
 from bench.servers import TMINUS, serving
 
 
@@ -33,6 +35,12 @@ of life, and eight in silence."""
 RETURNING = 0.01
 """The part of the viewers that leaves and comes again each ten seconds."""
 ELEVEN_SECONDS = 12
+FIGURES = (
+    ("counting_share", "a core's share while a run counts", "%", 100),
+    ("idle_share", "a core's share while nothing happens", "%", 100),
+    ("bytes_a_run", "bytes to a viewer for a run of eleven", "B", 1),
+    ("idle_bytes_a_minute", "bytes both ways of an idle viewer, a minute", "B", 1),
+)
 
 
 class ViewerCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,3 +112,20 @@ async def _start(client: Client, from_: int) -> None:
     terms = msgspec.json.encode({"from": from_})
     answer = await client.request("scheduler.start", terms, timeout=5)
     assert b'"code"' not in answer.data, answer.data
+
+
+async def measure(rounds: int, viewers: int, seconds: float) -> str:
+    """Both pages in turn, several times; gives the table of the medians and of their ratio."""
+    found: dict[str, list[ViewerCost]] = {page: [] for page in PAGES}
+    for turn in range(rounds):
+        for page in PAGES if turn % 2 == 0 else reversed(PAGES):
+            found[page].append(await cost(page, viewers=viewers, seconds=seconds))
+            print(f"{page}: {found[page][-1]}", flush=True)
+    rows = []
+    for figure, words, unit, scale in FIGURES:
+        first, second = (
+            median(getattr(one, figure) for one in several) for several in found.values()
+        )
+        cells = [f"{value * scale:,.1f} {unit}" for value in (first, second)]
+        rows.append((words, *cells, f"{second / first:.2f}"))
+    return table((f"{viewers:,} viewers", *PAGES, "ratio"), rows)
