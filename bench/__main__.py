@@ -1,8 +1,8 @@
 """Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`.
 
 The environment may say it, too: QUICK=1, ONLY=part for one part,
-ROUNDS=n for so many rounds of the part `watched`, or of `workers`: that one is printed, for
-docs/scaling.md, and measured only if it is asked for.
+ROUNDS=n for so many rounds of the part `watched`, or of `workers` or `pages`: these two are
+printed, for docs/scaling.md, and measured only if they are asked for.
 """
 
 import argparse

@@ -17,6 +17,7 @@ from auditor.history import Event, decode
 from .stack import Stack
 
 READ_SECONDS = 20.0
+EVENTS, GET = "countdown.*.events", "$JS.API.STREAM.MSG.GET.COUNTDOWN"
 READER = "operator"
 """The user that may answer the flow control of a long replay."""
 
@@ -36,6 +37,19 @@ async def read(stack: Stack) -> list[Event]:
     return events
 
 
+async def size(stack: Stack) -> tuple[int, int]:
+    """How many entries the rooms' events have, and the sequence of the last one, 0 if there is
+    none."""
+    async with stack.client(READER) as client:
+        info = await client.jetstream(timeout=READ_SECONDS).stream_info(
+            "COUNTDOWN", subjects_filter=EVENTS
+        )
+        request = json.dumps({"last_by_subj": EVENTS}).encode()
+        reply = await client.request(GET, request, timeout=READ_SECONDS)
+    message = json.loads(reply.data).get("message") or {"seq": 0}
+    return sum((info.state.subjects or {}).values()), message["seq"]
+
+
 class _Entry(TypedDict):
     seq: int
     time: str
@@ -46,9 +60,8 @@ class _Entry(TypedDict):
 
 async def _next(client: Client, seq: int) -> _Entry | None:
     """The first event from the sequence `seq` on, as the server's API returns it."""
-    request = json.dumps({"seq": seq, "next_by_subj": "countdown.*.events"}).encode()
-    subject = "$JS.API.STREAM.MSG.GET.COUNTDOWN"
-    reply = json.loads((await client.request(subject, request, timeout=READ_SECONDS)).data)
+    request = json.dumps({"seq": seq, "next_by_subj": EVENTS}).encode()
+    reply = json.loads((await client.request(GET, request, timeout=READ_SECONDS)).data)
     if (error := reply.get("error")) is None:
         entry = reply["message"]
         return _Entry(seq=entry["seq"], time=entry["time"], data=entry.get("data", ""))

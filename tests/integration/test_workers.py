@@ -136,6 +136,7 @@ async def test_workers_stay_if_new_ones_do_not_get_ready(
     async with working(IMPATIENT) as workers, crowd(workers):
         old = workers.process.children()
         nats_server.kill()
+        await workers.are_ready(0)
         workers.process.signal(signal.SIGHUP)
         await workers.log_has("kept the workers")
         assert workers.process.children() == old

@@ -30,7 +30,7 @@ log = logger(__name__)
 ASK_SECONDS: Final = 1.0
 """A worker is asked this often whether it is alive and ready, and has as long to answer."""
 STARTING_ASK_SECONDS: Final = 0.1
-"""The same until it is ready for the first time."""
+"""The same while it is not ready."""
 SILENT_ASKS: Final = 5
 """A worker that has not answered so many times in a row hangs, and is killed."""
 SILENT_ASKS_AT_START: Final = 60
@@ -203,6 +203,8 @@ class Parent:
                     silent += 1
                 if status == 200:
                     place.is_ready.set()
+                elif status:
+                    place.is_ready.clear()
             process.kill()
             return "hung"
         finally:
