@@ -1,13 +1,14 @@
 """TLS to NATS: an authority of one's own, client certificates, and certificates taken anew."""
 
+import json
 import shutil
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from runtime.settings import SettingsError, load
 from scheduler.settings import Settings
+from support.asking import asked
 from support.authority import Authority
 from support.nats_server import AsyncNatsServer
 from support.ports import free_port
@@ -34,12 +35,8 @@ def url(server: AsyncNatsServer, host: str = "localhost") -> str:
 
 async def reason_why_not_ready(port: int) -> str:
     """The reason in `/readyz`; empty if the service is ready."""
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                return str((await answer.json()).get("reason", ""))
-        except aiohttp.ClientConnectorError:
-            return "nobody listens"
+    status, answer = await asked(port)
+    return str(json.loads(answer).get("reason", "")) if status else "nobody listens"
 
 
 async def is_ready(port: int) -> bool:

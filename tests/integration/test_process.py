@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from support.asking import asked
 from support.nats_server import NatsServer
 from support.ports import free_port, free_ports
 from support.served import Serving
@@ -22,19 +23,9 @@ HURRIED = (
 """A coordinator with a shorter keep-alive."""
 
 
-async def get(port: int, path: str) -> tuple[int, str]:
-    """The answer's status and text; 0 where nothing listens."""
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.get(f"http://127.0.0.1:{port}{path}") as response:
-                return response.status, await response.text()
-        except aiohttp.ClientConnectorError:
-            return 0, ""
-
-
 async def until_alive(port: int) -> None:
     async def is_alive() -> bool:
-        return (await get(port, "/healthz"))[0] == 200
+        return (await asked(port, "/healthz"))[0] == 200
 
     await until(is_alive)
 
@@ -46,12 +37,12 @@ async def test_metrics_with_a_port_of_their_own_are_on_no_other(
     port, metrics_port = free_port(), free_port()
     async with serving(service, port=port, metrics_port=metrics_port) as process:
         await until_alive(port)
-        status, figures = await get(metrics_port, "/metrics")
+        status, figures = await asked(metrics_port, "/metrics")
         assert status == 200
         assert f'service="{service}"' in figures
-        assert (await get(port, "/metrics"))[0] == 404
+        assert (await asked(port, "/metrics"))[0] == 404
         for path in ("/", "/healthz", "/readyz"):
-            assert (await get(metrics_port, path))[0] == 404
+            assert (await asked(metrics_port, path))[0] == 404
         assert await process.stop() == 0
 
 
@@ -59,7 +50,7 @@ async def test_metrics_without_a_port_of_their_own_are_on_the_service_s(serving:
     port = free_port()
     async with serving("scheduler", port=port):
         await until_alive(port)
-        assert (await get(port, "/metrics"))[0] == 200
+        assert (await asked(port, "/metrics"))[0] == 200
 
 
 async def test_a_port_for_metrics_that_is_taken_is_reported_in_one_line(serving: Serving) -> None:
@@ -110,7 +101,7 @@ async def test_a_connection_over_the_limit_is_answered_and_closed(
             for task in idle:
                 task.cancel()
         await until_alive(port)  # they have made place
-        _, figures = await get(port, "/metrics")
+        _, figures = await asked(port, "/metrics")
         assert re.search(r'tminus_connections_refused_total{reason="a\w+"} [1-9]', figures)
     assert "Traceback" not in process.log()
 
@@ -124,7 +115,7 @@ async def test_a_trusted_proxy_may_have_many_connections(serving: Serving) -> No
     async with serving("frontend", port=port, **settings):
         await until_alive(port)
         async with connected(port, 3):
-            assert (await get(port, "/healthz"))[0] == 200
+            assert (await asked(port, "/healthz"))[0] == 200
 
 
 async def test_viewers_are_not_among_the_connections(
@@ -135,7 +126,7 @@ async def test_viewers_are_not_among_the_connections(
     async with serving("coordinator", port=port, **settings), aiohttp.ClientSession() as session:
 
         async def is_ready() -> bool:
-            return (await get(port, "/readyz"))[0] == 200
+            return (await asked(port, "/readyz"))[0] == 200
 
         await until(is_ready)
         viewers = [
@@ -214,7 +205,7 @@ async def test_a_service_runs_on_what_other_systems_have(
 
 
 async def open_connections(metrics_port: int) -> int:
-    _, figures = await get(metrics_port, "/metrics")
+    _, figures = await asked(metrics_port, "/metrics")
     return round(float(re.findall(r"^tminus_connections (\S+)$", figures, re.MULTILINE)[0]))
 
 
@@ -234,7 +225,7 @@ async def test_who_has_connected_before_the_end_and_asks_after_it_is_answered(
         process.end_by(signal.SIGTERM)
 
         async def accepts_no_more() -> bool:
-            return await get(port, "/healthz") == (0, "")
+            return await asked(port, "/healthz") == (0, "")
 
         await until(accepts_no_more)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -3,10 +3,9 @@
 import time
 from pathlib import Path
 
-import aiohttp
-
 from runtime import links
 from runtime.links import Link
+from support.asking import asked
 from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer
 from support.ports import free_port
 from support.served import Serving
@@ -97,7 +96,7 @@ async def test_a_service_reconnects_with_the_password_that_is_in_its_file_then(
             return "renewed the secrets" in process.log()
 
         async def is_ready() -> bool:
-            return await ready_status(port) == 200
+            return (await asked(port))[0] == 200
 
         try:
             await server.start()
@@ -127,7 +126,7 @@ async def test_a_service_goes_to_the_servers_that_are_in_its_file_then(
             return "renewed the secrets" in process.log()
 
         async def is_ready() -> bool:
-            return await ready_status(port) == 200
+            return (await asked(port))[0] == 200
 
         try:
             await first.start()
@@ -144,12 +143,3 @@ async def test_a_service_goes_to_the_servers_that_are_in_its_file_then(
 
 def passwords(of_the_scheduler: str) -> dict[str, str]:
     return PASSWORDS | {"SCHEDULER_PASSWORD": f'"{of_the_scheduler}"'}
-
-
-async def ready_status(port: int) -> int:
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                return answer.status
-        except aiohttp.ClientConnectorError:
-            return 0

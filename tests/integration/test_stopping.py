@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from support.asking import asked
 from support.nats_server import NatsServer
 from support.ports import free_port
 from support.process import AsyncProcess
@@ -36,14 +36,7 @@ class Scheduler(AsyncProcess):
         super().__init__(instance, command, os.environ | settings, folder)
 
     async def is_ready(self) -> bool:
-        try:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.get(f"http://127.0.0.1:{self.port}/readyz") as answer,
-            ):
-                return answer.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
+        return (await asked(self.port))[0] == 200
 
 
 @pytest.fixture
