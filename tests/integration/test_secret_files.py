@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import aiohttp
+
 from runtime import links
 from runtime.links import Link
 from support.asking import asked
