@@ -7,6 +7,7 @@
 
 /** @import {Frame, MessageFrame, Ping, RoomReply} from "../../../types/protocol" */
 /** @import {RoomFrame} from "./room.js" */
+/** @import {ShownReports} from "./shown-reports.js" */
 
 // Time
 import { ServerClock } from "./server-clock.js";
@@ -24,7 +25,6 @@ import { Display } from "./display.js";
 import { Finale } from "./finale.js";
 import { announceMessage, messageBanner, messageList } from "./messages.js";
 import { Screen } from "./screen.js";
-import { ShownReports } from "./shown-reports.js";
 import { showStatus } from "./status.js";
 import { byId, setText } from "./dom.js";
 // Controls
@@ -44,6 +44,8 @@ const SUSPECT_MS = 100;
 const SUSPECT_LATE_MS = 1000;
 const STATUS_EVERY_MS = 250;
 
+/** Asked for by `?trace`, and loaded only then. @type {ShownReports | undefined} */
+let reports;
 let room = data.reply ? { ...initial, state: data.reply.state } : initial;
 let last = nothing;
 let isDrawn = false;
@@ -56,7 +58,6 @@ const showBanner = messageBanner();
 const messageTimers = new OrderedTimers(env);
 export const clock = new ServerClock(env, ping, () => connection.connect());
 const timer = new PreciseTimer(env, () => clock.time());
-const reports = new ShownReports(env, location.search, (shown) => ping(0, { shown }));
 const connection = new Connection(
   network([data.room]),
   socketAddresses(data, `room=${data.room}`),
@@ -119,7 +120,7 @@ function draw() {
   finale.draw(shown);
   screen.setRun(isCounting(room.state), shown.status === "held");
   timer.set(shown.nextAt, draw);
-  reports.add(shown, clock.time());
+  reports?.add(shown, clock.time());
   last = shown.last;
   isDrawn = true;
 }
@@ -159,6 +160,10 @@ function ping(id, more = {}) {
 controls(data.room, () => clock.time(), () => room.state, () => screen.toggleFull());
 options(data.room, finale, draw, () => screen.toggleFull());
 root.removeAttribute("data-fallback");
+if (new URLSearchParams(location.search).has("trace"))
+  import("./shown-reports.js").then(({ ShownReports }) => {
+    reports = new ShownReports(env, (shown) => ping(0, { shown }));
+  });
 save("again", null);
 screen.setRun(isCounting(room.state), room.state.status === "held");
 live(connection, clock, data.now, draw, updateStatus);

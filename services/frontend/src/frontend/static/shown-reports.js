@@ -9,21 +9,19 @@ const GAP_MS = 900;
 export class ShownReports {
   #env;
   #send;
-  #isAsked;
   #sentAt = -Infinity;
 
-  /** @param {Env} env @param {string} query the page's, as in `location.search`
+  /** @param {Env} env
    * @param {(shown: {number: number, at: number}) => void} send */
-  constructor(env, query, send) {
+  constructor(env, send) {
     this.#env = env;
     this.#send = send;
-    this.#isAsked = new URLSearchParams(query).has("trace");
   }
 
   /** It was drawn at `at`, by the server's clock.
    * @param {Pick<Shown, "isNew" | "number">} shown @param {number} at */
   add({ isNew, number }, at) {
-    if (!this.#isAsked || !isNew || number === null || number < 0 || this.#env.isHidden()) return;
+    if (!isNew || number === null || number < 0 || this.#env.isHidden()) return;
     if (this.#env.now() - this.#sentAt < GAP_MS) return;
     this.#sentAt = this.#env.now();
     this.#send({ number, at });
