@@ -179,6 +179,29 @@ test("what there is to report is reported within the time, and once", () => {
   assert.equal(asked.length, before + 1);
 });
 
+test("however often it is told to ask, it pings no more than a coordinator accepts", () => {
+  const { world, clock, asked } = pinging();
+  world.pass(60_000);
+  // Eleven late ticks at once, and then for a second more.
+  for (let step = 0; step < 1000; step += 1) {
+    clock.ask();
+    clock.soon(10);
+    world.pass(1);
+  }
+  assert.ok(within(asked, 60_000, 61_000) <= 10, `${within(asked, 60_000, 61_000)}`);
+  assert.ok(within(asked, 60_000, 61_000) >= 8);
+});
+
+test("what is to be reported while a ping is under way is reported after its pong", () => {
+  const { world, clock, asked } = pinging({ ms: 200, random: () => 0.5 });
+  world.pass(300_000);
+  for (let before = asked.length; asked.length === before; ) world.pass(50);
+  const before = asked.length;
+  clock.soon(2000);
+  world.pass(1400);
+  assert.equal(asked.length, before + 1);
+});
+
 test("a hidden page hardly pings, says at once that it is hidden, and measures when it wakes", () => {
   const { world, clock, asked } = pinging();
   world.pass(60_000);

@@ -91,7 +91,8 @@ function onFrame(frame) {
       clock.onPong(frame.id, frame.server_time);
       break;
     case "tick":
-      if (room !== before && isOutOfTime(frame.remaining)) clock.ask();
+      // A replayed one is of another time.
+      if (room.state !== before.state && isOutOfTime(frame.remaining)) clock.ask();
       break;
     case "message":
       if (room !== before) addMessage(frame);

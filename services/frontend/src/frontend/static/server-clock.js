@@ -49,6 +49,8 @@ export class ServerClock {
   #pings = 0;
   #pingedAt = -Infinity;
   #nextAt = Infinity;
+  /** Within what time the pong is to be followed by another ping. @type {number | null} */
+  #soonAfter = null;
   /** @type {{id: number, sent: number} | null} */
   #outstanding = null;
   /** @type {number | undefined} */
@@ -126,7 +128,7 @@ export class ServerClock {
     this.#pingIn(BURST_GAP_MS - this.#sincePing());
   }
 
-  /** Ping at once: nothing was heard for long, or the page is hidden now and says so. */
+  /** Ping as soon as may be: nothing was heard for long, or the page is hidden now and says so. */
   ask() {
     this.#outstanding = null;
     this.#pingIn(0);
@@ -135,8 +137,10 @@ export class ServerClock {
   /** Ping at a random moment within `ms`: there is something to report, and other pages have it, too.
    * @param {number} ms */
   soon(ms) {
+    // A ping that is under way has not told it.
+    if (this.#outstanding !== null) return void (this.#soonAfter = ms);
     const wait = ms * this.#env.random();
-    if (this.#outstanding === null && this.#env.now() + wait < this.#nextAt) this.#pingIn(wait);
+    if (this.#env.now() + wait < this.#nextAt) this.#pingIn(wait);
   }
 
   /** Stop pinging while there is no connection; the clock goes on. */
@@ -154,6 +158,8 @@ export class ServerClock {
     this.#pongs += 1;
     this.#add({ sent: ping.sent, received: this.#env.now(), server });
     this.#next();
+    if (this.#soonAfter !== null) this.soon(this.#soonAfter);
+    this.#soonAfter = null;
   }
 
   /** Detect a clock that jumped: before every ping, once a second, and when the page becomes visible. */
@@ -224,12 +230,14 @@ export class ServerClock {
     return Math.max(LEAST_GAP_MS, Math.min(forSamples, untilInDoubt));
   }
 
-  /** @param {number} ms */
+  /** Never more often than a coordinator accepts: it takes who pings more often for an attacker.
+   * @param {number} ms */
   #pingIn(ms) {
     const { now, setTimer, clearTimer } = this.#env;
+    const wait = Math.max(0, ms, BURST_GAP_MS * (1 - SPREAD) - this.#sincePing());
     clearTimer(this.#timer ?? 0);
-    this.#nextAt = now() + ms;
-    this.#timer = setTimer(() => this.#ping(), Math.max(0, ms));
+    this.#nextAt = now() + wait;
+    this.#timer = setTimer(() => this.#ping(), wait);
   }
 
   #ping() {
