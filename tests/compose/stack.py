@@ -13,7 +13,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from protocol.frames import Frame, Hello, MessageFrame, TickFrame, Viewers
+from protocol.frames import Bye, Frame, Hello, MessageFrame, TickFrame, Viewers
 from support import ROOT
 from support.ports import free_ports
 from support.skip import skip
@@ -21,7 +21,7 @@ from support.skip import skip
 UP_SECONDS = 600.0
 FRAME_SECONDS = 20.0
 
-F = TypeVar("F", Hello, TickFrame, MessageFrame, Viewers)
+F = TypeVar("F", Bye, Hello, TickFrame, MessageFrame, Viewers)
 
 _frames = msgspec.json.Decoder(Frame)
 
