@@ -118,6 +118,14 @@ def in_files(folder: Path, secrets: dict[str, str]) -> dict[str, str]:
     return {f"{name}_FILE": str(folder / name) for name in secrets}
 
 
+def require_compose() -> None:
+    """Skip the test if there is no Docker Compose; it needs no engine to read its files."""
+    try:
+        run(["docker", "compose", "version"])
+    except (OSError, AssertionError, subprocess.TimeoutExpired):
+        skip("no Docker Compose here")
+
+
 def require_engine() -> None:
     """Skip the test if there is no Docker engine."""
     if (reason := _why_no_engine()) is not None:

@@ -185,6 +185,22 @@ EventFrame = (
     | CancelledFrame
 )
 Frame = Hello | EventFrame | MessageFrame | Viewers | Pong | Bye | Ping
+SENT = (
+    Hello,
+    StartedFrame,
+    HeldFrame,
+    ResumedFrame,
+    AdjustedFrame,
+    RecycledFrame,
+    TickFrame,
+    TickDelta,
+    CancelledFrame,
+    MessageFrame,
+    Viewers,
+    Pong,
+    Bye,
+)
+"""What a coordinator sends a viewer."""
 
 
 class FrameError(ValueError):
