@@ -7,8 +7,9 @@ from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from coordinator.short_frames import LONGEST, payload_of
+from coordinator.short_frames import payload_of
 
+LONGEST = 125
 HEADERS = st.tuples(st.sampled_from([0x81, 0x01, 0x82, 0x89, 0xC1]), st.integers(0, 255)).map(bytes)
 PAYLOADS = st.binary(max_size=LONGEST + 3)
 
@@ -28,6 +29,8 @@ def parsed(data: bytes) -> tuple[Frame, int]:
 @given(st.builds(lambda head, rest: head + rest, HEADERS, PAYLOADS) | PAYLOADS)
 @example(b"\x81\x80abcd")
 @example(b"\x81\x00")
+@example(b"\x81\xfe" + bytes(130))
+@example(b"\x81\xc8" + bytes(204))
 def test_it_is_read_as_the_library_reads_it(data: bytes) -> None:
     payload = payload_of(data)
     if payload is not None:
@@ -35,6 +38,8 @@ def test_it_is_read_as_the_library_reads_it(data: bytes) -> None:
 
 
 @given(PAYLOADS)
+@example(bytes(LONGEST))
+@example(bytes(LONGEST + 1))
 def test_every_short_text_frame_is_read_at_once(payload: bytes) -> None:
     data = Frame(Opcode.TEXT, payload).serialize(mask=True)
     assert payload_of(data) == (payload if len(payload) <= LONGEST else None)
