@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict
 from nats.aio.client import Client
 
 from coordinator.hub import HUB
@@ -53,6 +54,24 @@ async def test_the_best_version_offered_is_chosen(
     async with offering(await serve_coordinator(), *offered) as (viewer, subprotocol):
         assert subprotocol == chosen
         assert (await viewer.frame())["protocol"] == version
+
+
+@pytest.mark.parametrize(
+    ("lines", "chosen", "version"),
+    [(["v3.tminus,  v2.tminus"], V2, 2), ([f"{V2} ", V1], V2, 2), (["v3.tminus", V2], None, 1)],
+)
+async def test_the_version_is_that_of_the_subprotocol_in_the_answer(
+    serve_coordinator: Serve, lines: list[str], chosen: str | None, version: int
+) -> None:
+    """However the offers are spread over header lines; only those of the first count."""
+    server = await serve_coordinator()
+    headers = CIMultiDict([("Sec-WebSocket-Protocol", line) for line in lines])
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(server.make_url("/ws/connect"), headers=headers) as socket,
+    ):
+        assert socket._response.headers.get("Sec-WebSocket-Protocol") == chosen
+        assert (await Viewer(socket).frame())["protocol"] == version
 
 
 async def test_versions_side_by_side_are_told_the_same_run(
