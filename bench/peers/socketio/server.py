@@ -8,7 +8,8 @@ import socketio
 import uvicorn
 from nats.aio.msg import Msg
 
-server = socketio.AsyncServer(async_mode="asgi", transports=["websocket"])
+# In a burst a client's ping waits behind all of its messages.
+server = socketio.AsyncServer(async_mode="asgi", transports=["websocket"], ping_timeout=60)
 
 
 @server.event
