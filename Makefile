@@ -182,7 +182,7 @@ version: ## Print the version, or set it everywhere: NEW=1.2.3
 chaos: $(INSTALLED) $(FUZZING) ## The failure table: kill every part, count the ticks; ROUNDS=n SEED=s SCENARIO=name SOAK=1
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(SCENARIO:%=--scenario %) $(SOAK:%=--soak)
 
-bench: $(INSTALLED) ## The performance table (QUICK=1: in two minutes)
+bench: $(INSTALLED) ## The performance table (QUICK=1: in three minutes; SERVERS=bun,picows)
 	PYTHONPATH=tests QUICK=$(QUICK) $(BIN)/python -m bench
 
 same-instant: $(INSTALLED) ## How far apart screens change, as in docs/same-instant.md; BROWSER=firefox or webkit

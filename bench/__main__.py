@@ -1,6 +1,7 @@
 """Run the benchmark, all of it or some parts: `python -m bench [--quick] [PART...]`.
 
 The environment may say it, too: QUICK=1, ONLY=part for one part,
+SERVERS=bun,picows for some of the servers only,
 ROUNDS=n for so many rounds of the part `watched`, or of `workers` or `pages`: these two are
 printed, for docs/scaling.md, and measured only if they are asked for.
 """
@@ -9,7 +10,7 @@ import argparse
 import asyncio
 import os
 import subprocess
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -44,40 +45,59 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 DISTURBED = 0.3
 """A round in which others had more of the server's core than this is done again."""
+NAMED = [name for name in os.environ.get("SERVERS", "").split(",") if name]
+IN_EVERY_ROUND = {"limit", "tminus", "bun", "node"}
+"""Those of the goals; with 100 and with 10,000 viewers the others have one round."""
+COMPARED = [server for server in SERVERS if server.name in NAMED] or SERVERS
 
 
 async def fan_out(found: Results, quick: bool) -> None:
     """The crowd by which servers are compared: 1,000 viewers."""
-    plan = {"rounds": 1, "seconds": 2, "bursts": 1} if quick else {"bursts": 2}
-    await compare(found, 1000, **plan)
+    rounds, seconds, bursts = (1, 2, 1) if quick else (3, 5, 2)
+    await compare(found, 1000, rounds=rounds, seconds=seconds, bursts=bursts)
 
 
 async def growth(found: Results, quick: bool) -> None:
     """A tenth of that crowd, and ten times as many."""
     if not quick:
-        await compare(found, 100, rounds=2, bursts=0)
-        await compare(found, 10_000, rounds=2, bursts=0)
+        once = {server.name for server in SERVERS} - IN_EVERY_ROUND
+        await compare(found, 100, rounds=2, bursts=0, once=once)
+        await compare(found, 10_000, rounds=2, bursts=0, once=once)
 
 
 async def compare(
-    found: Results, viewers: int, *, rounds: int = 3, seconds: int = 5, bursts: int
+    found: Results,
+    viewers: int,
+    *,
+    rounds: int,
+    seconds: int = 5,
+    bursts: int,
+    once: Collection[str] = (),
 ) -> None:
-    """Every server in turn, and all several times, so that a slow minute hits none alone."""
+    """Every server in turn, and all several times, so that a slow minute hits none alone.
+
+    Those that are not named keep their figures.
+    """
     by_server: dict[str, list[Crowd]] = {}
     for turn in range(rounds):
-        for server in SERVERS:
-            if server.name in found.left_out:
+        for server in COMPARED:
+            if server.name in found.left_out or (turn > 0 and server.name in once):
                 continue
+            what = f"{server.name} with {viewers:,} viewers"
+            if turn == 0:
+                found.failed.pop(what, None)
             say(f"{viewers} viewers, round {turn + 1}: {server.name}")
             measure = partial(fanout.measure, server, viewers, seconds=seconds, bursts=bursts)
             try:
                 crowd = await undisturbed(measure, attempts=1 if rounds == 1 else 2)
             except (Incomplete, TimeoutError, RuntimeError) as error:
-                found.failed[f"{server.name} with {viewers:,} viewers"] = str(error)
+                found.failed[what] = str(error)
                 say(f"  failed: {error}")
                 continue
             by_server.setdefault(server.name, []).append(crowd)
-    found.crowds[viewers] = [fanout.middle(measured) for measured in by_server.values()]
+    names = {server.name for server in COMPARED}
+    kept = [crowd for crowd in found.crowds.get(viewers, []) if crowd.server not in names]
+    found.crowds[viewers] = [*kept, *map(fanout.middle, by_server.values())]
 
 
 async def undisturbed(measure: Callable[[], Awaitable[Crowd]], attempts: int) -> Crowd:
@@ -224,9 +244,10 @@ NEEDS_PEERS = {"fanout", "growth", "ways"}
 
 async def measure(parts: Sequence[str], quick: bool) -> Results:
     """Measure the parts; those that are not asked for keep the figures of the run before."""
-    found = Results() if set(parts) == set(PARTS) else results.read()
+    is_whole = set(parts) == set(PARTS) and not NAMED
+    found = Results() if is_whole else results.read()
     found.is_quick, found.machine = quick, machine.describe()
-    found.is_pieced = set(parts) != set(PARTS)
+    found.is_pieced = not is_whole
     if NEEDS_PEERS.isdisjoint(parts):
         build.build_load()
     else:
@@ -254,6 +275,8 @@ def main() -> None:
     chosen.parts = chosen.parts or os.environ.get("ONLY", "").split()
     if unknown := set(chosen.parts) - {*PARTS, "report", "workers", "pages"}:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
+    if unknown := set(NAMED) - {server.name for server in SERVERS}:
+        arguments.error(f"no such server: {', '.join(sorted(unknown))}")
     machine.raise_file_limit()
     machine.take_precedence()
     if chosen.parts == ["workers"]:

@@ -1,6 +1,7 @@
 """Builds the load, the limit and the peers from their packages; what can't be is left out."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ SOURCES = ROOT / "bench"
 PEERS = SOURCES / "peers"
 REQUIREMENTS = ROOT / "requirements" / "bench.txt"
 BUILD_SECONDS = 600
+IN_VENV = ("aiohttp", "caddy", "picows", "socketio", "starlette", "websockets")
+"""What runs in the benchmark's own Python environment."""
 
 
 def build_all() -> dict[str, str]:
@@ -27,18 +30,23 @@ def build_all() -> dict[str, str]:
         "node": lambda: _npm("node"),
         "workerd": lambda: _npm("workerd"),
         "centrifuge": _go,
-        "caddy": _python_tools,
+        "phoenix": _mix,
+        "venv": _venv,
     }
     for name, build in builders.items():
         folder = PEERS / name
-        sources = sorted(folder.iterdir()) if folder.is_dir() else [REQUIREMENTS]
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        sources = files or [REQUIREMENTS]
         try:
             _once(name, sources, build)
         except FileNotFoundError as error:
             left_out[name] = f"needs {error.filename}, which is not installed"
         except subprocess.CalledProcessError as error:
-            last = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
-            left_out[name] = f"could not be built: {' '.join(last)[:160]}"
+            lines = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+            why = [line for line in lines if line.startswith("** (Mix)")] or lines[-1:]
+            left_out[name] = f"could not be built: {' '.join(why)[:160]}"
+    if (reason := left_out.pop("venv", None)) is not None:
+        left_out.update(dict.fromkeys(IN_VENV, reason))
     left_out["centrifugo"] = (
         "no package registry serves the program; its library, Centrifuge, is measured"
     )
@@ -97,7 +105,20 @@ def _go() -> None:
     _run(["go", "build", "-o", PROGRAMS / "centrifuge", "."], PEERS / "centrifuge")
 
 
-def _python_tools() -> None:
+def _mix() -> None:
+    folder = CACHE / "peers" / "phoenix"
+    shutil.copytree(PEERS / "phoenix", folder, dirs_exist_ok=True)
+    environment = {"MIX_ENV": "prod", "MIX_HOME": str(folder / ".mix")}
+    for words in (
+        ["local.hex", "--force", "--if-missing"],
+        ["local.rebar", "--force", "--if-missing"],
+        ["deps.get", "--only", "prod"],
+        ["release", "--overwrite"],
+    ):
+        _run(["mix", *words], folder, **environment)
+
+
+def _venv() -> None:
     venv = CACHE / "venv"
     _run([sys.executable, "-m", "venv", venv], SOURCES)
     install: list[str | Path] = [
@@ -111,5 +132,12 @@ def _python_tools() -> None:
     _run(install, SOURCES)
 
 
-def _run(command: Sequence[str | Path], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=BUILD_SECONDS)
+def _run(command: Sequence[str | Path], folder: Path, **environment: str) -> None:
+    subprocess.run(
+        command,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=BUILD_SECONDS,
+        env={**os.environ, **environment},
+    )

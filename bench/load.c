@@ -51,7 +51,7 @@ struct viewer {
 static struct {
     int port, rooms, ping_every_ms, return_every_ms, stamp_us;
     const char *host, *path, *greeting, *stamp, *subprotocol;
-    bool hello, nats, centrifuge, tls;
+    bool hello, nats, centrifuge, engine_io, tls;
 } options = {.port = 8787, .rooms = 1, .host = "127.0.0.1", .path = "/ws/connect?room=main"};
 
 static struct viewer *viewers;
@@ -204,6 +204,7 @@ static void take_data(struct viewer *v, const char *payload, size_t length, doub
         counts.other_frames++;
     if (options.nats && memmem(payload, length, "PING\r\n", 6)) put_frame(v, 2, "PONG\r\n", 6);
     if (options.centrifuge && length == 2 && memcmp(payload, "{}", 2) == 0) put_frame(v, 1, "{}", 2);
+    if (options.engine_io && length == 1 && *payload == '2') put_frame(v, 1, "3", 1);
 }
 
 /* Takes what is whole in the bytes; returns how many were. */
@@ -493,6 +494,7 @@ static void read_options(int argc, char **argv) {
         if (!strcmp(name, "--hello")) options.hello = true;
         else if (!strcmp(name, "--nats")) options.nats = true;
         else if (!strcmp(name, "--centrifuge")) options.centrifuge = true;
+        else if (!strcmp(name, "--engine-io")) options.engine_io = true;
         else if (!strcmp(name, "--tls")) options.tls = true;
         else {
             i++;

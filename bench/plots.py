@@ -29,6 +29,8 @@ class Crowd(TypedDict):
     steady: Steady
 
 
+LATEST_MS = 60
+"""Where the plot of latency ends: the queue of a server that can't keep up goes on beyond."""
 COLOURS = {
     "limit": "#555555",
     "tminus": "#d6336c",
@@ -38,6 +40,11 @@ COLOURS = {
     "nats": "#0b7285",
     "centrifuge": "#7048e8",
     "workerd": "#846358",
+    "picows": "#74b816",
+    "aiohttp": "#15aabf",
+    "starlette": "#c084fc",
+    "socketio": "#adb5bd",
+    "phoenix": "#fab005",
 }
 NAMES = {
     "limit": "C loop of send()",
@@ -48,6 +55,11 @@ NAMES = {
     "nats": "nats-server",
     "centrifuge": "Centrifuge (Go)",
     "workerd": "workerd",
+    "picows": "picows (Python)",
+    "aiohttp": "aiohttp (Python)",
+    "starlette": "Starlette (Python)",
+    "socketio": "python-socketio",
+    "phoenix": "Phoenix",
 }
 
 
@@ -67,7 +79,7 @@ def main(results: Path, folder: Path) -> None:
         crowds,
         lambda crowd: crowd["steady"]["cpu_us_a_frame"],
         "Processor time a delivered frame",
-        "µs",
+        "µs, logarithmic",
         folder / "performance-cpu.png",
     )
     by_viewers(
@@ -76,7 +88,6 @@ def main(results: Path, folder: Path) -> None:
         "Resident memory a viewer",
         "KB, logarithmic",
         folder / "performance-memory.png",
-        log=True,
     )
     latency(
         [crowd for crowd in crowds if crowd["viewers"] == 1000], folder / "performance-latency.png"
@@ -89,8 +100,6 @@ def by_viewers(
     title: str,
     unit: str,
     file: Path,
-    *,
-    log: bool = False,
 ) -> None:
     """A line for each server; ours on top of the others, and thicker."""
     figure, axes = plt.subplots(figsize=(9, 5))
@@ -113,11 +122,9 @@ def by_viewers(
     axes.set_xticks(sorted({crowd["viewers"] for crowd in crowds}))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.minorticks_off()
-    if log:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-    else:
-        axes.set_ylim(bottom=0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+    axes.yaxis.set_minor_formatter(lambda y, _: f"{y:g}" if f"{y:e}"[0] in "25" else "")
     axes.set_xlabel("viewers")
     axes.set_ylabel(unit)
     finish(figure, axes, title, file)
@@ -139,7 +146,7 @@ def latency(crowds: list[Crowd], file: Path) -> None:
                     linestyle="--" if server == "limit" else "-",
                     zorder=3 if server == "tminus" else 2,
                 )
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, LATEST_MS)
     axes.set_ylim(0, 100)
     axes.set_xlabel("ms from publishing to receiving")
     axes.set_ylabel("% of the frames received")

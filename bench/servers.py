@@ -51,6 +51,10 @@ def _workerd(port: int, bus: Bus) -> list[str | Path]:
     ]
 
 
+def _python_peer(name: str) -> list[str | Path]:
+    return [CACHE / "venv" / "bin" / "python", "-m", f"bench.peers.{name}.server"]
+
+
 TMINUS = Server(
     name="tminus",
     label="tminus coordinator",
@@ -76,7 +80,35 @@ SERVERS = (
     Server(
         name="websockets",
         label="websockets `broadcast` (Python)",
-        command=lambda port, bus: [*python("bench.peers.websockets.server")],
+        command=lambda port, bus: _python_peer("websockets"),
+    ),
+    Server(
+        name="picows",
+        label="picows (Python)",
+        command=lambda port, bus: _python_peer("picows"),
+    ),
+    Server(
+        name="aiohttp",
+        label="aiohttp `WebSocketResponse` (Python)",
+        command=lambda port, bus: _python_peer("aiohttp"),
+    ),
+    Server(
+        name="starlette",
+        label="Starlette on uvicorn (Python)",
+        command=lambda port, bus: _python_peer("starlette"),
+    ),
+    Server(
+        name="socketio",
+        label="python-socketio on uvicorn",
+        command=lambda port, bus: _python_peer("socketio"),
+        load_options=(
+            *STAMP,
+            "--engine-io",
+            "--path",
+            "/socket.io/?EIO=4&transport=websocket",
+            "--greeting",
+            "40",
+        ),
     ),
     Server(
         name="nats",
@@ -99,6 +131,19 @@ SERVERS = (
         load_options=(*STAMP, "--centrifuge", "--path", "/", "--greeting", '{"id":1,"connect":{}}'),
     ),
     Server(name="workerd", label="workerd (Durable Object)", command=_workerd),
+    Server(
+        name="phoenix",
+        label="Phoenix channel on Bandit",
+        command=lambda port, bus: [PEERS / "phoenix/_build/prod/rel/peer/bin/peer", "start"],
+        environment={"RELEASE_DISTRIBUTION": "none"},
+        load_options=(
+            *STAMP,
+            "--path",
+            "/socket/websocket?vsn=2.0.0",
+            "--greeting",
+            '["1","1","room:main","phx_join",{}]',
+        ),
+    ),
 )
 
 

@@ -1,9 +1,9 @@
 """`websockets.broadcast` behind a NATS subscription."""
 
-import asyncio
 import os
 
 import nats
+import uvloop
 from nats.aio.msg import Msg
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
@@ -32,4 +32,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
