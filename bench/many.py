@@ -26,7 +26,6 @@ from bench.machine import LOAD_CORE, cpu_seconds, kernel_bytes, resident_bytes
 from bench.markdown import table
 from bench.programs import Program
 from bench.servers import TMINUS, serving
-from bench.viewer_cost import PAGES
 from support.ports import free_port
 
 SIZES = (10_000, 25_000, 50_000, 75_000, 100_000)
@@ -39,7 +38,8 @@ EVEN = 0.8
 """How much of what it may have a worker gets on average: some get more than others."""
 WARMING_VIEWERS = 200
 TICKS = 4
-PAGE = PAGES["version 2, pings by need"]
+IDLE_PING_MS, COUNTING_PING_MS = 7000, 14_000
+"""From ping to ping of a page, on average: while nothing happens, and while a run counts."""
 JOIN_SECONDS = 120.0
 TICK_SECONDS = 30.0
 QUIET_SECONDS = 0.05
@@ -101,7 +101,7 @@ class Stage:
         await asyncio.sleep(2)
         memory = resident_bytes(self._pid) - self._resident
         kernel = kernel_bytes() - self._kernel
-        await self._crowd.pings(PAGE.idle_ms)
+        await self._crowd.pings(IDLE_PING_MS)
         await asyncio.sleep(1)
         idle_share = await self._share(SHARE_SECONDS)
         await self._crowd.pings(0)
@@ -145,7 +145,7 @@ class Stage:
 
     async def _counting(self) -> tuple[float, float]:
         """A core's share with pings and a tick a second; the latest tick at its last viewer."""
-        await self._crowd.pings(PAGE.counting_ms)
+        await self._crowd.pings(COUNTING_PING_MS)
         await self._start(int(COUNTING_SECONDS) + 5, 1)
         await asyncio.sleep(3)
         await self._crowd.reset()
