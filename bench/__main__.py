@@ -2,8 +2,9 @@
 
 The environment may say it, too: QUICK=1, ONLY=part for one part,
 SERVERS=bun,picows for some of the servers only,
-ROUNDS=n for so many rounds of the part `watched`, or of `workers` or `pages`: these two are
-printed, for docs/scaling.md, and measured only if they are asked for.
+ROUNDS=n for so many rounds of the part `watched`, or of `workers` or `pages`: these two, and
+`many`, are printed, for docs/scaling.md, and measured only if they are asked for. VIEWERS="n …"
+are other sizes of the crowd of `many`.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from bench import (
     fanout,
     lateness,
     machine,
+    many,
     report,
     results,
     viewer_cost,
@@ -43,6 +45,8 @@ from bench.watched import Watched
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
+MOST_FILES = 120_000
+"""Enough for a process with the largest crowd of `many`."""
 DISTURBED = 0.3
 """A round in which others had more of the server's core than this is done again."""
 NAMED = [name for name in os.environ.get("SERVERS", "").split(",") if name]
@@ -273,12 +277,18 @@ def main() -> None:
     )
     chosen = arguments.parse_args()
     chosen.parts = chosen.parts or os.environ.get("ONLY", "").split()
-    if unknown := set(chosen.parts) - {*PARTS, "report", "workers", "pages"}:
+    if unknown := set(chosen.parts) - {*PARTS, "report", "workers", "pages", "many"}:
         arguments.error(f"no such part: {', '.join(sorted(unknown))}")
     if unknown := set(NAMED) - {server.name for server in SERVERS}:
         arguments.error(f"no such server: {', '.join(sorted(unknown))}")
-    machine.raise_file_limit()
+    files = machine.raise_file_limit(MOST_FILES)
     machine.take_precedence()
+    if chosen.parts == ["many"]:
+        build.build_load()
+        given = os.environ.get("VIEWERS", "1000 2000" if chosen.quick else "").split()
+        sizes = tuple(map(int, given)) or many.SIZES
+        print(asyncio.run(many.measure(files, sizes)))
+        return
     if chosen.parts == ["workers"]:
         build.build_load()
         rounds, viewers = (1, 1000) if chosen.quick else (int(os.environ.get("ROUNDS", "5")), 8000)

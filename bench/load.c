@@ -6,6 +6,7 @@
  *   join N [MS]     N more viewers, all at once; answered when every one is served, or after MS
  *   reset [TIMED]   counts start again, for the viewers that are in by now; 0: no times are taken
  *   expect N MS     answered when N data frames have come since the reset, or after MS
+ *   pings MS        from now on each viewer sends a ping every MS; 0: none
  *   report          what has come since the reset
  *   quit
  *
@@ -19,6 +20,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +36,8 @@
 #endif
 
 enum { BUFFER = 4 << 20, DIALS_A_TURN = 64, EVENTS_A_TURN = 512, BINS = 1 << 20, BIN_US = 10 };
+/* An address has 28,232 ports by default, and connect() tries every other one first. */
+enum { VIEWERS_A_SOURCE = 10000 };
 enum state { CONNECTING, SECURING, SHAKING_HANDS, AWAITING_HELLO, AWAITING_REPLAY, SERVED, GONE };
 
 struct viewer {
@@ -49,10 +53,12 @@ struct viewer {
 };
 
 static struct {
-    int port, rooms, ping_every_ms, return_every_ms, stamp_us;
+    int port, rooms, ping_every_ms, return_every_ms, stamp_us, most_joining;
+    in_addr_t source; /* of the first viewers, in host order; 0: as the system chooses */
     const char *host, *path, *greeting, *stamp, *subprotocol;
     bool hello, nats, centrifuge, engine_io, tls;
-} options = {.port = 8787, .rooms = 1, .host = "127.0.0.1", .path = "/ws/connect?room=main"};
+} options = {
+    .port = 8787, .rooms = 1, .host = "127.0.0.1", .path = "/ws/connect?room=main", .most_joining = INT_MAX};
 
 static struct viewer *viewers;
 static int viewer_count, viewer_wanted, served, gone, measured, epoll;
@@ -323,9 +329,20 @@ static void dial(struct viewer *v) {
     /* Ends with a reset, so that a run leaves no ports waiting for the next one. */
     struct linger reset = {.l_onoff = 1};
     setsockopt(v->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (options.source) {
+        struct sockaddr_in here = {.sin_family = AF_INET};
+        here.sin_addr.s_addr = htonl(options.source + (in_addr_t)((v - viewers) / VIEWERS_A_SOURCE));
+        /* connect() chooses the port then, of those that are free for this destination. */
+        setsockopt(v->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+        if (bind(v->fd, (struct sockaddr *)&here, sizeof here) < 0) die("bind");
+    }
     if (connect(v->fd, (struct sockaddr *)&there, sizeof there) < 0 && errno != EINPROGRESS) die("connect");
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.u64 = (uint64_t)(v - viewers) + 1};
     epoll_ctl(epoll, EPOLL_CTL_ADD, v->fd, &event);
+}
+
+static bool may_dial(void) {
+    return viewer_count < viewer_wanted && viewer_count - served - gone < options.most_joining;
 }
 
 static void is_connected(struct viewer *v) {
@@ -368,8 +385,10 @@ static void send_pings(void) {
     static double owed_since;
     static uint64_t next;
     double now = now_us();
-    if (!options.ping_every_ms || !viewer_count) return;
-    if (!owed_since) owed_since = now;
+    if (!options.ping_every_ms || !viewer_count) {
+        owed_since = now;
+        return;
+    }
     double each_us = options.ping_every_ms * 1000.0 / viewer_count;
     for (; now - owed_since >= each_us; owed_since += each_us) {
         struct viewer *v = &viewers[next++ % (uint64_t)viewer_count];
@@ -464,6 +483,9 @@ static void obey(char *line) {
         reset();
         report();
         counts.cpu_before = cpu_seconds();
+    } else if (sscanf(line, "pings %lld", &n) == 1) {
+        options.ping_every_ms = (int)n;
+        report();
     } else if (!strncmp(line, "report", 6)) {
         report();
     } else {
@@ -506,6 +528,8 @@ static void read_options(int argc, char **argv) {
             else if (!strcmp(name, "--ping-every")) options.ping_every_ms = atoi(value);
             else if (!strcmp(name, "--return-every")) options.return_every_ms = atoi(value);
             else if (!strcmp(name, "--subprotocol")) options.subprotocol = value;
+            else if (!strcmp(name, "--most-joining")) options.most_joining = atoi(value);
+            else if (!strcmp(name, "--source")) options.source = ntohl(inet_addr(value));
             else if (!strcmp(name, "--stamp-us")) options.stamp = value, options.stamp_us = 1;
             else if (!strcmp(name, "--stamp-ms")) options.stamp = value, options.stamp_us = 1000;
             else {
@@ -536,8 +560,8 @@ int main(int argc, char **argv) {
     reset();
     struct epoll_event events[EVENTS_A_TURN];
     for (;;) {
-        for (int i = 0; i < DIALS_A_TURN && viewer_count < viewer_wanted; i++) dial(&viewers[viewer_count++]);
-        int wait_ms = viewer_count < viewer_wanted ? 0 : options.ping_every_ms ? 1 : awaited.what ? 20 : -1;
+        for (int i = 0; i < DIALS_A_TURN && may_dial(); i++) dial(&viewers[viewer_count++]);
+        int wait_ms = may_dial() ? 0 : options.ping_every_ms ? 1 : awaited.what ? 20 : -1;
         int count = epoll_wait(epoll, events, EVENTS_A_TURN, wait_ms);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == 0) read_orders();

@@ -58,6 +58,10 @@ class Load:
         """Count and time anew, for the viewers who are in."""
         return await self._order(f"reset {is_timed:d}", 10)
 
+    async def pings(self, every_ms: int) -> Report:
+        """From now on every viewer sends a ping so often; 0: never."""
+        return await self._order(f"pings {every_ms}", 10)
+
     async def report(self) -> Report:
         """What came since the reset."""
         return await self._order("report", 10)

@@ -31,10 +31,18 @@ def describe() -> dict[str, str]:
     }
 
 
-def raise_file_limit() -> None:
-    """A viewer is a file on both sides: take as many as this user may have."""
+def raise_file_limit(wanted: int = 0) -> int:
+    """A viewer is a file on both sides: let a process have `wanted`, or as many as this user may.
+
+    Returns how many it may have. The hard limit can be raised only by a process that has
+    CAP_SYS_RESOURCE, as root has outside of most containers.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for limit in (max(wanted, hard), hard):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            break
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def take_precedence() -> None:
@@ -82,3 +90,12 @@ def core_seconds(core: int) -> tuple[float, float]:
             idle = (ticks[3] + ticks[4]) / os.sysconf("SC_CLK_TCK")
             return every - idle, every
     raise LookupError(f"no core {core}")
+
+
+def kernel_bytes() -> int:
+    """The memory of the kernel's small objects (sockets, files, tracked connections) and of the
+    buffers of TCP sockets, everybody's included."""
+    memory = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    words = Path("/proc/net/sockstat").read_text().partition("TCP:")[2].split()
+    pages = int(words[words.index("mem") + 1])
+    return int(memory["Slab"].split()[0]) * 1024 + pages * resource.getpagesize()

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 from websockets.frames import Close, Frame, Opcode
 
+from coordinator.admission import ADMISSION
 from coordinator.connections import CONNECTIONS
 from coordinator.websocket import WebSocketViewer
 from support.served import Serve
@@ -73,12 +74,12 @@ async def test_the_websockets_library_agrees_with_us(serve_coordinator: Serve) -
 
 
 async def asking(
-    server: TestServer, query: str = "", behind: bytes = b""
+    server: TestServer, query: str = "", behind: bytes = b"", path: str = "/ws/connect"
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection on which a handshake was sent, and `behind` in the same segment."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(
-        f"GET /ws/connect{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        f"GET {path}{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         + behind
@@ -243,3 +244,29 @@ async def test_a_plain_request_is_told_to_upgrade(serve_coordinator: Serve) -> N
         session.get(server.make_url("/ws/connect")) as response,
     ):
         assert response.status in (400, 426)
+
+
+@pytest.mark.parametrize("path", ["/ws/connect", "/sse/connect"])
+async def test_a_viewer_that_leaves_while_it_waits_is_no_error(
+    serve_coordinator: Serve, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve_coordinator()
+    assert isinstance(server.runner, web.AppRunner)
+    assert server.runner.server is not None
+    server.runner.server.handler_cancellation = False  # as in a process, unlike in a TestServer
+    async with viewing(server) as viewer:
+        hello = await viewer.frame()
+    ahead = f"?epoch={hello['epoch']}&after=1000000"  # it waits for the coordinator to catch up
+    _, writer = await asking(server, ahead, path=path)
+    admission = server.app[ADMISSION]
+
+    async def is_waiting() -> bool:
+        return admission._handshakes == 1
+
+    async def is_over() -> bool:
+        return admission._handshakes == 0
+
+    await until(is_waiting)
+    writer.transport.abort()
+    await until(is_over)
+    assert "Error handling request" not in caplog.text

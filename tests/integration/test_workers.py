@@ -17,10 +17,28 @@ from support.workers import Workers, ask, asking
 
 VIEWERS = 40
 IMPATIENT = (
-    "import runtime.workers as workers; workers.ASK_SECONDS = 0.3; workers.REPLACE_SECONDS = 2.0; "
+    "import runtime.workers as workers; "
+    "workers.SILENT_SECONDS = 1.5; workers.REPLACE_SECONDS = 2.0; "
     "import coordinator.__main__; coordinator.__main__.main()"
 )
 """A coordinator whose parent soon loses patience."""
+BUSY = """
+import asyncio
+import runtime.health as health
+import runtime.workers as workers
+
+workers.ASK_SECONDS, workers.SILENT_SECONDS_AT_START = 0.1, 5.0
+readyz = health._readyz
+
+async def late(request):
+    await asyncio.sleep(1)
+    return await readyz(request)
+
+health._readyz = late
+import coordinator.__main__
+coordinator.__main__.main()
+"""
+"""A coordinator that answers its parent late, as on a core that is overloaded."""
 
 Start = Callable[..., AbstractAsyncContextManager[Workers]]
 
@@ -109,6 +127,11 @@ async def test_a_worker_that_hangs_is_replaced(working: Start) -> None:
         assert victim not in workers.process.children()
         await workers.are_ready(2)
         assert (await workers.metrics())['tminus_workers_failed_total{reason="hung"}'] == 1
+
+
+async def test_a_worker_that_is_busy_is_left_alone(working: Start) -> None:
+    async with working(BUSY) as workers:
+        assert "a worker failed" not in workers.process.log()
 
 
 async def test_workers_are_replaced_and_nobody_is_refused(working: Start) -> None:

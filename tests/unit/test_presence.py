@@ -9,11 +9,16 @@ from prometheus_client import REGISTRY
 from bus.errors import BusUnavailable
 from bus.feed import Feed
 from coordinator.connections import Connections
+from coordinator.encodings import websocket
+from coordinator.fanout import FanOut
 from coordinator.hub import Hub
 from coordinator.presence import Count, Peers
+from coordinator.room import Room
 from coordinator.room_metrics import note_screens
 from protocol import subjects
 from protocol.frames import Screens
+from runtime.background import background
+from support.waiting import until
 
 MAX_PAYLOAD = 64 * 1024
 SCREENS = Screens(reporting=1, in_step=1, worst_error_ms=12.3)
@@ -92,6 +97,31 @@ async def test_what_the_stream_was_made_to_deliver_is_no_presence() -> None:
     await here._publish(rooms(1))
     await hear(there, bus.payloads, "countdown.main.message")
     assert there.remote_counts() == {}
+
+
+async def test_asking_what_screens_report_sums_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums: list[str] = []
+
+    def screens(room: Room) -> Screens:
+        sums.append(room.name)
+        return SCREENS
+
+    monkeypatch.setattr(Room, "screens", screens)
+    connections = Connections(ring=None)
+    hub = Hub("coordinator-1", connections, Feed(Bus(), no_stream))  # type: ignore[arg-type]
+    room = hub.rooms["main"] = Room("main", "coordinator-1", connections)
+    room.groups[websocket(1, True, True)] = FanOut(None)
+    here = Peers(Bus(), hub)  # type: ignore[arg-type]
+
+    async def is_told() -> bool:
+        return here.screens("main") == SCREENS
+
+    async with background(here.tell()):
+        await until(is_told)
+        told = len(sums)
+        for _ in range(100):
+            here.screens("main")
+    assert len(sums) == told
 
 
 def test_the_metrics_sum_up_what_the_screens_of_all_rooms_report() -> None:

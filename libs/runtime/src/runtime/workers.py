@@ -28,13 +28,17 @@ from .worker import Worker
 log = logger(__name__)
 
 ASK_SECONDS: Final = 1.0
-"""A worker is asked this often whether it is alive and ready, and has as long to answer."""
+"""The pause before a worker is asked again whether it is alive and ready."""
 STARTING_ASK_SECONDS: Final = 0.1
 """The same while it is not ready."""
-SILENT_ASKS: Final = 5
-"""A worker that has not answered so many times in a row hangs, and is killed."""
-SILENT_ASKS_AT_START: Final = 60
+SILENT_SECONDS: Final = 10.0
+"""A worker that has not answered for so long hangs, and is killed. An answer takes several turns of
+its loop, and each a second where its core is overloaded: killing it would bring the others its
+viewers, too."""
+SILENT_SECONDS_AT_START: Final = 60.0
 """The same before its first answer: it is still being loaded."""
+METRICS_SECONDS: Final = 1.0
+"""How long a worker may take for its metrics; then they are left out."""
 PAUSES_SECONDS: Final = (0.1, 5.0)
 """The pause before a worker is started again: the first, and the longest if it never gets ready."""
 REPLACE_SECONDS: Final = 30.0
@@ -105,24 +109,24 @@ class Parent:
         operators.add_routes([web.get("/metrics", self._metrics)])
         host, port = self._settings.host, self._settings.metrics_port
         async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True),
-                timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
-            ) as self._http,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as self._http,
             metrics.serving(operators, lambda runner: web.TCPSite(runner, host, port)),
         ):
             yield
 
     async def _metrics(self, _: web.Request) -> web.Response:
         places = [place for place in self._places if place.port]
-        answers = await asyncio.gather(*(self._ask(place, "/metrics") for place in places))
+        answers = await asyncio.gather(
+            *(self._ask(place, "/metrics", METRICS_SECONDS) for place in places)
+        )
         texts = {place.number: text for place, (_, text) in zip(places, answers, strict=True)}
         return metrics.response(merged(_metrics, texts))
 
-    async def _ask(self, place: Place, path: str) -> tuple[int, str]:
-        """The worker's answer, status and text; 0 if there is none."""
+    async def _ask(self, place: Place, path: str, seconds: float) -> tuple[int, str]:
+        """The worker's answer within so many seconds, status and text; 0 if there is none."""
+        url, timeout = f"http://127.0.0.1:{place.port}{path}", aiohttp.ClientTimeout(total=seconds)
         with suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with self._http.get(f"http://127.0.0.1:{place.port}{path}") as answer:
+            async with self._http.get(url, timeout=timeout) as answer:
                 return answer.status, await answer.text()
         return 0, ""
 
@@ -188,19 +192,23 @@ class Parent:
 
     async def _failure(self, place: Place, process: asyncio.subprocess.Process) -> str:
         """Wait until the worker has ended, or hangs; which it is."""
-        silent, most_silent = 0, SILENT_ASKS_AT_START
+        loop = asyncio.get_running_loop()
+        answered_at, patience = loop.time(), SILENT_SECONDS_AT_START
         ended = asyncio.create_task(process.wait())
         try:
-            while silent < most_silent:
+            while loop.time() < answered_at + patience:
                 pause = ASK_SECONDS if place.is_ready.is_set() else STARTING_ASK_SECONDS
                 await asyncio.wait([ended], timeout=pause)
+                asked = asyncio.create_task(self._ask(place, "/readyz", patience))
+                try:
+                    await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    asked.cancel()
                 if ended.done():
                     return "ended"
-                status, _ = await self._ask(place, "/readyz")
+                status, _ = asked.result()
                 if status:
-                    silent, most_silent = 0, SILENT_ASKS
-                else:
-                    silent += 1
+                    answered_at, patience = loop.time(), SILENT_SECONDS
                 if status == 200:
                     place.is_ready.set()
                 elif status:

@@ -66,7 +66,10 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
             protocols=subprotocols, autoping=False, autoclose=False, compress=False
         )
         early = early_bytes(request)
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+        except ConnectionResetError:  # it has left while it waited
+            return web.Response()
         encoding = encodings.websocket(version, handshake.has_ticks, len(handshake.rooms) == 1)
         viewer = WebSocketViewer(room, encoding)
         _hand_over(request, viewer, room, handshake)
@@ -96,6 +99,8 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
         if EVENT_STREAM not in request.headers.get("Accept", ""):
             raise
         return _come_back(refusal)
+    except ConnectionResetError:  # as above
+        pass
     return web.Response()  # never written, as above
 
 

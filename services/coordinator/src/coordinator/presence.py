@@ -79,12 +79,12 @@ class Peers:
         self._told_at = 0.0
 
     def screens(self, room: str) -> Screens:
-        """The reports of all viewers of a room, on every coordinator."""
-        all_screens = [
-            peer.rooms[room].screens for peer in self._heard.values() if room in peer.rooms
-        ]
-        if room in self._hub.rooms:
-            all_screens.append(self._hub.rooms[room].screens())
+        """The reports of all viewers of a room, on every coordinator, as each last summed them up.
+
+        Every page that is opened asks for this, and a sum takes milliseconds with 10,000 viewers.
+        """
+        told = [self._told, *(peer.rooms for peer in self._heard.values())]
+        all_screens = [rooms[room].screens for rooms in told if room in rooms]
         errors = [s.worst_error_ms for s in all_screens if s.worst_error_ms is not None]
         return Screens(
             reporting=sum(s.reporting for s in all_screens),
