@@ -22,6 +22,8 @@ ABUSER = "127.0.0.2"
 AT_ONCE = 16
 PATIENCE_SECONDS = 60.0
 LATE_LIMIT_MS = 30
+PART_BYTES = 800_000
+"""What a flood writes at once."""
 
 Answers = Counter[str]
 """How often each status was answered; with `+` if it said when to come back."""
@@ -122,12 +124,14 @@ async def _flood(subject: str, payload: str, trial: Trial, answers: Answers) -> 
     reader, writer = await asyncio.open_connection("127.0.0.1", trial.stack.bus_port)
     await reader.readline()
     writer.write(b'CONNECT {"verbose":false,"pedantic":false,"no_responders":false}\r\n')
-    part = f"PUB {subject} nobody.listens {len(payload)}\r\n{payload}\r\n".encode() * 200
+    message = f"PUB {subject} nobody.listens {len(payload)}\r\n{payload}\r\n".encode()
+    count = PART_BYTES // len(message)
+    part = message * count
     try:
         while True:
             writer.write(part)
             await writer.drain()
-            answers["published"] += 200
+            answers["published"] += count
             await asyncio.sleep(0)
     finally:
         writer.close()
@@ -191,19 +195,16 @@ def _scenario(
     does: str,
     status: str,
     means: Means,
-    late_limit_ms: int = LATE_LIMIT_MS,
-    remark: str = "",
 ) -> Scenario:
     refused = f"refused with {status.rstrip('+')}" if status else "what is not read is dropped"
     return Scenario(
         f"abuse-{name}",
         f"one abuser {does}; ten rooms count",
-        f"{refused}; no tick of the ten more than {late_limit_ms} ms late",
+        f"{refused}; no tick of the ten more than {LATE_LIMIT_MS} ms late",
         partial(abused, means=means, expected=status),
         rounds=1,
         setup=partial(running, frontends=1),
-        late_limit_ms=late_limit_ms,
-        remark=remark,
+        late_limit_ms=LATE_LIMIT_MS,
     )
 
 
@@ -243,8 +244,12 @@ SCENARIOS = [
         "publishes 4 KB messages on the bus",
         "",
         partial(_flood, "countdown.abuse.message", "y" * 4000),
-        late_limit_ms=200,
-        remark="As fast as the server reads: a tick waits behind what is queued to be stored.",
+    ),
+    _scenario(
+        "bus-small-messages",
+        "publishes messages of one byte on the bus",
+        "",
+        partial(_flood, "countdown.abuse.message", "y"),
     ),
     _scenario(
         "bus-starts",
