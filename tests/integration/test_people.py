@@ -95,6 +95,20 @@ async def test_people_have_no_business_with_consumers(
     assert {consumer.name for consumer in await jetstream.consumers_info("COUNTDOWN")} == before
 
 
+@pytest.mark.parametrize(
+    "request_", [{"batch": 1000, "next_by_subj": ">"}, {"multi_last": [">"]}, {"seq": 1}]
+)
+async def test_people_read_no_more_than_one_entry_with_a_request(
+    person: Person, request_: dict[str, object]
+) -> None:
+    body, subject = json.dumps(request_).encode(), "$JS.API.DIRECT.GET.COUNTDOWN"
+    refusal = await person.bus.request(f"{subject}.countdown.main.message", body, timeout=5)
+    assert (refusal.headers or {})["Status"] == "408"
+    with pytest.raises(nats.errors.TimeoutError):
+        await person.bus.request(subject, body, timeout=0.3)
+    assert person.refused == [f'nats: permissions violation for publish to "{subject.lower()}"']
+
+
 @pytest.mark.parametrize("subject", ["$JS.ACK.COUNTDOWN.c.1.1.1.1.0", "$JS.FC.COUNTDOWN.c.1"])
 async def test_people_answer_nothing_in_the_name_of_a_consumer(
     person: Person, subject: str
