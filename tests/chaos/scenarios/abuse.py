@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+from nats.aio.client import Client
 
 from runtime.process import raise_file_limit
 
@@ -22,6 +23,8 @@ ABUSER = "127.0.0.2"
 AT_ONCE = 16
 PATIENCE_SECONDS = 60.0
 LATE_LIMIT_MS = 30
+SHOWN_LATER_MS = 250
+"""How long after it is due each page shows a number: up to there no page shows it late."""
 PART_BYTES = 800_000
 """What a flood writes at once."""
 
@@ -98,15 +101,16 @@ def _status(answer: aiohttp.ClientResponse) -> str:
     return f"{answer.status}{'+' if 'Retry-After' in answer.headers else ''}"
 
 
-async def _runs(interval_ms: int, ahead_ms: int, trial: Trial, answers: Answers) -> None:
+async def _runs(
+    terms: Callable[[Client], Awaitable[dict[str, object]]], trial: Trial, answers: Answers
+) -> None:
     """Runs of a day, over the bus."""
     async with trial.stack.client() as client:
-        starts_at = int(now()) + ahead_ms if ahead_ms else None
-        terms = {"from": 86_400, "interval_ms": interval_ms, "starts_at": starts_at}
+        those = {"from": 86_400, **await terms(client)}
         mark = f"abuse-{trial.random.randrange(10**6)}"
 
         async def ask(number: int) -> str:
-            reply = await ask_over(client, "scheduler.start", room=f"{mark}-{number}", **terms)
+            reply = await ask_over(client, "scheduler.start", room=f"{mark}-{number}", **those)
             return str(reply.code)
 
         try:
@@ -117,6 +121,26 @@ async def _runs(interval_ms: int, ahead_ms: int, trial: Trial, answers: Answers)
                 await client.publish("scheduler.cancel", request)
                 if number % 100 == 0:
                     await asyncio.sleep(0.2)
+
+
+async def _fast(_: Client) -> dict[str, object]:
+    return {"interval_ms": 100}
+
+
+async def _tomorrow(_: Client) -> dict[str, object]:
+    return {"interval_ms": 60_000, "starts_at": int(now()) + 23 * 3_600_000}
+
+
+async def _aligned(client: Client) -> dict[str, object]:
+    """Due at the same instants as somebody's ticks."""
+    ticks = await client.subscribe("countdown.*.events")
+    tick = json.loads((await ticks.next_msg(timeout=5)).data)
+    await ticks.unsubscribe()
+    interval_ms: int = tick["interval_ms"]
+    return {
+        "interval_ms": interval_ms,
+        "starts_at": tick["due"] + 2000 // interval_ms * interval_ms,
+    }
 
 
 async def _flood(subject: str, payload: str, trial: Trial, answers: Answers) -> None:
@@ -195,16 +219,17 @@ def _scenario(
     does: str,
     status: str,
     means: Means,
+    late_limit_ms: int = LATE_LIMIT_MS,
 ) -> Scenario:
     refused = f"refused with {status.rstrip('+')}" if status else "what is not read is dropped"
     return Scenario(
         f"abuse-{name}",
         f"one abuser {does}; ten rooms count",
-        f"{refused}; no tick of the ten more than {LATE_LIMIT_MS} ms late",
+        f"{refused}; no tick of the ten more than {late_limit_ms} ms late",
         partial(abused, means=means, expected=status),
         rounds=1,
         setup=partial(running, frontends=1),
-        late_limit_ms=LATE_LIMIT_MS,
+        late_limit_ms=late_limit_ms,
     )
 
 
@@ -235,9 +260,14 @@ SCENARIOS = [
         "429+",
         partial(_by_http, "GET", "/r/abuse-%d", None),
     ),
-    _scenario("runs", "starts runs at 100 ms", "429", partial(_runs, 100, 0)),
+    _scenario("runs", "starts runs at 100 ms", "429", partial(_runs, _fast)),
+    _scenario("scheduled", "schedules runs for tomorrow", "429", partial(_runs, _tomorrow)),
     _scenario(
-        "scheduled", "schedules runs for tomorrow", "429", partial(_runs, 60_000, 23 * 3_600_000)
+        "aligned-runs",
+        "starts as many runs as allowed, due at the same instants as somebody's ticks",
+        "429",
+        partial(_runs, _aligned),
+        late_limit_ms=SHOWN_LATER_MS,
     ),
     _scenario(
         "bus-messages",
@@ -262,6 +292,18 @@ SCENARIOS = [
         "asks for rooms on the bus",
         "",
         partial(_flood, "coordinator.room", '{"room":"abuse"}'),
+    ),
+    _scenario(
+        "bus-infos",
+        "asks on the bus for all rooms of the stream",
+        "",
+        partial(_flood, "$JS.API.STREAM.INFO.COUNTDOWN", '{"subjects_filter":">"}'),
+    ),
+    _scenario(
+        "bus-gets",
+        "asks on the bus for the stream's entries",
+        "",
+        partial(_flood, "$JS.API.STREAM.MSG.GET.COUNTDOWN", '{"seq":1,"next_by_subj":">"}'),
     ),
     _scenario("bus-pings", "publishes $SRV.PING on the bus", "", partial(_flood, "$SRV.PING", "")),
     _scenario("connections", "opens connections and asks for nothing", "429+", _connections),
