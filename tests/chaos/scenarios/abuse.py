@@ -294,16 +294,10 @@ SCENARIOS = [
         partial(_flood, "coordinator.room", '{"room":"abuse"}'),
     ),
     _scenario(
-        "bus-infos",
-        "asks on the bus for all rooms of the stream",
-        "",
-        partial(_flood, "$JS.API.STREAM.INFO.COUNTDOWN", '{"subjects_filter":">"}'),
-    ),
-    _scenario(
         "bus-gets",
-        "asks on the bus for the stream's entries",
+        "asks on the bus for a room's last message",
         "",
-        partial(_flood, "$JS.API.STREAM.MSG.GET.COUNTDOWN", '{"seq":1,"next_by_subj":">"}'),
+        partial(_flood, "$JS.API.DIRECT.GET.COUNTDOWN.countdown.abuse.message", ""),
     ),
     _scenario("bus-pings", "publishes $SRV.PING on the bus", "", partial(_flood, "$SRV.PING", "")),
     _scenario("connections", "opens connections and asks for nothing", "429+", _connections),
