@@ -30,6 +30,8 @@ PART_BYTES = 800_000
 
 Answers = Counter[str]
 """How often each status was answered; with `+` if it said when to come back."""
+Terms = Callable[[], dict[str, object]]
+"""What the next run is started with."""
 Means = Callable[[Trial, Answers], Coroutine[Any, Any, None]]
 
 
@@ -102,15 +104,15 @@ def _status(answer: aiohttp.ClientResponse) -> str:
 
 
 async def _runs(
-    terms: Callable[[Client], Awaitable[dict[str, object]]], trial: Trial, answers: Answers
+    choose: Callable[[Client], Awaitable[Terms]], trial: Trial, answers: Answers
 ) -> None:
     """Runs of a day, over the bus."""
     async with trial.stack.client() as client:
-        those = {"from": 86_400, **await terms(client)}
+        terms = await choose(client)
         mark = f"abuse-{trial.random.randrange(10**6)}"
 
         async def ask(number: int) -> str:
-            reply = await ask_over(client, "scheduler.start", room=f"{mark}-{number}", **those)
+            reply = await ask_over(client, "scheduler.start", room=f"{mark}-{number}", **terms())
             return str(reply.code)
 
         try:
@@ -123,24 +125,27 @@ async def _runs(
                     await asyncio.sleep(0.2)
 
 
-async def _fast(_: Client) -> dict[str, object]:
-    return {"interval_ms": 100}
+async def _fast(_: Client) -> Terms:
+    return lambda: {"from": 86_400, "interval_ms": 100}
 
 
-async def _tomorrow(_: Client) -> dict[str, object]:
-    return {"interval_ms": 60_000, "starts_at": int(now()) + 23 * 3_600_000}
+async def _tomorrow(_: Client) -> Terms:
+    starts_at = int(now()) + 23 * 3_600_000
+    return lambda: {"from": 86_400, "interval_ms": 60_000, "starts_at": starts_at}
 
 
-async def _aligned(client: Client) -> dict[str, object]:
-    """Due at the same instants as somebody's ticks."""
+async def _aligned(client: Client) -> Terms:
+    """Due at the same instants as somebody's ticks, from the next but one on."""
     ticks = await client.subscribe("countdown.*.events")
     tick = json.loads((await ticks.next_msg(timeout=5)).data)
     await ticks.unsubscribe()
-    interval_ms: int = tick["interval_ms"]
-    return {
-        "interval_ms": interval_ms,
-        "starts_at": tick["due"] + 2000 // interval_ms * interval_ms,
-    }
+    due, interval_ms = tick["starts_at"], tick["interval_ms"]
+
+    def terms() -> dict[str, object]:
+        starts_at = due + ((int(now()) - due) // interval_ms + 2) * interval_ms
+        return {"from": 86_400, "interval_ms": interval_ms, "starts_at": starts_at}
+
+    return terms
 
 
 async def _flood(subject: str, payload: str, trial: Trial, answers: Answers) -> None:
