@@ -24,6 +24,8 @@ BATCH: Final = 64
 """How many messages may wait; in a flood as many come every 0.2 s, 320 a second."""
 STORE_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.25
+LAST_SECONDS: Final = 2.0
+"""How long the messages already received may still take when the service ends."""
 TOO_LONG: Final = (
     b'{"error":{"code":400,"err_code":10054,'
     b'"description":"message size exceeds maximum allowed"},"stream":"COUNTDOWN","seq":0}'
@@ -53,7 +55,8 @@ class Relay:
                     try:
                         await self._bus.closed(client)
                     finally:
-                        await metered.drain()
+                        async with asyncio.timeout(LAST_SECONDS):
+                            await metered.drain()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _store(self, message: Msg) -> None:
