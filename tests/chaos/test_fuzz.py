@@ -244,7 +244,9 @@ async def test_no_terms_of_a_run_stop_a_service(
             assert reply.code in {200, 400, 404, 409, 503}, (command, reply)
         codes = [(await ask_over(client, "scheduler.cancel", room=room)).code for _ in range(2)]
         assert codes in ([200, 404], [404, 404]), codes
-        last = await client.jetstream().get_last_msg("COUNTDOWN", f"countdown.{room}.events")
+        last = await client.jetstream().get_last_msg(
+            "COUNTDOWN", f"countdown.{room}.events", direct=True
+        )
         assert last.data == payload or events.decode(last.data or b"", room)
 
 

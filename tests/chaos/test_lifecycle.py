@@ -130,7 +130,7 @@ async def test_services_are_ready_only_while_the_bus_is_there(stack: Stack) -> N
 
 async def test_a_coordinator_reads_a_room_s_past_when_its_first_viewer_comes(stack: Stack) -> None:
     """However much the stream holds of other rooms, a coordinator that starts reads none of it."""
-    async with stack.client() as client:
+    async with stack.client("operator") as client:
         jetstream = client.jetstream()
         for number in range(20_000):
             await client.publish(f"countdown.room-{number % 100}.message", b"%d" % number)

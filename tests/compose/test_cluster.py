@@ -34,7 +34,9 @@ async def test_a_run_whose_leader_is_killed_counts_every_number_once(
         async with http.post(stack.countdown(room), json={}) as started:
             assert started.status == 201
         ticks = [await next_frame(viewer, TickFrame) for _ in range(3)]
-        described = stack.nats("stream", "info", "COUNTDOWN").stdout
+        described = stack.nats(
+            *("--user", "operator", "--password", "operator"), "stream", "info", "COUNTDOWN"
+        ).stdout
         assert re.search(r"Replicas: 3\b", described)
         [leader] = re.findall(r"Leader: (nats-\d)", described)
         run(["docker", "kill", *stack.containers(SERVERS[leader])])

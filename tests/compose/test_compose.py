@@ -140,7 +140,7 @@ async def test_a_message_of_the_nats_cli_reaches_every_viewer(
 async def test_the_nats_cli_can_start_a_countdown_and_look_around(
     stack: Stack, http: aiohttp.ClientSession, room: str
 ) -> None:
-    """Requests, the list of services and the stream are for everybody."""
+    """Requests and the list of services are for everybody, the stream is for the operator."""
     async with http.ws_connect(stack.viewer(room)) as viewer:
         await next_frame(viewer, Hello)
         terms = json.dumps({"room": room, "from": 1, "interval_ms": 100})
@@ -149,8 +149,9 @@ async def test_the_nats_cli_can_start_a_countdown_and_look_around(
     services = stack.nats("micro", "ls").stdout
     assert "scheduler" in services
     assert "coordinator" in services
-    assert "COUNTDOWN" in stack.nats("stream", "info", "COUNTDOWN").stdout
-    seen = stack.nats("stream", "get", "COUNTDOWN", "--last-for", f"countdown.{room}.events")
+    operator = ("--user", "operator", "--password", PASSWORDS["OPERATOR_PASSWORD"], "stream")
+    assert "COUNTDOWN" in stack.nats(*operator, "info", "COUNTDOWN").stdout
+    seen = stack.nats(*operator, "get", "COUNTDOWN", "--last-for", f"countdown.{room}.events")
     assert '"remaining":0' in seen.stdout
 
 

@@ -29,7 +29,7 @@ def fields(html: str, form: str) -> dict[str, str]:
 
 
 async def test_a_form_that_is_sent_twice_is_one_start_and_one_message(
-    page: TestServer, bus: Client
+    page: TestServer, operator: Client
 ) -> None:
     async with aiohttp.ClientSession() as session:
 
@@ -50,8 +50,8 @@ async def test_a_form_that_is_sent_twice_is_one_start_and_one_message(
         assert await submit("start", start | {"from": "599"}) == 422
         message = fields(html, "send") | {"text": "hello"}
         assert await submit("messages", message) == await submit("messages", message) == 303
-        assert [e["type"] for e in await history(bus)] == ["started"]
-        assert await messages(bus) == [("main", "hello")]
+        assert [e["type"] for e in await history(operator)] == ["started"]
+        assert await messages(operator) == [("main", "hello")]
 
         late = fields(await load(), "cancel")
         assert late["run"] == start["run"]
@@ -60,14 +60,14 @@ async def test_a_form_that_is_sent_twice_is_one_start_and_one_message(
         assert again["run"] != start["run"]
         assert await submit("start", again) == 303
         assert await submit("cancel", late) == 409
-        kinds = [e["type"] for e in await history(bus)]
+        kinds = [e["type"] for e in await history(operator)]
         assert kinds[:3] == ["started", "cancelled", "started"]
         assert kinds.count("cancelled") == 1
 
 
 @pytest.mark.parametrize("end", ["finished", "cancelled"])
 async def test_a_form_whose_run_is_over_starts_another_one(
-    page: TestServer, bus: Client, end: str
+    page: TestServer, bus: Client, operator: Client, end: str
 ) -> None:
     """The Back button, then Start."""
     async with aiohttp.ClientSession() as session:
@@ -88,7 +88,7 @@ async def test_a_form_whose_run_is_over_starts_another_one(
         await until(is_over)
         # Pressed twice, it starts one all the same.
         assert [await submit("start", long), await submit("start", long)] == [303, 409]
-        first, second = [e["run"] for e in await history(bus) if e["type"] == "started"]
+        first, second = [e["run"] for e in await history(operator) if e["type"] == "started"]
         assert first == "mine" != second
 
 

@@ -18,7 +18,7 @@ def nats_server(deployed_nats_server: NatsServer) -> NatsServer:
 
 
 async def test_a_start_over_http_may_name_its_run_in_the_body_or_the_header(
-    api: Api, bus: Client
+    api: Api, operator: Client
 ) -> None:
     path = "main/countdown"
     status, started = await api("POST", path, {"run": "mine", **LONG})
@@ -33,7 +33,7 @@ async def test_a_start_over_http_may_name_its_run_in_the_body_or_the_header(
     status, problem = await api("POST", path, {"from": 5}, Idempotency_Key="mine")
     assert (status, problem["field"], problem["event"]["run"]) == (422, "run", "mine")
     assert (await api("POST", path, LONG, Idempotency_Key="another"))[0] == 409
-    assert [e["type"] for e in await history(bus)].count("started") == 1
+    assert [e["type"] for e in await history(operator)].count("started") == 1
 
 
 @pytest.mark.parametrize("key", ["", '""', "two words", "x" * 37, 'a"b', '"a', "é"])
@@ -65,7 +65,7 @@ async def test_a_cancel_over_http_may_name_its_run(api: Api) -> None:
 
 
 async def test_a_message_is_stored_once_for_each_id_and_room(
-    nats_server: NatsServer, api: Api, bus: Client
+    nats_server: NatsServer, api: Api, bus: Client, operator: Client
 ) -> None:
     for room in ("one", "two"):
         for sent in ({"text": "hello", "id": "x"}, {"text": "hello", "id": "x"}):
@@ -76,7 +76,7 @@ async def test_a_message_is_stored_once_for_each_id_and_room(
     await bus.request(
         "countdown.one.message", b'{"text":"hello"}', headers={"Nats-Msg-Id": "one:x"}
     )
-    assert await messages(bus) == [("one", "hello"), ("two", "hello")]
+    assert await messages(operator) == [("one", "hello"), ("two", "hello")]
 
     nats_server.kill()
     nats_server.start()
@@ -85,10 +85,10 @@ async def test_a_message_is_stored_once_for_each_id_and_room(
         return (await api("POST", "one/messages", {"text": "hello", "id": "x"}))[0] == 202
 
     await until(is_stored)
-    assert await messages(bus) == [("one", "hello"), ("two", "hello")]
+    assert await messages(operator) == [("one", "hello"), ("two", "hello")]
     for _ in range(2):  # without an id, each is a message of its own
         assert (await api("POST", "one/messages", {"text": "again"}))[0] == 202
-    assert len(await messages(bus)) == 4
+    assert len(await messages(operator)) == 4
 
 
 async def test_a_message_whose_id_a_stranger_has_used_is_not_told_to_be_stored(
@@ -103,10 +103,10 @@ async def test_a_message_whose_id_a_stranger_has_used_is_not_told_to_be_stored(
 
 
 @pytest.mark.parametrize("id", ["", "x" * 37, "two words", "a\r\nNats-Rollup: all", "é", 5])
-async def test_an_id_that_is_none_is_422(api: Api, bus: Client, id: object) -> None:
+async def test_an_id_that_is_none_is_422(api: Api, operator: Client, id: object) -> None:
     status, problem = await api("POST", "main/messages", {"text": "hello", "id": id})
     assert (status, problem["field"]) == (422, "id")
-    assert await messages(bus) == []
+    assert await messages(operator) == []
 
 
 async def test_a_message_that_the_stream_refuses_is_not_told_to_be_stored(
@@ -117,7 +117,7 @@ async def test_a_message_that_the_stream_refuses_is_not_told_to_be_stored(
     assert (await api("POST", "main/messages", {"text": "hello"}))[0] == 503
 
 
-async def test_ids_of_messages_suppress_no_event(api: Api, bus: Client) -> None:
+async def test_ids_of_messages_suppress_no_event(api: Api, bus: Client, operator: Client) -> None:
     for id in ("mine", "main:mine"):
         await bus.request("countdown.main.message", b"hello", headers={"Nats-Msg-Id": id})
     assert (await api("POST", "main/countdown", {"run": "mine", "from": 2, "interval_ms": 100}))[
@@ -125,6 +125,6 @@ async def test_ids_of_messages_suppress_no_event(api: Api, bus: Client) -> None:
     ] == 201
 
     async def is_finished() -> bool:
-        return [e.get("remaining") for e in await history(bus)] == [None, 2, 1, 0]
+        return [e.get("remaining") for e in await history(operator)] == [None, 2, 1, 0]
 
     await until(is_finished)

@@ -1,9 +1,12 @@
-"""The stream is put back to what a backup of its files holds, under the same creation time."""
+"""The stream is put back to what a backup holds: of its files, under the same creation time, or one
+that the server made and takes back, under another one."""
 
 import asyncio
+import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
@@ -14,7 +17,7 @@ from support.bus_client import ask, history
 from support.nats_server import NatsServer
 from support.served import Serve
 from support.viewer import Frame, Viewer, is_last_tick, viewing
-from support.waiting import until
+from support.waiting import WAIT_SECONDS, until
 
 NOTICED_SECONDS = 2.0
 
@@ -54,9 +57,49 @@ class Backup:
             server.kill()
 
 
+class Snapshot:
+    """A backup by the server's API, as `nats backup` makes it."""
+
+    def __init__(self, bus: Client) -> None:
+        self._bus = bus
+        self._stream: dict[str, object] = {}
+        self._chunks: list[bytes] = []
+
+    async def make(self) -> None:
+        """Have the server send the stream."""
+        inbox = self._bus.new_inbox()
+        chunks = await self._bus.subscribe(inbox)
+        reply = await self._api("SNAPSHOT.COUNTDOWN", {"deliver_subject": inbox})
+        self._stream = {"config": reply["config"], "state": reply["state"]}
+        while (chunk := await chunks.next_msg(WAIT_SECONDS)).data:
+            self._chunks.append(chunk.data)
+            if chunk.reply:  # the server waits for it before it sends more
+                await chunk.respond(b"")
+
+    async def restore(self) -> None:
+        """Delete the stream, and send it back to the server."""
+        await self._bus.jetstream().delete_stream("COUNTDOWN")
+        restoring = await self._api("RESTORE.COUNTDOWN", self._stream)
+        for chunk in (*self._chunks, b""):
+            last = await self._bus.request(restoring["deliver_subject"], chunk, WAIT_SECONDS)
+        assert json.loads(last.data)["state"] == self._stream["state"]
+
+    async def _api(self, request: str, body: dict[str, object]) -> dict[str, Any]:
+        subject = f"$JS.API.STREAM.{request}"
+        reply = await self._bus.request(subject, json.dumps(body).encode(), WAIT_SECONDS)
+        answer: dict[str, Any] = json.loads(reply.data)
+        assert "error" not in answer, answer
+        return answer
+
+
 @pytest.fixture
-def backup(nats_server: NatsServer, bus: Client, tmp_path: Path) -> Backup:
+def files(nats_server: NatsServer, bus: Client, tmp_path: Path) -> Backup:
     return Backup(nats_server, bus, tmp_path)
+
+
+@pytest.fixture(params=["files", "API"])
+def backup(request: pytest.FixtureRequest, files: Backup, bus: Client) -> Backup | Snapshot:
+    return files if request.param == "files" else Snapshot(bus)
 
 
 async def _start_again(server: NatsServer, bus: Client) -> None:
@@ -73,7 +116,7 @@ async def test_a_run_that_the_backup_does_not_hold_is_over_and_its_viewers_are_t
     serve_scheduler: Serve,
     serve_coordinator: Serve,
     bus: Client,
-    backup: Backup,
+    backup: Backup | Snapshot,
 ) -> None:
     await serve_scheduler()
     async with viewing(await serve_coordinator()) as viewer:
@@ -93,7 +136,7 @@ async def test_a_run_that_was_under_way_at_the_backup_gets_its_ticks_at_once(
     serve_scheduler: Serve,
     serve_coordinator: Serve,
     bus: Client,
-    backup: Backup,
+    backup: Backup | Snapshot,
 ) -> None:
     await serve_scheduler()
     await serve_scheduler(instance="scheduler-2")
@@ -118,15 +161,15 @@ async def test_a_run_that_was_under_way_at_the_backup_gets_its_ticks_at_once(
 async def test_a_scheduler_notices_a_backup_that_has_gone_on_without_it(
     serve_scheduler: Serve,
     bus: Client,
-    backup: Backup,
+    files: Backup,
 ) -> None:
     """The stream's creation time is the same, and it is as long as the one that is known."""
     await serve_scheduler()
     await _ended(bus)
-    await backup.make()
+    await files.make()
     await _accepted(bus, interval_ms=60_000)
-    await backup.append()
-    await backup.restore()
+    await files.append()
+    await files.restore()
     async with asyncio.timeout(NOTICED_SECONDS):
         await _accepted(bus, interval_ms=60_000)
 
@@ -135,7 +178,7 @@ async def test_a_coordinator_notices_a_backup_that_has_gone_on_without_it(
     serve_scheduler: Serve,
     serve_coordinator: Serve,
     bus: Client,
-    backup: Backup,
+    files: Backup,
 ) -> None:
     """As above, for the viewers of a room whose run the backup does not hold."""
     await serve_scheduler()
@@ -143,10 +186,10 @@ async def test_a_coordinator_notices_a_backup_that_has_gone_on_without_it(
         # So long that it has looked for removed entries, and found none.
         await _started(bus, viewer, interval_ms=600, **{"from": 2})
         await viewer.until(is_last_tick)
-        await backup.make()
+        await files.make()
         await _started(bus, viewer, interval_ms=60_000)
-        await backup.append()
-        await backup.restore()
+        await files.append()
+        await files.restore()
         async with asyncio.timeout(NOTICED_SECONDS):
             hello = await viewer.until(_is_incomplete)
         assert hello["state"]["status"] == "finished"

@@ -59,7 +59,7 @@ async def standing_still_after(
 
 
 async def test_while_the_bus_stands_still_nobody_is_told_the_opposite_of_what_happened(
-    nats_server: NatsServer, operator: Client, api: Api, bus: Client
+    nats_server: NatsServer, operator: Client, api: Api
 ) -> None:
     starts = [api("POST", f"{room}/countdown", LONG) for room in ROOMS]
     replies, seconds = await standing_still_after(
@@ -68,7 +68,7 @@ async def test_while_the_bus_stands_still_nobody_is_told_the_opposite_of_what_ha
     assert [status for status, _ in replies] == [201] * len(ROOMS)
     assert max(seconds) > FIRST_ATTEMPT_SECONDS  # or nothing was asked twice
     for room, (_, event) in zip(ROOMS, replies, strict=True):
-        started = [e for e in await history(bus, room) if e["type"] == "started"]
+        started = [e for e in await history(operator, room) if e["type"] == "started"]
         assert [(e["run"], e["starts_at"]) for e in started] == [(event["run"], event["starts_at"])]
 
     runs = [event["run"] for _, event in replies]
@@ -84,11 +84,11 @@ async def test_while_the_bus_stands_still_nobody_is_told_the_opposite_of_what_ha
     assert max(seconds) > FIRST_ATTEMPT_SECONDS
     for room, (status, _) in zip(ROOMS, replies, strict=True):
         if status == 200:
-            assert (await history(bus, room))[-1]["type"] == "cancelled"
+            assert (await history(operator, room))[-1]["type"] == "cancelled"
 
 
 async def test_an_adjustment_of_which_nobody_heard_whether_it_was_stored_is_done_once(
-    nats_server: NatsServer, operator: Client, api: Api, bus: Client
+    nats_server: NatsServer, operator: Client, api: Api
 ) -> None:
     asked = []
     for room in ROOMS:
@@ -101,12 +101,12 @@ async def test_an_adjustment_of_which_nobody_heard_whether_it_was_stored_is_done
     assert [status for status, _ in replies] == [200] * len(ROOMS)
     assert max(seconds) > FIRST_ATTEMPT_SECONDS  # or nothing was asked twice
     for room, (_, event) in zip(ROOMS, replies, strict=True):
-        adjusted = [e for e in await history(bus, room) if e["type"] == "adjusted"]
+        adjusted = [e for e in await history(operator, room) if e["type"] == "adjusted"]
         assert [(e["change"], e["from"]) for e in adjusted] == [(event["change"], 660)]
 
 
 async def test_a_message_of_which_nobody_heard_whether_it_was_stored_is_stored_once(
-    nats_server: NatsServer, operator: Client, api: Api, bus: Client
+    nats_server: NatsServer, operator: Client, api: Api
 ) -> None:
     sent = [api("POST", f"{room}/messages", {"text": "hello"}) for room in ROOMS]
     replies, seconds = await standing_still_after(
@@ -114,4 +114,4 @@ async def test_a_message_of_which_nobody_heard_whether_it_was_stored_is_stored_o
     )
     assert [status for status, _ in replies] == [202] * len(ROOMS)
     assert max(seconds) > FIRST_ATTEMPT_SECONDS
-    assert sorted(await messages(bus)) == sorted((room, "hello") for room in ROOMS)
+    assert sorted(await messages(operator)) == sorted((room, "hello") for room in ROOMS)

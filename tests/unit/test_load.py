@@ -55,6 +55,15 @@ def test_ticks_a_second_are_what_counts_of_fast_runs() -> None:
         load.check(started(interval_ms=999))
 
 
+def test_slow_runs_count_as_one_tick_a_second_since_all_may_be_due_at_once() -> None:
+    load = Load(max_runs=1000, max_ticks_per_second=2)
+    load.replace(NOTHING, Countdown(1, started(interval_ms=60_000)))
+    load.check(started(interval_ms=60_000))
+    load.replace(NOTHING, Countdown(2, started(interval_ms=60_000)))
+    with pytest.raises(TooMuch):
+        load.check(started(interval_ms=60_000))
+
+
 def test_runs_that_came_and_went_leave_nothing() -> None:
     load = Load(max_runs=1, max_ticks_per_second=10)
     for interval_ms in range(100, 2000):

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+from nats.aio.client import Client
 
 from runtime.process import raise_file_limit
 
@@ -22,9 +23,15 @@ ABUSER = "127.0.0.2"
 AT_ONCE = 16
 PATIENCE_SECONDS = 60.0
 LATE_LIMIT_MS = 30
+SHOWN_LATER_MS = 250
+"""How long after it is due each page shows a number: up to there no page shows it late."""
+PART_BYTES = 800_000
+"""What a flood writes at once."""
 
 Answers = Counter[str]
 """How often each status was answered; with `+` if it said when to come back."""
+Terms = Callable[[], dict[str, object]]
+"""What the next run is started with."""
 Means = Callable[[Trial, Answers], Coroutine[Any, Any, None]]
 
 
@@ -96,15 +103,16 @@ def _status(answer: aiohttp.ClientResponse) -> str:
     return f"{answer.status}{'+' if 'Retry-After' in answer.headers else ''}"
 
 
-async def _runs(interval_ms: int, ahead_ms: int, trial: Trial, answers: Answers) -> None:
+async def _runs(
+    choose: Callable[[Client], Awaitable[Terms]], trial: Trial, answers: Answers
+) -> None:
     """Runs of a day, over the bus."""
     async with trial.stack.client() as client:
-        starts_at = int(now()) + ahead_ms if ahead_ms else None
-        terms = {"from": 86_400, "interval_ms": interval_ms, "starts_at": starts_at}
+        terms = await choose(client)
         mark = f"abuse-{trial.random.randrange(10**6)}"
 
         async def ask(number: int) -> str:
-            reply = await ask_over(client, "scheduler.start", room=f"{mark}-{number}", **terms)
+            reply = await ask_over(client, "scheduler.start", room=f"{mark}-{number}", **terms())
             return str(reply.code)
 
         try:
@@ -117,17 +125,42 @@ async def _runs(interval_ms: int, ahead_ms: int, trial: Trial, answers: Answers)
                     await asyncio.sleep(0.2)
 
 
+async def _fast(_: Client) -> Terms:
+    return lambda: {"from": 86_400, "interval_ms": 100}
+
+
+async def _tomorrow(_: Client) -> Terms:
+    starts_at = int(now()) + 23 * 3_600_000
+    return lambda: {"from": 86_400, "interval_ms": 60_000, "starts_at": starts_at}
+
+
+async def _aligned(client: Client) -> Terms:
+    """Due at the same instants as somebody's ticks, from the next but one on."""
+    ticks = await client.subscribe("countdown.*.events")
+    tick = json.loads((await ticks.next_msg(timeout=5)).data)
+    await ticks.unsubscribe()
+    due, interval_ms = tick["starts_at"], tick["interval_ms"]
+
+    def terms() -> dict[str, object]:
+        starts_at = due + ((int(now()) - due) // interval_ms + 2) * interval_ms
+        return {"from": 86_400, "interval_ms": interval_ms, "starts_at": starts_at}
+
+    return terms
+
+
 async def _flood(subject: str, payload: str, trial: Trial, answers: Answers) -> None:
     """Publish to a subject of the bus as fast as the server reads; nobody answers."""
     reader, writer = await asyncio.open_connection("127.0.0.1", trial.stack.bus_port)
     await reader.readline()
     writer.write(b'CONNECT {"verbose":false,"pedantic":false,"no_responders":false}\r\n')
-    part = f"PUB {subject} nobody.listens {len(payload)}\r\n{payload}\r\n".encode() * 200
+    message = f"PUB {subject} nobody.listens {len(payload)}\r\n{payload}\r\n".encode()
+    count = PART_BYTES // len(message)
+    part = message * count
     try:
         while True:
             writer.write(part)
             await writer.drain()
-            answers["published"] += 200
+            answers["published"] += count
             await asyncio.sleep(0)
     finally:
         writer.close()
@@ -192,7 +225,6 @@ def _scenario(
     status: str,
     means: Means,
     late_limit_ms: int = LATE_LIMIT_MS,
-    remark: str = "",
 ) -> Scenario:
     refused = f"refused with {status.rstrip('+')}" if status else "what is not read is dropped"
     return Scenario(
@@ -203,7 +235,6 @@ def _scenario(
         rounds=1,
         setup=partial(running, frontends=1),
         late_limit_ms=late_limit_ms,
-        remark=remark,
     )
 
 
@@ -234,17 +265,26 @@ SCENARIOS = [
         "429+",
         partial(_by_http, "GET", "/r/abuse-%d", None),
     ),
-    _scenario("runs", "starts runs at 100 ms", "429", partial(_runs, 100, 0)),
+    _scenario("runs", "starts runs at 100 ms", "429", partial(_runs, _fast)),
+    _scenario("scheduled", "schedules runs for tomorrow", "429", partial(_runs, _tomorrow)),
     _scenario(
-        "scheduled", "schedules runs for tomorrow", "429", partial(_runs, 60_000, 23 * 3_600_000)
+        "aligned-runs",
+        "starts as many runs as allowed, due at the same instants as somebody's ticks",
+        "429",
+        partial(_runs, _aligned),
+        late_limit_ms=SHOWN_LATER_MS,
     ),
     _scenario(
         "bus-messages",
         "publishes 4 KB messages on the bus",
         "",
         partial(_flood, "countdown.abuse.message", "y" * 4000),
-        late_limit_ms=200,
-        remark="As fast as the server reads: a tick waits behind what is queued to be stored.",
+    ),
+    _scenario(
+        "bus-small-messages",
+        "publishes messages of one byte on the bus",
+        "",
+        partial(_flood, "countdown.abuse.message", "y"),
     ),
     _scenario(
         "bus-starts",
@@ -257,6 +297,12 @@ SCENARIOS = [
         "asks for rooms on the bus",
         "",
         partial(_flood, "coordinator.room", '{"room":"abuse"}'),
+    ),
+    _scenario(
+        "bus-gets",
+        "asks on the bus for a room's last message",
+        "",
+        partial(_flood, "$JS.API.DIRECT.GET.COUNTDOWN.countdown.abuse.message", ""),
     ),
     _scenario("bus-pings", "publishes $SRV.PING on the bus", "", partial(_flood, "$SRV.PING", "")),
     _scenario("connections", "opens connections and asks for nothing", "429+", _connections),

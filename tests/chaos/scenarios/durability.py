@@ -34,7 +34,7 @@ async def all_at_once(trial: Trial) -> None:
         return Fault(at, now())
 
     await disturb(trial, Plan(interval_ms=trial.either(600, 300)), pull_the_plug, within=0.6)
-    async with stack.client() as client:
+    async with stack.client("operator") as client:
         jetstream = client.jetstream()
         # The stream keeps no more of one subject; one may be stored without its acknowledgement.
         for seq, payload in list(acknowledged.items())[1 - KEPT_ENTRIES :]:

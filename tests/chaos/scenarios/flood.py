@@ -81,7 +81,7 @@ async def _watch_memory(
 
 async def _stored(stack: Stack) -> int:
     """The last sequence of the stream."""
-    async with stack.client() as client:
+    async with stack.client("operator") as client:
         return (await client.jetstream().stream_info("COUNTDOWN")).state.last_seq
 
 
@@ -93,8 +93,8 @@ SCENARIOS = [
         flooded,
         rounds=1,
         late_limit_ms=100,
-        remark="The server drops messages beyond a queue of 256 messages or 256 KB, since the next "
-        "tick waits behind the queue. A publisher that requests an acknowledgement gets an error, "
+        remark="The schedulers store one message after another, 320 a second each, and the rest is "
+        "dropped. A publisher that requests an acknowledgement is told that nobody is there, "
         "others do not notice. Of the stored messages a room shows 1 MiB at once and then 256 KiB "
         "a second, the same ones at every coordinator.",
     )

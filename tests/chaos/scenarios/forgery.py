@@ -68,8 +68,7 @@ async def _write(forger: Client, room: str, event: dict[str, object]) -> None:
     payload = json.dumps({**event, "room": room, "by": FORGER}).encode()
     shelf = f"countdown.shelf-of-{room}.message"
     await forger.request(shelf, payload)
-    request = json.dumps({"last_by_subj": shelf}).encode()
-    await forger.publish("$JS.API.DIRECT.GET.COUNTDOWN", request, reply=f"countdown.{room}.events")
+    await forger.publish(f"$JS.API.DIRECT.GET.COUNTDOWN.{shelf}", reply=f"countdown.{room}.events")
 
 
 async def _crowd_out(forger: Client, room: str) -> None:

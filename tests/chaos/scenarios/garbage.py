@@ -67,12 +67,12 @@ async def _onto_the_stream(trial: Trial, room: str, payloads: list[bytes]) -> No
     before = {name: await _dropped(stack, one) for name, (one, _) in followers.items()}
     # As messages, only payloads that are too long or not UTF-8 are invalid.
     not_messages = [one for one in payloads if len(one) > 4096 or not _is_text(one)]
-    async with stack.client("scheduler") as scheduler, stack.client() as anybody:
+    async with stack.client("scheduler") as scheduler, stack.client("frontend") as frontend:
         # Each after the previous one is stored: more at once would be a flood, which is dropped.
         for payload in payloads:
             await scheduler.request(f"countdown.{room}.events", payload, timeout=5.0)
         for payload in not_messages:
-            await anybody.request(f"countdown.{room}.message", payload, timeout=5.0)
+            await frontend.request(f"countdown.{room}.message", payload, timeout=5.0)
     for name, (service, subjects) in followers.items():
         owed = len(payloads) + (len(not_messages) if subjects == 2 else 0)
         async with asyncio.timeout(COUNTED_SECONDS):

@@ -92,7 +92,7 @@ async def _fill(trial: Trial) -> None:
     count = 2 * STORE_MB * (1 << 20) // len(MESSAGE)
     rooms = new_rooms(trial, ROOMS)
     stored = 0
-    async with trial.stack.client() as client:
+    async with trial.stack.client("frontend") as client:  # of people's, few would be stored
         for number in range(0, count, AT_ONCE):
             subjects = [
                 f"countdown.{rooms[(number + more) % ROOMS]}.message" for more in range(AT_ONCE)

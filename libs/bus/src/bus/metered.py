@@ -57,7 +57,10 @@ class Metered:
         queue: str,
         take: Callable[[Msg], Awaitable[None]],
         group: asyncio.TaskGroup,
+        *,
+        size: int = BATCH,
     ) -> None:
+        """With a group, each subscription receives `size` messages."""
         self._client = client
         self._subject = subject
         self._queue = queue
@@ -65,8 +68,8 @@ class Metered:
         self._group = group
         self._left = 0
         """The messages that may still come, and those that wait, of all batches."""
-        self._size = BATCH if queue else BATCH_WITHOUT_GROUP
-        self._low = BATCH // 2 if queue else 0
+        self._size = size if queue else BATCH_WITHOUT_GROUP
+        self._low = size // 2 if queue else 0
         self._batches: list[_Batch] = []
         self._opened_at = 0.0
         self._is_over = False

@@ -11,6 +11,9 @@ ALL_EVENTS: Final = "countdown.*.events"
 ALL_MESSAGES: Final = "countdown.*.message"
 ALL_LIVE_EVENTS: Final = "live.{{wildcard(1)}}.events"
 """Where the stream republishes the events that it has stored."""
+PEOPLES_MESSAGES: Final = "people.*.message"
+"""Where the bus takes the messages of people without a password, see deploy/nats.conf; schedulers
+relay them to the stream."""
 EVENTS_TEMPLATE: Final = "countdown.{room}.events"
 """The subjects of all rooms' events, to people who look at traces."""
 
@@ -78,6 +81,12 @@ def live_events(room: str) -> str:
 def messages(room: str) -> str:
     """The subject of a room's messages."""
     return f"countdown.{room}.message"
+
+
+def peoples_room(subject: str) -> str | None:
+    """The room that a person's message is for; None if the subject names none."""
+    room = subject.removeprefix("people.").removesuffix(".message")
+    return room if is_room(room) else None
 
 
 def parse(subject: str) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ from .deadlines import Deadlines
 from .event_store import EventStore
 from .keeper import Keeper
 from .load import Load
+from .relay import Relay
 from .server_clock import ServerClock
 from .settings import SETTINGS, Settings
 
@@ -70,6 +71,7 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
         keeper.run(ready=follower.caught_up),
         server_clock.run(),
         follower.run(),
+        Relay(bus).run(ready=follower.caught_up),
         responder.run(ready=follower.caught_up),
     ):
         yield

@@ -12,7 +12,9 @@ RETRY_AFTER_SECONDS: Final = 5
 """When to try again: nobody knows when a run will be cancelled, but most are short."""
 
 _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
-_ticks = Gauge("tminus_run_ticks_per_second", "The ticks a second of all runs under way.")
+_ticks = Gauge(
+    "tminus_run_ticks_per_second", "The ticks a second of all runs under way, one of each at least."
+)
 _refused = from_zero(
     Counter("tminus_starts_refused_total", "Starts over a limit, by reason.", ["reason"]),
     *("runs", "ticks"),
@@ -71,4 +73,5 @@ def _interval_ms(countdown: Countdown) -> int | None:
 
 
 def _microticks(interval_ms: int) -> int:
-    return 1_000_000_000 // interval_ms
+    """One tick a second at least: those of slow runs may all be due in the same second."""
+    return 1_000_000_000 // min(interval_ms, 1000)

@@ -1,0 +1,89 @@
+"""What becomes of an append that the stream refuses, by each of its codes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from prometheus_client import REGISTRY
+
+from bus.connection import Bus
+from bus.errors import BusTimeout, BusUnavailable
+from runtime.background import background
+from scheduler.appender import Appender
+from scheduler.settings import Settings
+from support.nats_server import NatsServer
+from support.waiting import until
+
+SUBJECT = "countdown.main.events"
+STORED = {"stream": "COUNTDOWN", "seq": 7}
+
+
+@pytest.fixture
+async def appender(nats_server: NatsServer) -> AsyncIterator[Appender]:
+    bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
+    async with background(bus.run()):
+        await bus.connected()
+        yield Appender(bus)
+
+
+@pytest.mark.parametrize("code", [10167, 10163, 10008])
+async def test_one_that_is_refused_for_now_is_sent_again(
+    appender: Appender, bus: Client, code: int
+) -> None:
+    left = await _answering(bus, _refusal(code), _refusal(code), STORED)
+    assert await appender.append(SUBJECT, b"tick", 0) == 7
+    assert not left
+    assert appender.check() is None
+
+
+async def test_one_that_nobody_stores_is_sent_again(appender: Appender, bus: Client) -> None:
+    def sent_again() -> float:
+        return REGISTRY.get_sample_value("tminus_appends_total", {"outcome": "busy"}) or 0.0
+
+    before = sent_again()
+    appending = asyncio.create_task(appender.append(SUBJECT, b"tick", 0))
+
+    async def is_refused() -> bool:
+        return sent_again() > before
+
+    await until(is_refused)
+    await _answering(bus, STORED)
+    assert await appending == 7
+
+
+async def test_one_that_others_may_have_stored_counts_as_unanswered(
+    appender: Appender, bus: Client
+) -> None:
+    await _answering(bus, _refusal(10077))
+    with pytest.raises(BusTimeout):
+        await appender.append(SUBJECT, b"tick", 0)
+
+
+async def test_a_stream_that_takes_nothing_is_said_until_it_takes_something(
+    appender: Appender, bus: Client
+) -> None:
+    await _answering(bus, _refusal(10023, "insufficient resources"), STORED)
+    with pytest.raises(BusUnavailable):
+        await appender.append(SUBJECT, b"tick", 0)
+    assert "insufficient resources" in (appender.check() or "")
+    await appender.append(SUBJECT, b"tick", 0)
+    assert appender.check() is None
+
+
+def _refusal(code: int, words: str = "no") -> dict[str, object]:
+    return {"stream": "COUNTDOWN", "error": {"code": 400, "err_code": code, "description": words}}
+
+
+async def _answering(bus: Client, *answers: dict[str, object]) -> list[dict[str, object]]:
+    """Answer appends as the stream does, one after another; gives the answers that are left."""
+    left = list(answers)
+
+    async def answer(append: Msg) -> None:
+        await append.respond(json.dumps(left.pop(0)).encode())
+
+    await bus.subscribe(SUBJECT, cb=answer)
+    await bus.flush()
+    return left
