@@ -24,6 +24,7 @@ CHANGES = 200
 INTERVAL_MS = 200
 FAR = Way(there=100, back=100, jitter=30)
 LOPSIDED = Way(there=150, back=50, jitter=30)
+UNEVEN = Way(there=20, back=20, jitter=10)
 MINUTES_MS = 300_000
 
 # `truth` is the machine's clock, which the services go by; what the page reads is another one.
@@ -56,7 +57,8 @@ WITHOUT_SYNC = """
 })();
 """
 
-# A page that hears only what makes its time known: over a second nobody can tell how clocks drift.
+# A page that hears only what makes its time known: over a second, and an uneven way, nobody can
+# tell how clocks drift.
 WITHOUT_DRIFT = """
 (() => {
   const { parse } = JSON;
@@ -131,8 +133,8 @@ DIRECT = Screen("direct, clock 5 min fast, +140 ppm", MINUTES_MS, 140e-6)
 DISTANT = Screen("100 ms + jitter each way, clock 5 min slow, -140 ppm", -MINUTES_MS, -140e-6, FAR)
 ASYMMETRIC = Screen("150 ms there, 50 ms back", -MINUTES_MS, -140e-6, LOPSIDED)
 UNSYNCED = Screen("control: no sync, clock 40 ms fast", 40, 0, None, WITHOUT_SYNC)
-FAST = Screen("control: no drift correction, +190 ppm", MINUTES_MS, 190e-6, None, WITHOUT_DRIFT)
-SLOW = Screen("control: no drift correction, -190 ppm", MINUTES_MS, -190e-6, None, WITHOUT_DRIFT)
+FAST = Screen("control: no drift correction, +190 ppm", MINUTES_MS, 190e-6, UNEVEN, WITHOUT_DRIFT)
+SLOW = Screen("control: no drift correction, -190 ppm", MINUTES_MS, -190e-6, UNEVEN, WITHOUT_DRIFT)
 
 Open = Callable[[str, str], Page]
 

@@ -111,6 +111,24 @@ def test_a_card_says_who_watches_and_how_many_are_in_step(
     expect(card(page, names[1]).locator(".facts")).to_have_text("no screens1 watching")
 
 
+def test_a_card_says_the_time_to_zero_while_holds_are_planned(
+    stack: Stack, names: list[str], open_page: Opening
+) -> None:
+    holds = [{"at": 80, "for_ms": 60_000}, {"at": 60, "for_ms": 60_000}]
+    stack.start(names[0], **{"from": 80, "holds": holds})
+    page = open_page(address(stack, names), java_script_enabled=False)
+    planned = card(page, names[0]).locator(".planned")
+    expect(planned).to_have_text(re.compile(r"^L− 3:[12]\d$"))  # noqa: RUF001
+    page = open_page(address(stack, names))
+    planned = card(page, names[0]).locator(".planned")
+    wait_green(page)
+    expect(planned).to_have_text(re.compile(r"^L− 3:[01]\d$"))  # noqa: RUF001
+    stack.ask("POST", f"/api/rooms/{names[0]}/countdown/resume", {})
+    expect(card(page, names[0])).to_have_attribute("data-status", "running")
+    expect(planned).to_have_text(re.compile(r"^L− 2:1\d$"))  # noqa: RUF001
+    expect(card(page, names[1]).locator(".planned")).to_be_empty()
+
+
 def test_without_a_coordinator_the_numbers_go_on_and_it_catches_up(
     own_stack: Stack, names: list[str], open_page: Opening
 ) -> None:

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, Response, expect
 
 from .conftest import Opening
 from .stack import Stack
+from .test_overlay import pixel
 from .watching import number, wait_for, wait_green
 
 SCREENS = [(320, 480), (390, 844), (844, 390), (1280, 800), (2560, 720), (3840, 2160)]
@@ -22,6 +23,14 @@ BOXES = """() => {
     ring: box(document.getElementById("ring").getBoundingClientRect()),
     width: innerWidth, height: innerHeight, scroll: document.documentElement.scrollWidth,
   };
+}"""
+
+
+# Turns the ring of a run that is over to where so much of it is left.
+TURN = """(left) => {
+  for (const animation of document.getAnimations())
+    if (animation.effect.target.id.startsWith("arc"))
+      animation.currentTime = (1 - left) * animation.effect.getTiming().duration;
 }"""
 
 
@@ -96,6 +105,30 @@ def test_the_ring_runs_down_between_two_numbers(
     page.wait_for_timeout(300)
     assert page.evaluate(turned) != before
     expect(number(page)).to_have_text("3")
+
+
+@pytest.mark.chromium  # as in test_overlay.py, a screenshot is measured
+def test_at_its_end_the_ring_is_drawn_at_the_top_alone(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page(stack.page(room, "?view=stage"), viewport={"width": 400, "height": 400})
+    wait_green(page)
+    stack.start(room)
+    wait_for(page, "9")
+    stack.ask("DELETE", f"/api/rooms/{room}/countdown")
+    expect(page.locator("#caption")).to_have_text("cancelled")
+    box = page.locator("#ring").bounding_box()
+    assert box is not None
+    middle = round(box["x"] + box["width"] / 2)
+    rim = round(box["width"] * 0.025)
+    reader = open_page("about:blank")
+    for left in (0.006, 0.003, 0.001):
+        page.evaluate(TURN, left)
+        picture = page.screenshot()
+        bare = pixel(reader, picture, round(box["x"]) + rim, middle)
+        bottom = round(box["y"] + box["height"]) - rim
+        assert all(pixel(reader, picture, middle + x, bottom) == bare for x in range(-3, 3))
+        assert pixel(reader, picture, middle, round(box["y"]) + rim) != bare
 
 
 def test_reduced_motion_is_respected(stack: Stack, room: str, open_page: Opening) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import WebSocketRoute, expect
 
 from .conftest import Opening
 from .stack import Stack
-from .watching import SOON, light, shown, wait_for, wait_green, words
+from .watching import SOON, light, number, shown, wait_for, wait_green, words
 
 
 def test_a_lost_connection_is_an_estimate_and_the_number_goes_on(
@@ -43,6 +43,43 @@ def test_a_late_tick_does_not_freeze_the_number(
     wait_green(page)
     wait_for(page, "0")
     assert shown(page) == [f"{number}" for number in range(10, -1, -1)]
+
+
+def test_many_late_ticks_one_after_another_cost_no_connection(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    """At a late tick a page asks for the time, and who asks too often is refused for good."""
+    sockets: list[WebSocketRoute] = []
+    jammed: list[str | bytes] = []
+    is_jammed = False
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+
+        def on_frame(frame: str | bytes) -> None:
+            if is_jammed:
+                jammed.append(frame)
+            else:
+                socket.send(frame)
+
+        socket.connect_to_server().on_message(on_frame)
+
+    page = open_page("about:blank")
+    page.route_web_socket(re.compile("/ws/connect"), pass_on)
+    page.goto(stack.page(room))
+    wait_green(page)
+    stack.start(room, **{"from": 100, "interval_ms": 100})
+    expect(number(page)).to_have_text(re.compile(r"^[89]\d$"))
+    is_jammed = True
+    expect(number(page)).to_have_text(re.compile(r"^[45]\d$"))
+    assert len(jammed) > 25
+    while jammed:
+        sockets[0].send(jammed.pop(0))
+        page.wait_for_timeout(10)  # each arrives for itself, as from a network
+    is_jammed = False
+    wait_for(page, "0")
+    wait_green(page)
+    assert len(sockets) == 1
 
 
 def test_a_refusal_is_red_and_says_why(stack: Stack, room: str, open_page: Opening) -> None:

@@ -58,7 +58,7 @@ def test_a_state_that_nobody_reported_shows_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("left", "first_half", "second_half"),
-    [(1, 0, 0), (0.75, 90, 0), (0.5, 180, 0), (0.25, 180, 91), (0, 180, 181)],
+    [(1, 0, 0), (0.75, 90, 0), (0.5, 180, 0), (0.25, 180, 91), (0, 180, 178.4)],
 )
 def test_the_halves_of_the_ring_turn_one_after_the_other(
     left: float, first_half: float, second_half: float

@@ -78,14 +78,16 @@ for (const [step, most] of [[1, 3.6], [1000 / 60, 35], [100, 201]])
     });
   }
 
-test("over a far and symmetric way it is within 6 ms after enough pings", () => {
-  let worst = 0;
+test("over a far and symmetric way it learns how fast the clocks part, and is within 1.5 ms", () => {
+  const errors = [];
   for (let seed = 1; seed <= 20; seed += 1) {
     live({ seconds: 180, pageClock: FAST, there: FAR, back: FAR, seed, watch: ({ error, at }) => {
-      if (at > 20) worst = Math.max(worst, Math.abs(error));
+      if (at > 20) assert.ok(Math.abs(error) < 6, `${error}`);
+      if (at > 60) errors.push(Math.abs(error));
     } });
   }
-  assert.ok(worst < 6, `${worst}`);
+  errors.sort((one, other) => one - other);
+  assert.ok(errors[Math.floor(errors.length * 0.95)] < 1.5, `${errors[Math.floor(errors.length * 0.95)]}`);
 });
 
 test("the likely error of a symmetric way is much less than the guaranteed one", () => {

@@ -54,7 +54,7 @@ class FirstPaint(Struct, frozen=True, kw_only=True):
     @property
     def second_half(self) -> float:
         """The rotation of the ring's left half, in degrees."""
-        return self.gap - 179 if self.gap > 180 else 0
+        return min(self.gap - 179, 178.4) if self.gap > 180 else 0
 
 
 def of_state(state: State | None, now_ms: float, is_clock: bool) -> FirstPaint:

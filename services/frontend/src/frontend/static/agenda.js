@@ -5,10 +5,6 @@
 
 import { PreciseTimer } from "./timers.js";
 
-/** Twenty rooms have twenty moments a second, and busy-waits of six milliseconds would take an eighth of a
- * core all day. A timer that fires later than this makes a change late by less than a frame. */
-const EARLY_MS = 2;
-
 /** @template Key */
 export class Agenda {
   #time;
@@ -22,7 +18,7 @@ export class Agenda {
   constructor(env, time, onDue) {
     this.#time = time;
     this.#onDue = onDue;
-    this.#timer = new PreciseTimer(env, time, EARLY_MS);
+    this.#timer = new PreciseTimer(env, time);
   }
 
   /** Replaces the previous moment of `key`; null only cancels it.

@@ -3,7 +3,7 @@
 /** @import {RoomReply} from "../../../types/protocol" */
 /** @import {Shown} from "./countdown.js" */
 
-import { announced, caption, numberText, sizeOf } from "./display.js";
+import { announced, caption, numberText, sizeOf, toZeroText } from "./display.js";
 import { setTextOf } from "./dom.js";
 
 const SIGNAL_MS = 3000;
@@ -14,6 +14,7 @@ export class Card {
   isLate = false;
   #digits;
   #says;
+  #planned;
   #left;
   #timer = 0;
 
@@ -22,6 +23,7 @@ export class Card {
     this.element = element;
     this.#digits = /** @type {HTMLElement} */ (element.querySelector(".digits"));
     this.#says = /** @type {HTMLElement} */ (element.querySelector(".says"));
+    this.#planned = element.querySelector(".planned");
     this.#left = /** @type {HTMLProgressElement} */ (element.querySelector(".left"));
   }
 
@@ -42,6 +44,7 @@ export class Card {
     if (before !== shown.status) dataset.status = shown.status;
     if (dataset.phase !== shown.phase) dataset.phase = shown.phase;
     setTextOf(this.#says, caption(shown));
+    setTextOf(this.#planned, toZeroText(shown));
     if (this.#left.value !== shown.left) this.#left.value = shown.left;
     if (shown.isFinale) this.#signal();
     return announced(shown, before, this.#digits.textContent ?? "");

@@ -31,7 +31,7 @@ export class Display {
     if (this.#number && this.#number.textContent !== digits) {
       this.#number.textContent = digits;
       this.#number.dataset.size = sizeOf(digits);
-      document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`;
+      setTimeout(() => (document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`));
     }
     setText("caption", caption(shown));
     setText("to-zero", toZeroText(shown));

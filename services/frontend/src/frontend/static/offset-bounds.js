@@ -1,21 +1,18 @@
 /**
  * The bounds of the server clock's offset: every ping and its pong narrow them.
  *
- * `offset` is the server's clock minus the page's, in ms. A ping sent at t1 and answered at t4 with
- * the server's time s proves `offset(t1) <= s - t1` and `offset(t4) >= s - t4`, however long either
- * way took, give or take the page clock's step. An offset that drifts at a constant rate is a line, so
- * each sample cuts the plane of all lines twice, and what remains is a convex polygon: its extremes at
- * a moment are the bounds.
+ * `offset` is the server's clock minus the page's, in ms. A drifting one is a line: each sample cuts the
+ * plane of all lines twice, and a convex polygon remains.
  */
 
 /** The most that two clocks drift apart, in ms a ms. */
 const MAX_RATE = 200e-6;
 const WINDOW_MS = 120_000;
-/** Over a way whose delays vary much, good samples are rare. Between bounds so far apart, a line fits them for
- * longer, though no clock drifts at a constant rate for ever. */
+/** Between bounds so far apart a line fits for longer, though not for ever. */
 const LONG_WINDOW_MS = 600_000;
 const FAR_APART_MS = 10;
 const MAX_SAMPLES = 128;
+const RATES = 64;
 
 /** @typedef {{sent: number, received: number, server: number}} Sample */
 /** @typedef {{offset: number, rate: number}} Line */
@@ -25,6 +22,8 @@ export class OffsetBounds {
   #samples = [];
   /** @type {Line[]} */
   #vertices = [];
+  /** The likeliest. @type {Line} */
+  #line = { offset: 0, rate: 0 };
   #reference = 0;
   #base = 0;
   #step = 0;
@@ -56,26 +55,27 @@ export class OffsetBounds {
       this.#samples = [sample];
       this.#vertices = this.#intersect(this.#samples);
     }
+    this.#line = this.#likeliest();
     return fits;
   }
 
-  /** The bounds of the offset at a moment of the page's clock, and the likeliest drift.
+  /** The bounds of the offset at a moment of the page's clock.
    * @param {number} now */
   at(now) {
-    const offsets = this.#vertices.map((vertex) => vertex.offset + vertex.rate * (now - this.#reference));
-    const rates = this.#vertices.map((vertex) => vertex.rate);
-    return {
-      low: this.#base + Math.min(...offsets),
-      high: this.#base + Math.max(...offsets),
-      rate: (Math.min(...rates) + Math.max(...rates)) / 2,
-    };
+    const offsets = this.#vertices.map(({ offset, rate }) => offset + rate * (now - this.#reference));
+    return { low: this.#base + Math.min(...offsets), high: this.#base + Math.max(...offsets) };
   }
 
-  /** The likely error of the middle if both ways are equally long: how much the quickest few differ,
-   * since the quickest of many is about that far from the quickest possible. */
+  /** @param {number} now */
+  likeliest(now) {
+    const { offset, rate } = this.#line;
+    return { offset: this.#base + offset + rate * (now - this.#reference), rate };
+  }
+
+  /** The likely error if both ways are equally long: how far the quickest few are apart. */
   likely() {
     if (this.#samples.length < 3) return Infinity;
-    const { rate } = this.at(this.#reference);
+    const { rate } = this.#line;
     const drift = (/** @type {number} */ at) => rate * (this.#reference - at) - this.#base;
     const ups = this.#samples.map((one) => one.server - one.sent + drift(one.sent)).sort((a, b) => a - b);
     const downs = this.#samples.map((one) => one.received - one.server - drift(one.received)).sort((a, b) => a - b);
@@ -86,6 +86,33 @@ export class OffsetBounds {
   spread() {
     const trips = this.#samples.map(({ sent, received }) => received - sent).sort((a, b) => a - b);
     return trips[Math.floor(trips.length / 2)] - trips[0];
+  }
+
+  /** A mean of the lines: a rate weighs the more, the more of them fit. */
+  #likeliest() {
+    const rates = this.#vertices.map(({ rate }) => rate);
+    const least = Math.min(...rates);
+    const part = (Math.max(...rates) - least) / RATES;
+    const chords = Array.from({ length: RATES }, (_, index) => this.#chord(least + (index + 0.5) * part));
+    const widest = Math.max(...chords.map(({ width }) => width));
+    const doubt = (this.spread() + this.#step) / this.#samples.length;
+    const weights = chords.map(({ width }) => Math.exp((width - widest) / doubt));
+    const mean = (/** @type {"offset" | "rate"} */ key) =>
+      weights.reduce((sum, weight, index) => sum + weight * chords[index][key], 0) / weights.reduce((sum, weight) => sum + weight);
+    return { offset: mean("offset"), rate: mean("rate") };
+  }
+
+  /** The offsets that fit at a rate: their middle and width. @param {number} rate */
+  #chord(rate) {
+    const ends = this.#vertices.flatMap((from, index) => {
+      const to = this.#vertices[(index + 1) % this.#vertices.length];
+      if (to.rate === from.rate) return rate === from.rate ? [from.offset] : [];
+      const part = (rate - from.rate) / (to.rate - from.rate);
+      return part >= 0 && part <= 1 ? [from.offset + part * (to.offset - from.offset)] : [];
+    });
+    const low = Math.min(...ends);
+    const width = Math.max(...ends) - low;
+    return { offset: low + width / 2, rate, width };
   }
 
   /** The polygon of all lines that fit the samples; empty if none does.

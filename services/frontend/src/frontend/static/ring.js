@@ -14,10 +14,11 @@ const TOLERANCE_MS = 30;
 const FRAME_MS = 33;
 
 /** The keyframes of the three parts, each an offset and an angle in degrees. Until the second half
- * turns, it is a degree ahead, so that the first joins it without a seam. */
+ * turns, it is a degree ahead, so that the first joins it without a seam. It ends before its
+ * other end shows below. */
 const PARTS = /** @type {const} */ ([
   ["arc-first", [[0, 0], [0.5, 180], [1, 180]]],
-  ["arc-second", [[0, 0], [0.5, 0], [0.5, 1], [1, 181]]],
+  ["arc-second", [[0, 0], [0.5, 0], [0.5, 1], [357.4 / 360, 178.4], [1, 178.4]]],
   ["arc-cap", [[0, 0], [1, 360]]],
 ]);
 

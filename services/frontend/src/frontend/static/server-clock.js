@@ -201,9 +201,9 @@ export class ServerClock {
       this.#isSettled = false;
     }
     const now = this.#env.now();
-    const { low, high, rate } = this.#bounds.at(now);
-    if (this.#isSettled && !this.#env.isHidden()) this.#offset.slew(now, (low + high) / 2, rate);
-    else this.#offset.step(now, (low + high) / 2, rate);
+    const { offset, rate } = this.#bounds.likeliest(now);
+    if (this.#isSettled && !this.#env.isHidden()) this.#offset.slew(now, offset, rate);
+    else this.#offset.step(now, offset, rate);
     this.#isSettled ||= !this.#isMeasuring;
   }
 

@@ -13,8 +13,8 @@
  * }} Env the clocks of a page, the steps in which they move, and its timers; a test brings its own
  */
 
-/** A browser's timer fires several milliseconds late on a busy machine, and up to half a one early. */
-const EARLY_MS = 6;
+/** A browser's timer fires late, or one early; a longer busy-wait is interrupted the more often. */
+const EARLY_MS = 2;
 /** The clock is corrected meanwhile, so a distant moment is computed again on the way. */
 const LONGEST_MS = 1000;
 /** How often a clock that moves in large steps is read, since it does not tell when it will move. */
@@ -24,16 +24,13 @@ const POLL_MS = 4;
 export class PreciseTimer {
   #env;
   #time;
-  #earlyMs;
   /** @type {number | undefined} */
   #timer;
 
-  /** @param {Env} env @param {() => number} time the server's time
-   * @param {number} earlyMs how long before its moment the busy-wait begins */
-  constructor(env, time, earlyMs = EARLY_MS) {
+  /** @param {Env} env @param {() => number} time the server's time */
+  constructor(env, time) {
     this.#env = env;
     this.#time = time;
-    this.#earlyMs = earlyMs;
   }
 
   /** Call `run` once at `moment`, or in a second if that is sooner. Replaces the previous call; null
@@ -45,7 +42,7 @@ export class PreciseTimer {
     if (moment === null) return;
     const left = moment - this.#time();
     const isCoarse = step() > EARLY_MS;
-    const ms = isCoarse && left > 0 && left < step() ? POLL_MS : Math.min(left - this.#earlyMs, LONGEST_MS);
+    const ms = isCoarse && left > 0 && left < step() ? POLL_MS : Math.min(left - EARLY_MS, LONGEST_MS);
     this.#timer = setTimer(() => {
       // A busy-wait would freeze the page if the clock was set back meanwhile, or moves in large steps.
       const longest = isCoarse && !isHidden() ? 0 : 2 * EARLY_MS;
