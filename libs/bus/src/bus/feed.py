@@ -40,7 +40,7 @@ log = logger(__name__)
 READERS = 8
 """How many rooms are read at the same time: the server stores nothing while it reads."""
 RETRY_SECONDS = 0.25
-PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+PAUSES_SECONDS = (0, 0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Delays before reading again for what was signalled but is not there yet: a message is seen before
 it is stored, and a replica that answers may lag behind its leader."""
 
