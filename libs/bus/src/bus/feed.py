@@ -27,6 +27,7 @@ from .connection import Bus
 from .direct import DirectGet
 from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
+from .reports import Report
 from .room_reader import RoomReader
 from .stream import Entry, epoch_of
 
@@ -304,7 +305,7 @@ class Feed:
             except BusError as error:
                 self._say(str(error))
 
-    def _look_at(self, stream: StreamInfo, seen: int) -> None:
+    def _look_at(self, stream: StreamInfo | Report, seen: int) -> None:
         """See how far the stream goes; if it is another one, or ends before `seen`, read all rooms
         again."""
         epoch, self.end = epoch_of(stream), stream.state.last_seq
