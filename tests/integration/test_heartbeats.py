@@ -3,16 +3,19 @@
 import asyncio
 import os
 import shutil
+from collections import Counter as Count
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from subprocess import run
+from typing import Never
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
 import coordinator.connections
 import coordinator.handover
-from coordinator.connections import CONNECTIONS, HEARTBEAT_SECONDS
+from coordinator.connections import CONNECTIONS, HEARTBEAT_LOOKS, LOOK_SECONDS
 from coordinator.handover import UNACKNOWLEDGED_MS
 from support.served import Serve
 from support.skip import skip
@@ -24,14 +27,16 @@ GONE_SECONDS = 45
 
 def test_the_dead_are_gone_in_time() -> None:
     """A WebSocket has a round of heartbeats to answer; an event stream's is acknowledged or not."""
-    assert 2 * HEARTBEAT_SECONDS < GONE_SECONDS
-    assert HEARTBEAT_SECONDS + UNACKNOWLEDGED_MS / 1000 < GONE_SECONDS
+    heartbeat_seconds = HEARTBEAT_LOOKS * LOOK_SECONDS
+    assert 2 * heartbeat_seconds < GONE_SECONDS
+    assert heartbeat_seconds + UNACKNOWLEDGED_MS / 1000 < GONE_SECONDS
 
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the usual patience."""
-    monkeypatch.setattr(coordinator.connections, "HEARTBEAT_SECONDS", 2)
+    monkeypatch.setattr(coordinator.connections, "LOOK_SECONDS", 1)
+    monkeypatch.setattr(coordinator.connections, "HEARTBEAT_LOOKS", 2)
     monkeypatch.setattr(coordinator.handover, "UNACKNOWLEDGED_MS", 2000)
 
 
@@ -60,6 +65,20 @@ async def silently(reader: asyncio.StreamReader) -> None:
     """Read on, and say nothing."""
     while await reader.read(1 << 16):
         pass
+
+
+async def pinging(socket: aiohttp.ClientWebSocketResponse) -> Never:
+    """Ask for the time, twice between two looks."""
+    while True:
+        await socket.send_str('{"type": "ping", "id": 1}')
+        await asyncio.sleep(0.5)
+
+
+async def hearing(socket: aiohttp.ClientWebSocketResponse, heard: Count[aiohttp.WSMsgType]) -> None:
+    async for message in socket:
+        heard[message.type] += 1
+        if message.type is aiohttp.WSMsgType.PING:
+            await socket.pong(message.data)
 
 
 @asynccontextmanager
@@ -118,3 +137,27 @@ async def test_a_web_socket_that_answers_no_ping_is_gone(serve_coordinator: Serv
     async with connected(server, "/ws/connect"):
         await until_count(server, lambda count: count == 1)
         await until_count(server, lambda count: count == 0)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_only_a_silent_web_socket_is_pinged(serve_coordinator: Serve) -> None:
+    server = await serve_coordinator()
+    url = server.make_url("/ws/connect")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, autoping=False) as talking,
+        session.ws_connect(url, autoping=False) as silent,
+    ):
+        by_talking, by_silent = Count[aiohttp.WSMsgType](), Count[aiohttp.WSMsgType]()
+        tasks = [
+            asyncio.create_task(pinging(talking)),
+            asyncio.create_task(hearing(talking, by_talking)),
+            asyncio.create_task(hearing(silent, by_silent)),
+        ]
+        async with asyncio.timeout(WAIT_SECONDS):
+            while by_silent[aiohttp.WSMsgType.PING] < 3:
+                await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+    assert by_talking[aiohttp.WSMsgType.TEXT] > 3
+    assert not by_talking[aiohttp.WSMsgType.PING]

@@ -16,8 +16,11 @@ from .prepared import PreparedFrame
 from .viewer import CLOSING_SECONDS, Viewer
 from .websocket import GOING_AWAY, TRY_AGAIN_LATER
 
-HEARTBEAT_SECONDS = 20
-"""Every viewer is pinged once in so many seconds, one twentieth of them each second."""
+LOOK_SECONDS = 4
+"""Each viewer is looked at once in so many seconds, a quarter of them each second."""
+HEARTBEAT_LOOKS = 5
+"""A viewer that has been silent at so many looks, 16 to 20 seconds, gets a heartbeat; one that has been
+so at twice as many is dead."""
 LAG_SECONDS = 10.0
 
 _lagging = Gauge("tminus_viewers_lagging", "Viewers whose buffers are full.")
@@ -38,7 +41,7 @@ class Connections:
         self.by_address: Count[str] = Count()
         """How many viewers each address has: one of several rooms counts once for each."""
         self.lagging: set[Viewer] = set()
-        self._slots: list[set[Viewer]] = [set() for _ in range(HEARTBEAT_SECONDS)]
+        self._slots: list[set[Viewer]] = [set() for _ in range(LOOK_SECONDS)]
         self._now = 0
         self._empty = asyncio.Event()
 
@@ -46,8 +49,9 @@ class Connections:
         """Count a viewer in, before it joins its room."""
         self.count += 1
         self.by_address[viewer.address] += viewer.room.places
-        viewer.heartbeat_slot = self.count % HEARTBEAT_SECONDS
-        self._slots[viewer.heartbeat_slot].add(viewer)
+        turn, viewer.slot = divmod(self.count, LOOK_SECONDS)
+        viewer.silent_looks = turn % HEARTBEAT_LOOKS  # who joins together is not pinged together
+        self._slots[viewer.slot].add(viewer)
         self._empty.clear()
 
     def remove(self, viewer: Viewer) -> None:
@@ -56,13 +60,13 @@ class Connections:
         self.by_address[viewer.address] -= viewer.room.places
         if not self.by_address[viewer.address]:
             del self.by_address[viewer.address]
-        self._slots[viewer.heartbeat_slot].discard(viewer)
+        self._slots[viewer.slot].discard(viewer)
         self.lagging.discard(viewer)
         if not self.count:
             self._empty.set()
 
     async def sweep(self) -> Never:
-        """Once a second: ping one twentieth of the viewers, end those that are slow or dead.
+        """Once a second: send heartbeats to the silent, end the connections of the slow and the dead.
 
         Raises an error of the ring, so that the service ends and its viewers reconnect.
         """
@@ -70,9 +74,9 @@ class Connections:
             await asyncio.sleep(1)
             if self.ring is not None:
                 self.ring.check()
-            self._now = (self._now + 1) % HEARTBEAT_SECONDS
+            self._now = (self._now + 1) % LOOK_SECONDS
             for viewer in list(self._slots[self._now]):
-                self._ping(viewer)
+                self._look_at(viewer)
             slow_since = self.loop.time() - LAG_SECONDS
             for viewer in list(self.lagging):
                 if viewer.lagging_since < slow_since and not viewer.is_closing:
@@ -80,14 +84,15 @@ class Connections:
                     viewer.close(TRY_AGAIN_LATER, "too slow: try again later")
             _lagging.set(len(self.lagging))
 
-    def _ping(self, viewer: Viewer) -> None:
+    def _look_at(self, viewer: Viewer) -> None:
         if viewer.transport is None or viewer.is_closing or viewer.lagging_since:
             return
-        if not viewer.is_alive:
+        viewer.silent_looks += 1
+        if viewer.silent_looks == HEARTBEAT_LOOKS:
+            viewer.send_heartbeat()
+        elif viewer.silent_looks == 2 * HEARTBEAT_LOOKS:
             _ended.labels("dead").inc()
             viewer.transport.abort()
-            return
-        viewer.send_heartbeat()
 
     async def close(self) -> None:
         """Shut down.

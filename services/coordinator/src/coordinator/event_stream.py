@@ -11,6 +11,11 @@ class EventStreamViewer(Viewer):
 
     heartbeat = prepared.COMMENT_CHUNK
 
+    def send_heartbeat(self) -> None:
+        """Send a comment, which nobody answers: TCP has to acknowledge it."""
+        self.silent_looks = 0
+        super().send_heartbeat()
+
     def close(self, _code: int, _reason: str) -> None:
         """An event stream can carry neither; `bye` has given the reason, if there is one."""
         if not self.is_closing and self.transport is not None:

@@ -43,12 +43,12 @@ class Viewer(asyncio.Protocol):
         "encoding",
         "flushed_seq",
         "group",
-        "heartbeat_slot",
-        "is_alive",
         "is_closing",
         "lagging_since",
         "place",
         "room",
+        "silent_looks",
+        "slot",
         "transport",
     )
 
@@ -69,10 +69,10 @@ class Viewer(asyncio.Protocol):
         """The last sequence sent before it lagged; -1 belongs to another stream."""
         self.address = ""
         """Where it comes from; set by the handshake."""
-        self.heartbeat_slot = 0
-        """The second of the heartbeat in which it is pinged; set by Connections."""
-        self.is_alive = True
-        """Whether anything has arrived since it was last pinged."""
+        self.slot = 0
+        """The second in which Connections looks whether it is alive."""
+        self.silent_looks = 0
+        """How many times it has looked since anything arrived."""
         self.is_closing = False
 
     def write(self, data: bytes) -> None:

@@ -63,7 +63,6 @@ class WebSocketViewer(Viewer):
         self.is_in_step = False
 
     def send_heartbeat(self) -> None:
-        self.is_alive = False
         self._is_pinged = True
         super().send_heartbeat()
 
@@ -72,7 +71,7 @@ class WebSocketViewer(Viewer):
             self.begin_closing(prepared.close_frame(code, reason))
 
     def data_received(self, data: bytes) -> None:
-        self.is_alive = True
+        self.silent_looks = 0
         if self._has_stopped_reading:
             return
         # A reader and a parser are kept only while a frame is incomplete.
