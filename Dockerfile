@@ -4,9 +4,9 @@
 FROM python:3.13-slim AS dependencies
 WORKDIR /build
 RUN python -m venv --without-pip /app
-COPY requirements.txt .
+COPY requirements/services.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m pip --python /app/bin/python install --require-hashes --no-deps -r requirements.txt
+    python -m pip --python /app/bin/python install --require-hashes --no-deps -r services.txt
 
 FROM dependencies AS wheels
 ARG SERVICE

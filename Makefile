@@ -79,24 +79,23 @@ link: $(INSTALLED) ## Print a link that carries a right: ROOM=quiz RIGHT=control
 
 install: $(INSTALLED) ## The virtual environment .venv: locked requirements and our packages
 
-$(INSTALLED): requirements.txt requirements-dev.txt $(PACKAGES:%=%/pyproject.toml)
+$(INSTALLED): requirements/services.txt requirements/dev.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("tminus needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.13")'
 	@echo "Installing into .venv"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements.txt -r requirements-dev.txt
+		-r requirements/services.txt -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		$(PACKAGES:%=--editable %)
 	@touch $@
 
 # In this order: each constrains the next.
-LOCKS := requirements requirements-dev dev/requirements tests/chaos/requirements tests/chart/requirements \
-	bench/requirements
+LOCKS := services dev audit fuzzing chart bench
 
-lock: ## Pin every requirements.txt again from its requirements.in; needs uv
+lock: ## Pin requirements/*.in again, each in its .txt; needs uv
 	for lock in $(LOCKS); do \
 		uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --upgrade \
-			--no-emit-index-url --no-emit-find-links $$lock.in -o $$lock.txt || exit; \
+			--no-emit-index-url --no-emit-find-links requirements/$$lock.in -o requirements/$$lock.txt || exit; \
 	done
 
 schema: $(INSTALLED) ## The JSON Schema of every event, request and frame, from their types
@@ -119,14 +118,14 @@ audit: ## Look for known vulnerabilities in the locks, if their database can be 
 	@if $(PYTHON) dev/reachable.py $(VULNERABILITIES); then \
 		$(MAKE) --no-print-directory $(AUDITING) || exit; \
 		for lock in $(LOCKS); do \
-			echo "pip-audit $$lock.txt"; \
+			echo "pip-audit $$lock"; \
 			.venv/auditing/bin/pip-audit --progress-spinner off --require-hashes --disable-pip \
-				--vulnerability-service osv --osv-url $(VULNERABILITIES) -r $$lock.txt || failed=1; \
+				--vulnerability-service osv --osv-url $(VULNERABILITIES) -r requirements/$$lock.txt || failed=1; \
 		done; \
 		[ -z "$$failed" ]; \
 	else echo "nobody answers at $(VULNERABILITIES): the locks are not audited"; fi
 
-$(AUDITING): dev/requirements.txt
+$(AUDITING): requirements/audit.txt
 	@$(PYTHON) -m venv .venv/auditing
 	@.venv/auditing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -144,7 +143,7 @@ golden: $(INSTALLED) $(CHART) ## Write down anew what the chart renders, after a
 	PYTHONPATH=tests $(BIN)/python -m chart.golden
 
 # Helm and kubeconform, if Go is installed, and the schemas of Kubernetes.
-$(CHART): tests/chart/requirements.txt tests/chart/schemas.py | $(INSTALLED)
+$(CHART): requirements/chart.txt tests/chart/schemas.py | $(INSTALLED)
 	@if command -v go >/dev/null; then \
 		echo "Building Helm and kubeconform into .venv/tools" && mkdir -p .venv/tools && \
 		GOBIN=$(CURDIR)/.venv/tools go install helm.sh/helm/v3/cmd/helm@$(HELM) && \
@@ -172,7 +171,7 @@ test: $(INSTALLED) $(FUZZING) $(CHART) ## Every test: rules, services, failures,
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 # The fuzzing of the JSON API has many requirements of its own, so it has its own environment.
-$(FUZZING): tests/chaos/requirements.txt | $(INSTALLED)
+$(FUZZING): requirements/fuzzing.txt | $(INSTALLED)
 	@$(PYTHON) -m venv .venv/fuzzing
 	@.venv/fuzzing/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

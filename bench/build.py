@@ -11,6 +11,7 @@ from bench.machine import CACHE, PROGRAMS, ROOT
 
 SOURCES = ROOT / "bench"
 PEERS = SOURCES / "peers"
+REQUIREMENTS = ROOT / "requirements" / "bench.txt"
 BUILD_SECONDS = 600
 
 
@@ -30,7 +31,7 @@ def build_all() -> dict[str, str]:
     }
     for name, build in builders.items():
         folder = PEERS / name
-        sources = sorted(folder.iterdir()) if folder.is_dir() else [SOURCES / "requirements.txt"]
+        sources = sorted(folder.iterdir()) if folder.is_dir() else [REQUIREMENTS]
         try:
             _once(name, sources, build)
         except FileNotFoundError as error:
@@ -105,7 +106,7 @@ def _python_tools() -> None:
         "--quiet",
         "--require-hashes",
         "-r",
-        "requirements.txt",
+        REQUIREMENTS,
     ]
     _run(install, SOURCES)
 

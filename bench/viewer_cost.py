@@ -1,4 +1,4 @@
-"""What a page costs: one of version 1 that pings each second, and one of version 2, by need."""
+"""What a page costs: one that pinged each second, with its coordinator, and one of today."""
 
 import asyncio
 from statistics import median
@@ -12,11 +12,16 @@ from bench.load import Load, load
 from bench.machine import cpu_seconds
 from bench.markdown import table
 from bench.servers import TMINUS, serving
+from bench.versions import Version, versions
+
+BEFORE = "0e6c247"
+"""The last commit whose pages pinged each second, and whose ticks repeated their run's terms."""
 
 
 class Page(msgspec.Struct, frozen=True):
     """How a page behaves."""
 
+    version: str
     options: tuple[str, ...]
     counting_ms: int
     """From ping to ping while a run counts."""
@@ -24,14 +29,15 @@ class Page(msgspec.Struct, frozen=True):
 
 
 PAGES = {
-    "version 1, a ping a second": Page((), counting_ms=1000, idle_ms=1000),
-    "version 2, pings by need": Page(
-        ("--subprotocol", "v2.tminus"), counting_ms=14_000, idle_ms=7000
+    "before: a ping a second": Page("before", (), counting_ms=1000, idle_ms=1000),
+    "now: pings by need": Page(
+        "now", ("--subprotocol", "v2.tminus"), counting_ms=12_600, idle_ms=7000
     ),
 }
-"""The pages by name: how one behaves that knows the time well, over a steady way. It leaves out a
-random part, up to a quarter, of the gaps between its pings: sixteen seconds while ticks are signs
-of life, and eight in silence."""
+"""The pages by name: how one behaves that knows the time well, over a steady way. Today's leaves
+out a random part, up to a quarter, of the gaps between its pings: sixteen seconds while ticks are
+signs of life, and eight in silence. So it pings each fourteen seconds while a run counts; the eight
+first pings of each that leaves and comes again are shared out among all here."""
 RETURNING = 0.01
 """The part of the viewers that leaves and comes again each ten seconds."""
 ELEVEN_SECONDS = 12
@@ -56,16 +62,15 @@ class ViewerCost(msgspec.Struct, frozen=True, kw_only=True):
     """Both ways, of one viewer, while nothing happens."""
 
 
-async def cost(page: str, *, viewers: int, seconds: float) -> ViewerCost:
+async def cost(behaviour: Page, version: Version, *, viewers: int, seconds: float) -> ViewerCost:
     """Let a crowd of such pages watch a room that counts, then an idle one."""
-    behaviour = PAGES[page]
     options = ("--hello", *behaviour.options, "--ping-every")
     counting_options = (*options, str(behaviour.counting_ms))
     returning = ("--return-every", str(int(10_000 / (viewers * RETURNING))))
     async with (
         nats_server() as bus,
         scheduler(bus.url, "scheduler-1"),
-        serving(TMINUS, bus) as (program, port),
+        serving(TMINUS, bus, **version.environment) as (program, port),
         connected(bus) as client,
     ):
         await answering(client)
@@ -117,10 +122,16 @@ async def _start(client: Client, from_: int) -> None:
 async def measure(rounds: int, viewers: int, seconds: float) -> str:
     """Both pages in turn, several times; gives the table of the medians and of their ratio."""
     found: dict[str, list[ViewerCost]] = {page: [] for page in PAGES}
-    for turn in range(rounds):
-        for page in PAGES if turn % 2 == 0 else reversed(PAGES):
-            found[page].append(await cost(page, viewers=viewers, seconds=seconds))
-            print(f"{page}: {found[page][-1]}", flush=True)
+    left_out: dict[str, str] = {}
+    with versions(left_out, BEFORE) as tried:
+        if left_out:
+            raise SystemExit(left_out["before"])
+        by_name = {version.name: version for version in tried}
+        for turn in range(rounds):
+            for name, page in PAGES.items() if turn % 2 == 0 else reversed(PAGES.items()):
+                version = by_name[page.version]
+                found[name].append(await cost(page, version, viewers=viewers, seconds=seconds))
+                print(f"{name}: {found[name][-1]}", flush=True)
     rows = []
     for figure, words, unit, scale in FIGURES:
         first, second = (

@@ -13,7 +13,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from protocol.frames import Frame, Hello, MessageFrame, TickFrame, Viewers
+from protocol.frames import Bye, Frame, Hello, MessageFrame, TickFrame, Viewers
 from support import ROOT
 from support.ports import free_ports
 from support.skip import skip
@@ -21,7 +21,7 @@ from support.skip import skip
 UP_SECONDS = 600.0
 FRAME_SECONDS = 20.0
 
-F = TypeVar("F", Hello, TickFrame, MessageFrame, Viewers)
+F = TypeVar("F", Bye, Hello, TickFrame, MessageFrame, Viewers)
 
 _frames = msgspec.json.Decoder(Frame)
 
@@ -116,6 +116,14 @@ def in_files(folder: Path, secrets: dict[str, str]) -> dict[str, str]:
         (folder / name).write_text(secret + "\n")
         (folder / name).chmod(0o644)  # for the containers' user, whatever the umask
     return {f"{name}_FILE": str(folder / name) for name in secrets}
+
+
+def require_compose() -> None:
+    """Skip the test if there is no Docker Compose; it needs no engine to read its files."""
+    try:
+        run(["docker", "compose", "version"])
+    except (OSError, AssertionError, subprocess.TimeoutExpired):
+        skip("no Docker Compose here")
 
 
 def require_engine() -> None:

@@ -1,17 +1,21 @@
 """The stack with deploy/direct.yml: the page through the edge, its sockets past it."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
-from protocol.frames import Hello, TickFrame
+from protocol.frames import Bye, Hello, TickFrame
+from support.waiting import until
 
-from .stack import Stack, in_files, next_frame, running
+from .stack import UP_SECONDS, Stack, in_files, next_frame, running
 
 SECRETS = {"CONTROL_TOKEN": "open sesame", "LINK_KEYS": f"now:{'n' * 32}"}
+REPLACED_SECONDS = 30.0
 BEARING = {"Authorization": f"Bearer {SECRETS['CONTROL_TOKEN']}"}
 
 
@@ -84,9 +88,38 @@ async def test_strangers_get_no_metrics_and_operators_do(
 ) -> None:
     async with http.get(f"http://{hosts[0]}/metrics") as metrics:
         assert metrics.status == 404
+    assert "tminus_viewers " in figures(stack)
+
+
+async def test_workers_share_a_coordinators_port_and_sighup_replaces_them(
+    stack: Stack, http: aiohttp.ClientSession, room: str
+) -> None:
+    """The last test here: both coordinators give way to one with workers."""
+    stack = replace(stack, settings=stack.settings | {"WORKERS": "2"})
+    up = ["up", "--detach", "--wait", "--no-deps", "--scale", "coordinator=1", "coordinator"]
+    stack.compose(*up, timeout=UP_SECONDS)
+    address = f"ws://{stack.compose('port', 'coordinator', '8787').strip()}/ws/connect"
+    async with http.ws_connect(f"{address}?room={room}") as viewer:
+        epoch = (await next_frame(viewer, Hello)).epoch
+        terms = {"from": 1, "interval_ms": 100}
+        await http.post(stack.countdown(room), json=terms, headers=BEARING)
+        ticks = [await next_frame(viewer, TickFrame) for _ in range(2)]
+        stack.compose("kill", "--signal", "HUP", "coordinator")
+        await next_frame(viewer, Bye)
+
+    async def are_replaced() -> bool:
+        return set(re.findall(r'tminus_ready{worker="(.)"} 1', figures(stack))) == {"3", "4"}
+
+    await until(are_replaced, REPLACED_SECONDS)
+    resume = f"{address}?room={room}&epoch={epoch}&after={ticks[0].seq}"
+    async with http.ws_connect(resume) as viewer:
+        assert await next_frame(viewer, TickFrame) == ticks[1]
+
+
+def figures(stack: Stack) -> str:
+    """The metrics of a coordinator, as operators get them."""
     program = (
         "from urllib.request import urlopen; "
         "print(urlopen('http://127.0.0.1:9787/metrics').read().decode())"
     )
-    figures = stack.compose("exec", "-T", "coordinator", "python", "-c", program)
-    assert "tminus_viewers " in figures
+    return stack.compose("exec", "-T", "coordinator", "python", "-c", program)

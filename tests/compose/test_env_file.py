@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 
 from support.env_file_cases import CASES, ENVIRON
-from support.skip import skip
 
-from .stack import run
+from .stack import require_compose
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compose() -> None:
     """Compose without an engine is enough here."""
-    try:
-        run(["docker", "compose", "version"])
-    except (OSError, AssertionError, subprocess.TimeoutExpired):
-        skip("no Docker Compose here")
+    require_compose()
 
 
 @pytest.mark.parametrize(("text", "values"), CASES.items())

@@ -25,9 +25,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, project: str) -> Iterator
     """A copy as with `umask 077`, and the images built from it."""
     require_engine()
     copy = tmp_path_factory.mktemp("checkout")
-    for name in (".dockerignore", "Dockerfile", "docker-compose.yml", "requirements.txt"):
+    for name in (".dockerignore", "Dockerfile", "docker-compose.yml"):
         shutil.copy(ROOT / name, copy)
-    for name in ("deploy", "libs", "services"):
+    for name in ("deploy", "libs", "requirements", "services"):
         ignored = shutil.ignore_patterns("node_modules", "__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     for path in copy.rglob("*"):

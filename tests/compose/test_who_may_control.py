@@ -7,19 +7,15 @@ from pathlib import Path
 import pytest
 
 from support import ROOT
-from support.skip import skip
 
-from .stack import run
+from .stack import require_compose
 
 PUBLIC = ("--file", "docker-compose.yml", "--file", "deploy/public.yml")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compose() -> None:
-    try:
-        run(["docker", "compose", "version"])
-    except (OSError, AssertionError, subprocess.TimeoutExpired):
-        skip("no Docker Compose here")
+    require_compose()
 
 
 def config(*files: str, **settings: str) -> "subprocess.CompletedProcess[str]":

@@ -123,14 +123,23 @@ async def serve_auditor(nats_server: NatsServer, aiohttp_server: AiohttpServer) 
 
 
 @pytest.fixture
+def page_settings() -> dict[str, str]:
+    """Of `page`; a file may have others."""
+    return {}
+
+
+@pytest.fixture
 async def page(
-    serve_scheduler: Serve, serve_coordinator: Serve, serve_frontend: Serve
+    serve_scheduler: Serve,
+    serve_coordinator: Serve,
+    serve_frontend: Serve,
+    page_settings: dict[str, str],
 ) -> TestServer:
     """A frontend, with two schedulers and a coordinator behind it."""
     await serve_scheduler()
     await serve_scheduler(instance="scheduler-2")
     await serve_coordinator()
-    return await serve_frontend()
+    return await serve_frontend(**page_settings)
 
 
 @pytest.fixture

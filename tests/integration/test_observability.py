@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.observed import ERROR_MS, ROOM, TICKS, VIEWERS, Observed, observed
+from support.observed import ERROR_MS, ROOM, TICKS, VIEWERS, WORKERS, Observed, observed
 from support.prometheus import FOLDER, program
 
 BOARD = json.loads((FOLDER / "grafana" / "dashboards" / "tminus.json").read_text())
@@ -41,7 +41,7 @@ FIGURES = {
     # A tick is emitted before it is stored, and before it is sent.
     f"sum({EMITTED}_sum) < bool sum({STORED}_sum)": 1,
     f"sum({EMITTED}_sum) < bool avg({SENT}_sum)": 1,
-    "sum(tminus_ready)": 5,
+    "sum(tminus_ready)": 4 + WORKERS,
 }
 """What Prometheus knows after a countdown with two coordinators."""
 
@@ -88,8 +88,7 @@ def test_no_label_has_a_value_that_a_stranger_chooses(stack: Observed) -> None:
 @pytest.mark.parametrize("kind", ["scheduler", "coordinator", "frontend"])
 def test_promtool_finds_nothing_wrong_with_the_metrics(stack: Observed, kind: str) -> None:
     """Names with their units, counters that are called so, and a help text for each."""
-    service = next(one for one in stack.services if one.name.startswith(kind))
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/metrics") as answer:
+    with urllib.request.urlopen(f"http://{stack.targets[kind][0]}/metrics") as answer:
         metrics = answer.read()
     done = subprocess.run(
         [program("promtool"), "check", "metrics"],

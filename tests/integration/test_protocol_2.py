@@ -8,10 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict
 from nats.aio.client import Client
 
 from coordinator.hub import HUB
 from support.bus_client import ask
+from support.event_stream import listening
 from support.served import Serve
 from support.viewer import Viewer, is_last_tick
 
@@ -55,6 +57,24 @@ async def test_the_best_version_offered_is_chosen(
         assert (await viewer.frame())["protocol"] == version
 
 
+@pytest.mark.parametrize(
+    ("lines", "chosen", "version"),
+    [(["v3.tminus,  v2.tminus"], V2, 2), ([f"{V2} ", V1], V2, 2), (["v3.tminus", V2], None, 1)],
+)
+async def test_the_version_is_that_of_the_subprotocol_in_the_answer(
+    serve_coordinator: Serve, lines: list[str], chosen: str | None, version: int
+) -> None:
+    """However the offers are spread over header lines; only those of the first count."""
+    server = await serve_coordinator()
+    headers = CIMultiDict([("Sec-WebSocket-Protocol", line) for line in lines])
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(server.make_url("/ws/connect"), headers=headers) as socket,
+    ):
+        assert socket._response.headers.get("Sec-WebSocket-Protocol") == chosen
+        assert (await Viewer(socket).frame())["protocol"] == version
+
+
 async def test_versions_side_by_side_are_told_the_same_run(
     serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
 ) -> None:
@@ -64,21 +84,31 @@ async def test_versions_side_by_side_are_told_the_same_run(
         offering(server) as (first, _),
         offering(server, V2) as (second, _),
         offering(server, V2, ticks="0") as (third, _),
+        offering(server, V2, rooms="other,main") as (several, _),
+        listening(server, "/sse/connect?ticks=0") as stream,
     ):
-        for viewer in (first, second, third):
+        for viewer in (first, second, third, several):
             await viewer.frame()
         holds = [{"at": 6, "for_ms": 200}]
         status, _ = await ask(bus, "scheduler.start", **{"from": 10, "holds": holds, **FAST})
         assert status == 200
-        for viewer in (first, second, third):
+        for viewer in (first, second, third, several):
             await viewer.until(is_last_tick)
+        streamed: list[dict[str, Any]] = []
+        while not (streamed and is_last_tick(streamed[-1])):
+            streamed.append(json.loads((await anext(stream))["data"]))
     assert first.ticks == second.ticks == list(range(10, -1, -1))
     assert first.seqs == second.seqs
     told = [frame for frame in second.frames if frame["type"] in ("started", "tick", "resumed")]
     assert [len(frame) for frame in told if "run" not in frame] == [3] * 10
     # What changes the terms has them: the tick that holds, for instance.
     assert next(frame.get("held_at") for frame in told if frame.get("remaining") == 6)
+    # Over a connection with several rooms each names its own.
+    assert several.ticks == first.ticks
+    brief = [frame for frame in several.frames if frame["type"] == "tick" and "run" not in frame]
+    assert [frame["room"] for frame in brief] == ["main"] * 10
     assert third.ticks == [6, 0]
+    assert [f.get("remaining") for f in streamed if f["type"] == "tick"] == [6, 0]
     assert [f["type"] for f in third.frames if "run" in f] == ["started", "tick", "resumed"]
 
 

@@ -10,6 +10,7 @@ from runtime.links import Link
 from support.asking import asked
 from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer
 from support.ports import free_port
+from support.process import AsyncProcess
 from support.served import Serving
 from support.waiting import until
 
@@ -24,6 +25,14 @@ def looking_often(service: str) -> str:
         "import runtime.watched_files; runtime.watched_files.CHECK_SECONDS = 0.02; "
         f"import {service}.__main__; {service}.__main__.main()"
     )
+
+
+async def has_renewed(process: AsyncProcess) -> bool:
+    return "renewed the secrets" in process.log()
+
+
+async def is_ready(port: int) -> bool:
+    return (await asked(port))[0] == 200
 
 
 async def start_status(port: int, bearer: str) -> int:
@@ -93,23 +102,16 @@ async def test_a_service_reconnects_with_the_password_that_is_in_its_file_then(
         nats_url=server.url,
         nats_password_file=str(file),
     ) as process:
-
-        async def is_renewed() -> bool:
-            return "renewed the secrets" in process.log()
-
-        async def is_ready() -> bool:
-            return (await asked(port))[0] == 200
-
         try:
             await server.start()
-            await until(is_ready)
+            await until(lambda: is_ready(port))
             file.write_text("second\n")
-            await until(is_renewed)
-            assert await is_ready()
+            await until(lambda: has_renewed(process))
+            assert await is_ready(port)
             await server.stop()
             server.env = passwords("second")
             await server.start()
-            await until(is_ready)
+            await until(lambda: is_ready(port))
         finally:
             await server.discard()
     assert "uthorization" not in process.log()
@@ -123,21 +125,14 @@ async def test_a_service_goes_to_the_servers_that_are_in_its_file_then(
     file.write_text(first.url + "\n")
     settings = {"port": port, "nats_url": "", "nats_url_file": str(file)}
     async with serving("scheduler", looking_often("scheduler"), **settings) as process:
-
-        async def is_renewed() -> bool:
-            return "renewed the secrets" in process.log()
-
-        async def is_ready() -> bool:
-            return (await asked(port))[0] == 200
-
         try:
             await first.start()
-            await until(is_ready)
+            await until(lambda: is_ready(port))
             file.write_text(second.url + "\n")
-            await until(is_renewed)
+            await until(lambda: has_renewed(process))
             await second.start()
             await first.stop()
-            await until(is_ready)
+            await until(lambda: is_ready(port))
         finally:
             await first.discard()
             await second.discard()

@@ -9,6 +9,12 @@ from nats.js.errors import NotFoundError
 from protocol import subjects
 
 REQUEST_SECONDS = 5
+CHANGES: list[tuple[str, dict[str, int]]] = [
+    ("hold", {}),
+    ("resume", {}),
+    ("adjust", {"seconds": 60}),
+]
+"""Requests that change a run, each of which the one before allows."""
 
 
 async def ask(bus: Client, subject: str, **request: Any) -> tuple[int, Any]:

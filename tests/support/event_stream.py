@@ -12,12 +12,14 @@ Event = dict[str, str]
 
 
 @asynccontextmanager
-async def listening(server: TestServer, **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
-    timeout = aiohttp.ClientTimeout(total=WAIT_SECONDS)
+async def listening(
+    server: TestServer, path: str = "/sse/connect", **headers: str
+) -> AsyncIterator[AsyncIterator[Event]]:
     """Connect as an event stream; gives the fields of each event."""
+    timeout = aiohttp.ClientTimeout(total=WAIT_SECONDS)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
-        session.get(server.make_url("/sse/connect"), headers=headers) as response,
+        session.get(server.make_url(path), headers=headers) as response,
     ):
         assert response.content_type == "text/event-stream"
         yield events(response)

@@ -1,14 +1,19 @@
-"""The rooms of a coordinator, and what the stream delivers to them, without either's I/O."""
+"""The rooms of a coordinator, what the stream delivers to them, and viewers, without any I/O."""
 
+import asyncio
+import json
 from functools import partial
 
 from bus.connection import Bus
 from bus.feed import Feed
 from bus.stream import Entry, keep_stream, wanted
 from coordinator.connections import Connections
+from coordinator.encodings import event_stream, websocket
+from coordinator.event_stream import EventStreamViewer
 from coordinator.hub import Hub
 from coordinator.room import Room
 from coordinator.settings import Settings
+from coordinator.websocket import WebSocketViewer
 from protocol import events, rules, subjects
 from protocol.requests import Start
 
@@ -41,3 +46,51 @@ def room_of(hub: Hub, name: str = "main") -> Room:
         hub.on_reset(name)
         hub.on_opened(name)
     return room
+
+
+class Socket(asyncio.Transport):
+    """A transport that remembers what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        """The test looks at what was written; there is nothing to close."""
+
+    def is_closing(self) -> bool:
+        return False
+
+    @property
+    def frames(self) -> list[dict[str, object]]:
+        return [
+            json.loads(line.removeprefix(b"data: "))
+            for line in self.written.splitlines()
+            if line.startswith(b"data: ")
+        ]
+
+    @property
+    def seqs(self) -> list[object]:
+        return [frame["seq"] for frame in self.frames if frame["type"] not in ("hello", "viewers")]
+
+
+def join(
+    hub: Hub,
+    after: int | None = None,
+    socket: Socket | None = None,
+    name: str = "main",
+    kind: type[EventStreamViewer | WebSocketViewer] = EventStreamViewer,
+    has_ticks: bool = True,
+) -> tuple[EventStreamViewer | WebSocketViewer, Socket]:
+    """A viewer that has joined the room, and its socket."""
+    socket = socket or Socket()
+    room = room_of(hub, name)
+    is_web_socket = kind is WebSocketViewer
+    encoding = websocket(1, has_ticks, True) if is_web_socket else event_stream(has_ticks)
+    viewer = kind(room, encoding)
+    hub.connections.add(viewer)
+    room.join(viewer, socket, room.epoch, after)
+    return viewer, socket

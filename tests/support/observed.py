@@ -23,13 +23,16 @@ ROOM = "seen-by-prometheus"
 TICKS = 6
 VIEWERS = 2
 """At each coordinator."""
+WORKERS = 2
+"""Of the frontend."""
 ERROR_MS = 12.5
 EXPORTER = Path(__file__).with_name("nats-exporter.prom")
 """What NATS's exporter says; the program itself comes in no package that CI could install."""
 
 
 class Observed:
-    """NATS, two schedulers, two coordinators, a frontend, an auditor, and Prometheus."""
+    """Prometheus, and what it scrapes: two schedulers, two coordinators, a frontend of two workers
+    and an auditor."""
 
     def __init__(self, folder: Path, exporter_port: int) -> None:
         self.nats = NatsServer(folder, config=CONFIG, env=PASSWORDS)
@@ -37,17 +40,19 @@ class Observed:
         self.schedulers = [service("scheduler") for _ in range(2)]
         self.coordinators = [service("coordinator") for _ in range(2)]
         hosts = ",".join(map(_target, self.coordinators))
-        self.frontend = service("frontend", WS_HOST=hosts)
+        metrics_port = free_port()
+        shared = {"WORKERS": f"{WORKERS}", "METRICS_PORT": f"{metrics_port}"}
+        self.frontend = service("frontend", WS_HOST=hosts, **shared)
         door = f"http://{_target(self.frontend)}"
         self.auditor = service("auditor", CANARY_URL=door, CANARY_INTERVAL="5")
-        targets = {
+        self.targets = {
             "scheduler": [_target(one) for one in self.schedulers],
             "coordinator": [_target(one) for one in self.coordinators],
-            "frontend": [_target(self.frontend)],
+            "frontend": [f"127.0.0.1:{metrics_port}"],
             "auditor": [_target(self.auditor)],
             "nats": [f"127.0.0.1:{exporter_port}"],
         }
-        self.prometheus = Prometheus(folder, targets)
+        self.prometheus = Prometheus(folder, self.targets)
         self.figures: dict[str, float | None] = {}
         """What Prometheus knew after the countdown, before the auditor was started."""
 
@@ -109,7 +114,7 @@ def observed(folder: Path) -> Iterator[Observed]:
             service.wait_ready()
         stack.prometheus.wait_ready()
         # What it has seen at 0 it sees rise.
-        stack.prometheus.until("count(tminus_ready == 1)", len(stack.services))
+        stack.prometheus.until("count(tminus_ready == 1)", len(stack.services) - 1 + WORKERS)
         yield stack
 
 

@@ -12,8 +12,9 @@ from frontend import backend
 from frontend.problem import Problem
 from protocol import events, requests, subjects
 from protocol.events import Adjusted, Cancelled, Held, Resumed, Started
-from protocol.frames import RoomReply, Screens, State
+from protocol.frames import RoomReply, Screens
 from protocol.requests import Adjust, Cancel, Hold, Resume
+from protocol.state import State
 
 TERMS = {"room": "main", "run": "new", "from_": 10, "interval_ms": 1000, "starts_at": 1}
 STARTED = events.encode(Started(**TERMS, by="scheduler-1"))  # type: ignore[arg-type]

@@ -3,16 +3,22 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from bus.entries import read_event
 from coordinator import encodings
 from coordinator.encodings import Encoding
 from coordinator.history import History
 from coordinator.prepared import PreparedFrame
+from protocol import events
+from protocol.events import Event, Tick, Unknown
 from support.hub import entries
 
 RUN = entries(12)
 """Of eleven ticks."""
+BEFORE, TICK = (events.decode(one.data, "main") for one in RUN[4:6])
+assert isinstance(BEFORE, Tick)
+assert isinstance(TICK, Tick)
 
 
 def sent(encoding: Encoding, frames: list[PreparedFrame]) -> list[dict[str, object]]:
@@ -61,6 +67,36 @@ def test_without_ticks_the_start_and_the_end_are_sent(
 ) -> None:
     first, last = sent(encodings.websocket(protocol, False, True), frames)
     assert (first["type"], last["type"], last["remaining"]) == ("started", "tick", 0)
+
+
+def test_an_event_stream_without_ticks_gets_the_start_and_the_end(
+    frames: list[PreparedFrame],
+) -> None:
+    assert encodings.event_stream(False).choose(frames) == [frames[0], frames[-1]]
+
+
+@pytest.mark.parametrize(
+    ("before", "tick"),
+    [
+        (replace(BEFORE, run="run-0"), TICK),
+        (replace(BEFORE, change="adjust:1"), TICK),
+        (replace(BEFORE, held_at=5000), TICK),
+        (Unknown(type="paused", room="main", run="run-1", payload=b"{}"), TICK),
+        (BEFORE, replace(TICK, held_at=5000)),
+    ],
+    ids=["run", "change", "hold", "unknown", "held"],
+)
+def test_a_tick_whose_terms_may_be_news_repeats_them_to_everybody(
+    before: Event, tick: Tick
+) -> None:
+    """Events may be missing: they were removed, or only a newer version knows them."""
+    history = History(floor=0)
+    history.add_event(4, before, "epoch-1")
+    frame = history.add_event(7, tick, "epoch-1")
+    assert frame is not None
+    for has_ticks in (True, False):
+        [told] = sent(encodings.websocket(2, has_ticks, True), [frame])
+        assert (told["run"], told["from"], told["remaining"]) == ("run-1", 10, tick.remaining)
 
 
 def test_each_frame_is_encoded_once(frames: list[PreparedFrame]) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from frontend import first_paint
 from frontend.first_paint import DELAY_MS
-from protocol.frames import State
+from protocol.state import State
 
 FILE = Path(__file__).parents[2] / "services/frontend/tests/countdown-cases.json"
 

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from protocol import changes, events, frames, requests, rules
+from protocol import changes, events, requests, rules
 from protocol.events import MAX_FROM, Held, PlannedHold, Recycled, Resumed, Started, Tick
 from protocol.refusals import NotHeld, NothingUnderWay, OtherTerms, RunUnderWay
 from protocol.requests import Adjust, Cancel, Hold, Recycle, RequestError, Resume, Start
 from protocol.rules import Countdown
+from protocol.state import state_of
 from support.runs import NOW, count_down, follow, started
 
 TIMED = PlannedHold(at=7, for_ms=60_000)
@@ -35,7 +36,7 @@ def test_the_tick_of_a_number_with_a_planned_hold_is_stored_held() -> None:
     room, ticks = count_down(planned(*PLANNED), NOW + 3500)
     assert [tick.held_at for tick in ticks] == [None, None, None, NOW + 3000]
     assert (ticks[-1].remaining, ticks[-1].held_until) == (7, NOW + 63_000)
-    state = frames.state_of(room)
+    state = state_of(room)
     assert (state.status, state.held_at, state.held_until) == ("held", NOW + 3000, NOW + 63_000)
     assert state.holds == PLANNED
 
@@ -133,7 +134,7 @@ def test_a_recycled_run_stands_at_a_number_and_is_held_without_an_end() -> None:
     assert (event.held_at, event.held_until) == (NOW + 3000, None)
     assert event.change == "recycle:recycle-1"
     room = follow(room, event)
-    assert frames.state_of(room).status == "held"
+    assert state_of(room).status == "held"
     resumed = changes.resume(room, Resume(), NOW + 20_000, "resume-1", "s")
     room, ticks = count_down(follow(room, resumed), NOW + 50_000)
     assert [(tick.remaining, tick.due_at - NOW) for tick in ticks] == [(8, 21_000), (7, 22_000)]

@@ -15,16 +15,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from protocol import changes, frames, rules
+from protocol import changes, rules
 from protocol.events import (
-    Adjusted,
     Cancelled,
     Change,
     Event,
     Held,
     Known,
     PlannedHold,
-    Recycled,
     Resumed,
     Started,
     Tick,
@@ -32,9 +30,9 @@ from protocol.events import (
 from protocol.refusals import NotHeld, NothingUnderWay, RunUnderWay
 from protocol.requests import Adjust, Cancel, Hold, Recycle, RequestError, Resume, Start
 from protocol.rules import Countdown
+from support.oracle import DENSE, SPARSE, check_successor, ticks_below
 
 REPLICAS = st.integers(0, 2)
-DENSE, SPARSE = 6, 3
 NUMBERS = st.integers(1, 14)
 HOLDS = st.lists(
     st.builds(PlannedHold, at=NUMBERS, for_ms=st.sampled_from([None, 300, 3000, 60_000])),
@@ -51,22 +49,6 @@ def few_numbers_have_a_tick() -> Iterator[None]:
         patch.setattr(rules, "DENSE", DENSE)
         patch.setattr(rules, "SPARSE", SPARSE)
         yield
-
-
-def ticks_below(event: Known) -> list[int]:
-    """The numbers of the ticks that follow an event, if nothing changes the run any more."""
-    if event.remaining is None:
-        return [event.from_, *ticks_of(event, event.from_)]
-    return ticks_of(event, event.remaining)
-
-
-def ticks_of(event: Known, below: int) -> list[int]:
-    planned = {hold.at for hold in event.holds}
-    return [
-        number
-        for number in range(below - 1, -1, -1)
-        if number <= DENSE or number % SPARSE == 0 or number in planned
-    ]
 
 
 class Replica:
@@ -267,66 +249,9 @@ class Countdowns(RuleBasedStateMachine):
                 continue
             assert before is not None, "an event after the end"
             assert event.run == before.run
-            self.follows(before, event)
+            check_successor(before, event)
             is_over = isinstance(event, Cancelled) or event.remaining == 0
             before = None if is_over else event
-
-    def follows(self, before: Known, event: Known) -> None:
-        """What an event may be after another one of its run."""
-        assert event.holds == before.holds
-        assert event.held_until is None or event.held_at is not None
-        if isinstance(event, Tick):
-            assert before.held_at is None, "a tick of a held run"
-            assert event.remaining == ticks_below(before)[0]
-            assert event.due_at == before.due(event.remaining)
-            assert event.emitted >= event.due_at
-            hold = {hold.at: hold for hold in event.holds}.get(event.remaining)
-            assert event.held_at == (event.due_at if hold else None)
-            for_ms = hold.for_ms if hold else None
-            assert event.held_until == (event.due_at + for_ms if for_ms else None)
-            self.delta_tells_all(before, event)
-        elif isinstance(event, Held):
-            is_prolonged = before.held_until is not None
-            assert is_prolonged or before.held_at is None, "held twice"
-            assert event.held_at == before.held_at or not is_prolonged
-            assert event.held_until is None
-            assert (event.remaining, event.zero_at) == (before.remaining, before.zero_at)
-            if event.remaining is not None:
-                assert event.due(event.remaining) <= (event.held_at or 0)
-        elif isinstance(event, Resumed):
-            assert before.held_at is not None
-            assert event.held_at is None
-            assert event.remaining == before.remaining
-            assert event.zero_at - event.at == before.zero_at - before.held_at, "time was lost"
-            if event.change == before.change:
-                assert event.at == before.held_until, "by itself, and at another time than planned"
-            else:
-                assert before.held_until is None or event.at < before.held_until
-        elif isinstance(event, Adjusted):
-            later_ms, now = event.zero_at - before.zero_at, event.held_at or event.at
-            assert later_ms == 1000 * event.seconds or event.zero_at == event.at, "not by so much"
-            assert event.held_until == (before.held_until if event.held_at else None)
-            if event.remaining is not None:
-                assert event.due(event.remaining) <= now
-                assert now <= event.due(event.remaining - 1), "it is late already"
-        elif isinstance(event, Recycled):
-            assert before.held_at is not None
-            assert (event.held_at, event.held_until) == (before.held_at, None)
-            assert event.due(event.remaining) == event.held_at
-
-    def delta_tells_all(self, before: Known, tick: Tick) -> None:
-        delta = frames.delta(before, 7, tick)
-        assert (delta is None) == (tick.held_at is not None)
-        if delta is None:
-            return
-        assert delta.seq == 7
-        after = msgspec.structs.replace(
-            frames.state_of(Countdown(last=before)),
-            status="running" if delta.remaining else "finished",
-            remaining=delta.remaining,
-            finished_at=None if delta.remaining else before.zero_at,
-        )
-        assert frames.state_of(Countdown(last=tick)) == after
 
     @invariant()
     def nothing_is_done_twice(self) -> None:

@@ -8,6 +8,7 @@ from chaos.scenarios import LOCAL
 from support import ROOT
 
 TEXT = (ROOT / "docs" / "threats.md").read_text()
+REQUIREMENTS = ROOT / "requirements"
 NAMED = sorted(set(re.findall(r"`(tests/\S+?)::(\w+)`", TEXT)))
 SCENARIOS = sorted(set(re.findall(r"`make chaos SCENARIO=(\S+?)`", TEXT)))
 BOUNDS = [line for line in TEXT.splitlines() if re.match(r"\| [STRIDE](, [STRIDE])* \|", line)]
@@ -30,18 +31,9 @@ def test_every_bound_names_what_shows_it() -> None:
         assert "::test_" in shown_by or "make chaos SCENARIO=" in shown_by, line
 
 
-@pytest.mark.parametrize(
-    "lock",
-    [
-        "requirements.txt",
-        "requirements-dev.txt",
-        "dev/requirements.txt",
-        "tests/chaos/requirements.txt",
-        "tests/chart/requirements.txt",
-    ],
-)
+@pytest.mark.parametrize("lock", [lock.stem for lock in REQUIREMENTS.glob("*.in")])
 def test_every_requirement_is_pinned_with_its_hashes(lock: str) -> None:
-    text = (ROOT / lock).read_text().replace("\\\n", " ")
+    text = (REQUIREMENTS / f"{lock}.txt").read_text().replace("\\\n", " ")
     requirements = [
         line for line in text.splitlines() if line and not line.lstrip().startswith("#")
     ]

@@ -10,6 +10,7 @@ from coordinator.connections import Connections
 from coordinator.encodings import websocket
 from coordinator.room import Room
 from coordinator.websocket import MAX_FRAMES_A_SECOND, WebSocketViewer
+from protocol.frames import MAX_INBOUND_BYTES
 
 PING = b'{"type":"ping","id":1}'
 PONG = Frame(Opcode.PONG, b"").serialize(mask=True)
@@ -83,6 +84,50 @@ async def test_the_answer_to_a_heartbeat_is_not_one_of_the_ten() -> None:
     assert socket.written.count(b'"type":"pong"') == 10
     viewer.data_received(PONG)  # nobody has asked for this one
     assert socket.closed_with(1008)
+
+
+async def test_frames_that_come_one_by_one_are_counted_too() -> None:
+    viewer, socket = await joined()
+    for _ in range(10):
+        viewer.data_received(text(PING))
+    assert not viewer.is_closing
+    viewer.data_received(text(PING))
+    assert socket.closed_with(1008)
+    assert socket.written.count(b'"type":"pong"') == 10
+
+
+async def test_a_ping_in_pieces_is_read_whole_wherever_it_was_cut() -> None:
+    whole = text(PING)
+    for cut in range(1, len(whole)):
+        viewer, socket = await joined()
+        viewer.data_received(whole[:cut])
+        viewer.data_received(whole[cut:])
+        assert socket.written.count(b'"type":"pong"') == 1
+
+
+async def test_the_rest_of_a_frame_is_not_taken_for_a_frame() -> None:
+    viewer, socket = await joined()
+    whole = text(bytes(MAX_INBOUND_BYTES))
+    rest = text(PING)
+    viewer.data_received(whole[: -len(rest)])
+    viewer.data_received(rest)
+    assert b"pong" not in socket.written
+    assert viewer.is_closing  # it was read as a part of the long frame, which is no ping
+
+
+async def test_a_message_within_another_one_s_fragments_is_out_of_place() -> None:
+    viewer, socket = await joined()
+    viewer.data_received(Frame(Opcode.TEXT, PING[:5], fin=False).serialize(mask=True))
+    viewer.data_received(text(PING))
+    assert socket.closed_with(1002)
+    assert b"pong" not in socket.written
+
+
+async def test_who_is_being_closed_gets_no_more_answers() -> None:
+    viewer, socket = await joined()
+    viewer.close(1001, "")
+    viewer.data_received(text(PING))
+    assert b"pong" not in socket.written
 
 
 async def test_who_leaves_after_ten_frames_is_answered() -> None:

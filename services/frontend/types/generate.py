@@ -12,31 +12,17 @@ import msgspec
 
 from protocol import frames
 from protocol.events import PlannedHold
+from protocol.frames import SENT
 
 Schema: TypeAlias = dict[str, object]
 
 FILE = Path(__file__).with_name("protocol.d.ts")
 HEAD = "// What coordinators and pages say to each other. Made by generate.py, not by hand.\n"
-FRAMES = [
-    frames.Hello,
-    frames.StartedFrame,
-    frames.HeldFrame,
-    frames.ResumedFrame,
-    frames.AdjustedFrame,
-    frames.RecycledFrame,
-    frames.TickFrame,
-    frames.TickDelta,
-    frames.CancelledFrame,
-    frames.MessageFrame,
-    frames.Viewers,
-    frames.Pong,
-    frames.Bye,
-]
 # A service writes every field of the others. A page may leave one out, and terms the usual ones.
 _LEAVE_OUT = {
     frames.Ping.__name__,
     PlannedHold.__name__,
-    *(kind.__name__ for kind in FRAMES if kind.__struct_config__.omit_defaults),
+    *(kind.__name__ for kind in SENT if kind.__struct_config__.omit_defaults),
 }
 _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean"}
 
@@ -44,11 +30,11 @@ _PLAIN = {"integer": "number", "number": "number", "string": "string", "boolean"
 def generate() -> str:
     """The declarations as TypeScript."""
     _, types = msgspec.json.schema_components(
-        [*FRAMES, frames.Ping, frames.RoomReply], ref_template="{name}"
+        [*SENT, frames.Ping, frames.RoomReply], ref_template="{name}"
     )
     parts = [HEAD]
     parts += [_interface(name, schema) for name, schema in sorted(types.items())]
-    parts.append(f"export type Frame = {' | '.join(kind.__name__ for kind in FRAMES)};\n")
+    parts.append(f"export type Frame = {' | '.join(kind.__name__ for kind in SENT)};\n")
     return "\n".join(parts)
 
 

@@ -1,21 +1,17 @@
 """The frames between a viewer and a coordinator: one JSON object each."""
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from .events import (
     Adjusted,
-    AfterZero,
     Cancelled,
     EpochMs,
     Event,
-    From,
     Held,
-    Holds,
-    IntervalMs,
     Recycled,
     Remaining,
     Resumed,
@@ -23,7 +19,7 @@ from .events import (
     Tick,
     Unknown,
 )
-from .rules import Countdown
+from .state import State
 from .subjects import RoomName
 
 PROTOCOLS = {2: "v2.tminus", 1: "v1.tminus"}
@@ -33,31 +29,6 @@ MAX_INBOUND_BYTES = 1024
 """The largest frame that a viewer may send."""
 
 Seq = Annotated[int, Meta(ge=0, description="The stream sequence of an event or a message.")]
-Status = Literal["idle", "scheduled", "running", "held", "finished", "cancelled", "unknown"]
-"""`unknown`: the room's last event is of a type that only a newer version knows."""
-
-
-class State(Struct, frozen=True, kw_only=True):
-    """What a room shows; all but `status` is null while it is idle."""
-
-    status: Status = "idle"
-    run: str | None = None
-    from_: From | None = field(name="from", default=None)
-    interval_ms: IntervalMs | None = None
-    starts_at: EpochMs | None = None
-    remaining: int | None = None
-    held_at: EpochMs | None = None
-    """Since when the run is held."""
-    held_until: EpochMs | None = None
-    """When a held run goes on by itself."""
-    finished_at: EpochMs | None = None
-    """When the zero of a finished run was due."""
-    after_zero: AfterZero = "stop"
-    warning: int | None = None
-    danger: int | None = None
-    change: str | None = None
-    """The last hold, resume, adjustment or recycle of the run."""
-    holds: Holds = ()
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -214,6 +185,22 @@ EventFrame = (
     | CancelledFrame
 )
 Frame = Hello | EventFrame | MessageFrame | Viewers | Pong | Bye | Ping
+SENT = (
+    Hello,
+    StartedFrame,
+    HeldFrame,
+    ResumedFrame,
+    AdjustedFrame,
+    RecycledFrame,
+    TickFrame,
+    TickDelta,
+    CancelledFrame,
+    MessageFrame,
+    Viewers,
+    Pong,
+    Bye,
+)
+"""What a coordinator sends a viewer."""
 
 
 class FrameError(ValueError):
@@ -284,44 +271,3 @@ def delta(previous: Event | None, seq: int, event: Event) -> TickDelta | None:
     if terms != (previous.run, previous.change, None) or previous.held_at is not None:
         return None
     return TickDelta(room=event.room, seq=seq, remaining=event.remaining)
-
-
-def state_of(room: Countdown) -> State:
-    """The state of a room as viewers get it."""
-    last = room.last
-    if last is None:
-        return State()
-    if isinstance(last, Unknown):
-        return State(
-            status="unknown",
-            run=last.run,
-            from_=last.from_,
-            interval_ms=last.interval_ms,
-            starts_at=last.starts_at,
-        )
-    status: Status
-    match last:
-        case Cancelled():
-            status = "cancelled"
-        case Tick(remaining=0):
-            status = "finished"
-        case _ if last.held_at is not None:
-            status = "held"
-        case _:
-            status = "scheduled" if last.remaining is None else "running"
-    return State(
-        status=status,
-        run=last.run,
-        from_=last.from_,
-        interval_ms=last.interval_ms,
-        starts_at=last.starts_at,
-        remaining=last.remaining,
-        held_at=last.held_at,
-        held_until=last.held_until,
-        finished_at=last.zero_at if status == "finished" else None,
-        after_zero=last.after_zero,
-        warning=last.warning,
-        danger=last.danger,
-        change=last.change,
-        holds=last.holds,
-    )

@@ -19,7 +19,7 @@ from .websocket import GOING_AWAY, TRY_AGAIN_LATER
 LOOK_SECONDS = 4
 """Each viewer is looked at once in so many seconds, a quarter of them each second."""
 HEARTBEAT_LOOKS = 5
-"""A viewer that has been silent at so many looks, 16 to 20 seconds, gets a heartbeat; one that has been
+"""A viewer that was silent at so many looks, for 16 to 20 seconds, gets a heartbeat; one that was
 so at twice as many is dead."""
 LAG_SECONDS = 10.0
 
@@ -66,7 +66,7 @@ class Connections:
             self._empty.set()
 
     async def sweep(self) -> Never:
-        """Once a second: send heartbeats to the silent, end the connections of the slow and the dead.
+        """Once a second: send heartbeats to the silent, and end those that are slow or dead.
 
         Raises an error of the ring, so that the service ends and its viewers reconnect.
         """

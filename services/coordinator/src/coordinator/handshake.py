@@ -209,8 +209,9 @@ def _refuse_other_versions(request: web.Request) -> None:
 
 def _version(request: web.Request) -> tuple[int, tuple[str, ...]]:
     """The version of the protocol, and its subprotocol if the viewer offers one that is known."""
-    offered = request.headers.getall("Sec-WebSocket-Protocol", ())
-    names = {name.strip() for line in offered for name in line.split(",")}
+    # aiohttp, which answers, reads the first line only.
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    names = {name.strip() for name in offered.split(",")}
     for version, subprotocol in frames.PROTOCOLS.items():
         if subprotocol in names:
             return version, (subprotocol,)

@@ -4,8 +4,8 @@ from collections import deque
 
 from protocol import frames
 from protocol.events import Event
-from protocol.frames import State
 from protocol.rules import Countdown, apply
+from protocol.state import State, state_of
 
 from .prepared import PreparedFrame
 
@@ -46,7 +46,7 @@ class History:
     @property
     def state(self) -> State:
         """The room's state, for `hello`."""
-        return frames.state_of(self.countdown)
+        return state_of(self.countdown)
 
     def add_event(self, seq: int, event: Event | None, epoch: str) -> PreparedFrame | None:
         """Add an entry of the room's events; returns the frame to send, if it is new."""

@@ -7,6 +7,7 @@ from protocol import events, frames, requests, subjects
 from protocol.frames import RoomReply
 from protocol.requests import ReadRoom, RequestError
 from protocol.rules import Countdown
+from protocol.state import state_of
 
 from .hub import Hub
 from .presence import Peers
@@ -44,7 +45,7 @@ class Queries:
                 seq=seq,
                 viewers=len(room or ()) + self._peers.remote_counts().get(name, 0),
                 screens=self._peers.screens(name),
-                state=frames.state_of(countdown),
+                state=state_of(countdown),
             )
         )
 

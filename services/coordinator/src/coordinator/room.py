@@ -5,7 +5,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
-from protocol.frames import Hello, Ping, Pong, Screens
+from protocol.frames import Hello, Ping, Pong, Screens, encode
 from runtime.clock import now_ms, whole_now_ms
 from runtime.rate_limit import Allowance
 
@@ -14,7 +14,7 @@ from .encodings import Encoding
 from .fanout import FanOut
 from .history import History
 from .outbox import Outbox
-from .prepared import PreparedFrame
+from .prepared import PreparedFrame, text_frame
 from .reports import Reports
 from .room_metrics import note_sent
 from .room_traces import RoomTraces
@@ -249,5 +249,4 @@ class Room:
 def answer(viewer: Viewer, ping: Ping) -> None:
     """Send the pong, unless the viewer's buffers are full."""
     if viewer.transport is not None and not viewer.lagging_since:
-        pong = PreparedFrame(Pong(id=ping.id, server_time=now_ms()))
-        viewer.write(pong.websocket)
+        viewer.write(text_frame(encode(Pong(id=ping.id, server_time=now_ms()))))

@@ -12,6 +12,7 @@ from protocol import frames
 
 from . import prepared
 from .encodings import Encoding
+from .short_frames import payload_of
 from .viewer import Host, Viewer
 
 MAX_FRAMES_A_SECOND = 10
@@ -74,6 +75,11 @@ class WebSocketViewer(Viewer):
         self.silent_looks = 0
         if self._has_stopped_reading:
             return
+        if self._parser is None and self._partial is None:
+            payload = payload_of(data)
+            if payload is not None:
+                self._on_short_text(payload)
+                return
         # A reader and a parser are kept only while a frame is incomplete.
         reader = self._reader or StreamReader()
         reader.feed_data(data)
@@ -116,12 +122,14 @@ class WebSocketViewer(Viewer):
     def eof_received(self) -> None:
         """The default: the transport closes."""
 
+    def _on_short_text(self, payload: bytes) -> None:
+        if self._may_send() and self.transport is not None and not self.is_closing:
+            self._on_message(payload)
+
     def _on_frame(self, frame: Frame) -> None:
         if self._is_answer(frame.opcode):
             self._is_pinged = False
         elif not self._may_send():
-            self._stop_reading()  # else parsing the rest would delay everybody
-            self._reject(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
             return
         if self.transport is None or (self.is_closing and frame.opcode is not Opcode.CLOSE):
             return
@@ -183,8 +191,13 @@ class WebSocketViewer(Viewer):
         return opcode is Opcode.CLOSE or (opcode is Opcode.PONG and self._is_pinged)
 
     def _may_send(self) -> bool:
+        """Count a frame; the viewer that sends too many is heard no more."""
         now = asyncio.get_running_loop().time()
         if now - self._since >= 1:
             self._since, self._frames = now, 0
         self._frames += 1
-        return self._frames <= MAX_FRAMES_A_SECOND
+        if self._frames <= MAX_FRAMES_A_SECOND:
+            return True
+        self._stop_reading()  # else parsing the rest would delay everybody
+        self._reject(POLICY, f"more than {MAX_FRAMES_A_SECOND} frames a second")
+        return False

@@ -15,8 +15,9 @@ from msgspec import Meta, Raw, Struct
 from bus.connection import BUS
 from bus.errors import BusError, BusTimeout, NoResponders, ServiceError, bus_errors
 from protocol import messages, requests, subjects
-from protocol.frames import RoomReply, State
+from protocol.frames import RoomReply
 from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume
+from protocol.state import State
 
 from .problem import Problem, not_valid
 from .rate_limits import RATE_LIMITS

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from protocol.frames import State, Status
+from protocol.state import State, Status
 
 from .plan import as_planned, pending_holds
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from protocol.events import PlannedHold
-from protocol.frames import State
+from protocol.state import State
 
 
 def as_planned(state: State, now_ms: float) -> State:

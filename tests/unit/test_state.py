@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from msgspec import Raw, Struct
 
-from protocol import events, frames
-from protocol.frames import State
+from protocol import events
 from protocol.rules import Countdown
+from protocol.state import State, state_of
 
 FILE = Path(__file__).parents[2] / "services/frontend/tests/state-cases.json"
 
@@ -34,4 +34,4 @@ CASES = msgspec.json.decode(FILE.read_bytes(), type=Cases).cases
 def test_the_state_is_that_of_the_last_event(case: Case) -> None:
     payload = bytes(case.event)
     last = None if payload == b"null" else events.decode(payload, "main")
-    assert frames.state_of(Countdown(seq=1, last=last)) == case.state
+    assert state_of(Countdown(seq=1, last=last)) == case.state
