@@ -209,6 +209,18 @@ def watched(found: Results) -> Iterator[tuple[Goal, str]]:
             if earlier
             else "-",
         )
+        if left.grown_mb is not None:
+            grown = left.grown_mb / left.taken_mb
+            were = earlier.grown_mb if earlier else None
+            yield (
+                Goal(
+                    f"{left.rooms:,.0f} other rooms after them: growth of memory",
+                    "≤ 10 %",
+                    f"{grown:.0%}",
+                    grown <= 0.1,
+                ),
+                f"{were / earlier.taken_mb:.0%}" if earlier and were is not None else "-",
+            )
 
 
 def _at_most(figure: str, most: float, measured: float, unit: str = "ms", digits: int = 1) -> Goal:

@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from bench.bus import Bus, connected, nats_server
 from bench.delivery import Sent
 from bench.machine import cpu_seconds, resident_bytes
+from bench.programs import Program
 from bench.ticking import Ticking, fill
 from bench.versions import Version
 from bench.viewing import JOINS_AT_ONCE, coordinator, crowd, quantile, viewer
@@ -63,11 +64,14 @@ class Divided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """What rooms took of a coordinator's memory, and what was left of that a minute later."""
+    """What rooms took of a coordinator's memory, what was left of that a minute later, and by how
+    much as many other rooms let it grow then."""
 
     rooms: float
     taken_mb: float
     kept_mb: float
+    grown_mb: float | None = None
+    """None in results of before this was measured."""
     followed: float
     """Rooms that were still followed; -1 where the coordinator has no such metric."""
 
@@ -225,7 +229,8 @@ async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: i
 
 
 async def left(tried: Sequence[Version], rooms: int) -> dict[str, Left]:
-    """Have rooms watched, and all their viewers leave; every version at the same time."""
+    """Have rooms watched, all their viewers leave, and as many others watched then; every version
+    at the same time."""
     async with nats_server() as bus, connected(bus) as client, AsyncExitStack() as stack:
         running = [await stack.enter_async_context(coordinator(one, bus)) for one in tried]
         for _, port, _ in running:
@@ -233,25 +238,34 @@ async def left(tried: Sequence[Version], rooms: int) -> dict[str, Left]:
                 await join(JOINS_AT_ONCE, "warming-%d")
         await asyncio.sleep(2)
         empty = [resident_bytes(program.pid) for program, _, _ in running]
-        await fill(client, [f"room-{index}" for index in range(rooms)], ticks=50)
-        async with AsyncExitStack() as watching:
-            for _, port, _ in running:
-                join = await watching.enter_async_context(crowd(port))
-                await join(rooms, "room-%d")
-            await asyncio.sleep(3)
-            full = [resident_bytes(program.pid) for program, _, _ in running]
+        full = await _watched(client, running, rooms, "room")
         await asyncio.sleep(GONE_SECONDS)
-        found: dict[str, Left] = {}
-        for version, (program, port, _), at_first, most in zip(
-            tried, running, empty, full, strict=True
-        ):
-            found[version.name] = Left(
+        kept = [resident_bytes(program.pid) for program, _, _ in running]
+        followed = [await _metric(port, "tminus_feed_rooms") for _, port, _ in running]
+        again = await _watched(client, running, rooms, "other")
+        return {
+            version.name: Left(
                 rooms=rooms,
-                taken_mb=(most - at_first) / 1e6,
-                kept_mb=(resident_bytes(program.pid) - at_first) / 1e6,
-                followed=await _metric(port, "tminus_feed_rooms"),
+                taken_mb=(full[place] - empty[place]) / 1e6,
+                kept_mb=(kept[place] - empty[place]) / 1e6,
+                grown_mb=(again[place] - full[place]) / 1e6,
+                followed=followed[place],
             )
-        return found
+            for place, version in enumerate(tried)
+        }
+
+
+async def _watched(
+    client: Client, running: Sequence[tuple[Program, int, float]], rooms: int, name: str
+) -> list[int]:
+    """Each coordinator's resident bytes while it has a viewer in each of so many rooms."""
+    await fill(client, [f"{name}-{index}" for index in range(rooms)], ticks=50)
+    async with AsyncExitStack() as watching:
+        for _, port, _ in running:
+            join = await watching.enter_async_context(crowd(port))
+            await join(rooms, f"{name}-%d")
+        await asyncio.sleep(3)
+        return [resident_bytes(program.pid) for program, _, _ in running]
 
 
 async def _metric(port: int, name: str) -> float:

@@ -112,16 +112,16 @@ DOWN = ConnectionRefusedError(111, "Connection refused")
 async def test_a_cancellation_in_the_turn_of_the_reply_is_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reply = asyncio.get_running_loop().create_future()
+    replies: list[str] = []
 
-    async def as_in_nats(_client: NatsClient, *_details: object) -> object:
-        return await asyncio.wait_for(reply, 5)
+    async def publish(_client: NatsClient, _to: str, _data: bytes, reply: str, *_: object) -> None:
+        replies.append(reply)
 
-    monkeypatch.setattr(NatsClient, "request", as_in_nats)
-    requesting = asyncio.create_task(Client().request("anything"))
-    for _ in range(10):  # until it is waited for
-        await asyncio.sleep(0)
-    reply.set_result(None)
+    monkeypatch.setattr(NatsClient, "publish", publish)
+    client = Client()
+    requesting = asyncio.create_task(client.request("anything"))
+    await asyncio.sleep(0)
+    client.inbox._on_reply(replies[0].encode(), b"", b"")
     requesting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await requesting

@@ -36,6 +36,24 @@ class Endless(Removals):
         return []
 
 
+async def test_before_each_look_the_stream_is_followed() -> None:
+    """Else what a backup did not hold would count as removed, and be stored again."""
+    bus = Bus(Settings(), "scheduler")
+    keeper = Keeper(bus, EventStore(bus, Load(100, 1000)))
+    keeper._removals = removals = Endless(bus)
+    followed: list[int] = []
+
+    async def ready() -> None:
+        followed.append(len(removals.looks))
+
+    task = asyncio.create_task(keeper.run(ready))
+    try:
+        await asyncio.wait_for(removals.is_enough.wait(), 10)
+    finally:
+        task.cancel()
+    assert {*range(LOOKS)} <= {*followed}
+
+
 async def test_however_long_a_look_takes_a_tenth_of_the_time_goes_into_looking() -> None:
     bus = Bus(Settings(), "scheduler")
     keeper = Keeper(bus, EventStore(bus, Load(100, 1000)))

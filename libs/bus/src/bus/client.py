@@ -8,12 +8,15 @@ from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import Error, MaxPayloadError, ProtocolError
+from nats.errors import Error, MaxPayloadError, NoRespondersError, ProtocolError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import Header
+from nats.protocol.command import pub_cmd, sub_cmd
 from prometheus_client import Counter
 
 from runtime.logs import logger
 
+from .inbox import Inbox
 from .inline import Handle, InlineSubscription
 from .parser import Parser
 
@@ -40,6 +43,7 @@ class Client(NatsClient):
         super().__init__()
         self._ps = Parser(self)
         self._tls = tls
+        self._inbox: Inbox | None = None
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -79,13 +83,30 @@ class Client(NatsClient):
         await self._send_unsubscribe(subscription._id, limit=limit)
         return subscription
 
-    async def subscribe_inline(self, subject: str, handle: Handle) -> InlineSubscription:
+    def publish_soon(self, subject: str, payload: bytes, reply: str) -> None:
+        """Publish without waiting for anything; only for what we send to the server itself."""
+        self._send_soon(pub_cmd(subject, reply, payload))
+
+    def subscribe_inline(self, subject: str, handle: Handle) -> InlineSubscription:
         """Have `handle` called with each message as soon as it is read."""
         self._sid += 1
         subscription = InlineSubscription(self, self._sid, subject, handle)
         self._subs[self._sid] = subscription
-        await self._send_subscribe(subscription)
+        self._send_soon(sub_cmd(subject, "", self._sid))
         return subscription
+
+    def _send_soon(self, command: bytes) -> None:
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if self._flush_queue is not None and self._flush_queue.empty():
+            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where replies arrive."""
+        if self._inbox is None:
+            self._inbox = Inbox(self)
+        return self._inbox
 
     async def request(
         self,
@@ -95,18 +116,26 @@ class Client(NatsClient):
         old_style: bool = False,
         headers: dict[str, str] | None = None,
     ) -> Msg:
-        """Publish a request, and wait up to `timeout` seconds for the reply.
+        """Publish a request, and wait up to `timeout` seconds for the reply."""
+        replied: asyncio.Future[tuple[bytes, bytes]] = asyncio.get_running_loop().create_future()
 
-        Before Python 3.12 `asyncio.wait_for`, which nats-py uses, loses a cancellation that arrives
-        in the same turn as the reply, and a loop that was cancelled once would go on for ever.
-        """
-        requesting = asyncio.ensure_future(
-            super().request(subject, payload, timeout, old_style, headers)
-        )
+        def take(headers: bytes, data: bytes) -> None:
+            if not replied.done():
+                replied.set_result((headers, data))
+
+        reply = self.inbox.expect(take)
         try:
-            return await asyncio.shield(requesting)
+            await self.publish(subject, payload, reply, headers)
+            async with asyncio.timeout(timeout):
+                block, data = await replied
+        except TimeoutError:
+            raise NatsTimeoutError from None
         finally:
-            requesting.cancel()
+            self.inbox.forget(reply)
+        found = await self._process_headers(block)
+        if found and found.get(Header.STATUS) == "503":
+            raise NoRespondersError
+        return Msg(_client=self, subject=reply, data=data, headers=found)
 
     async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
         """Wait up to `timeout` seconds, twice at most, until the server has all that was sent.

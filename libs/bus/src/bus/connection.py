@@ -1,7 +1,6 @@
 """The connection to NATS: opened in the background, kept open for ever, and requests over it."""
 
 import asyncio
-import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -13,15 +12,16 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from prometheus_client import Counter, Gauge
 
-from runtime import telemetry, tls
+from runtime import telemetry
 from runtime.background import background
 from runtime.clock import whole_now_ms
 from runtime.health import CHECKS
 from runtime.logs import logger
 from runtime.renewal import on_renewal
-from runtime.settings import Settings, without_password
+from runtime.settings import Settings
 
 from .client import Client
+from .dialer import RETRY_SECONDS, Dialer
 from .errors import BusError, BusUnavailable, ServiceError, bus_errors, words
 from .reports import Reports
 
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 CONNECT_SECONDS = 3.0
-RETRY_SECONDS = 0.2
 VISIT_SECONDS = 1.0
-PING_SECONDS = 2
 API_SECONDS = 2.0
 
 _CUT = (nats.errors.StaleConnectionError, ConnectionResetError, BrokenPipeError, ssl.SSLError)
@@ -61,8 +59,7 @@ class Bus:
     """
 
     def __init__(self, settings: Settings, service: str) -> None:
-        self._settings = settings
-        self._service = service
+        self._dialer = Dialer(settings, service)
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
         self._moved = asyncio.Event()
@@ -158,11 +155,17 @@ class Bus:
     async def run(self) -> Never:
         """Connect, and once a client is closed for good, connect again; for ever."""
         while True:
-            client = Client(self._context)
+            client = self._dialer.client()
             try:
                 with bus_errors("connecting"):
                     async with asyncio.timeout(CONNECT_SECONDS):
-                        await self._connect(client)
+                        await self._dialer.connect(
+                            client,
+                            error_cb=self._on_error,
+                            disconnected_cb=self._on_disconnected,
+                            reconnected_cb=self._on_connected,
+                            closed_cb=self._on_closed,
+                        )
             except BusError:
                 # The error callback has logged the reason.
                 await _close(client)
@@ -180,13 +183,7 @@ class Bus:
 
     def renew(self, settings: Settings) -> None:
         """Use these credentials and servers for the connections that follow."""
-        is_elsewhere = settings.nats_url != self._settings.nats_url
-        self._settings = settings
-        if self._client is not None and not self._client.is_closed:
-            user, password = self._credentials()
-            self._client.options.update(user=user, password=password)
-            if is_elsewhere:
-                self._client.set_server_pool(self._servers())
+        self._dialer.renew(settings, self._client)
 
     async def move_to(self, server: str) -> None:
         """Connect to another of the client's servers, given by its URL; raises BusUnavailable."""
@@ -198,73 +195,21 @@ class Bus:
     @asynccontextmanager
     async def visiting(self, server: str) -> AsyncIterator[Client]:
         """A second connection, to this server only, to ask it something; raises BusError."""
-        client = Client(self._context)
-        user, password = self._credentials()
+        client = self._dialer.client()
         try:
             with bus_errors("connecting"):
                 async with asyncio.timeout(VISIT_SECONDS):
-                    await client.connect(
-                        server,
-                        name=self._service,
-                        user=user,
-                        password=password,
-                        inbox_prefix=f"_INBOX_{self._service}",
-                        allow_reconnect=False,
-                        error_cb=_ignore,
-                    )
+                    await self._dialer.visit(client, server)
             yield client
         finally:
             await _close(client)
-
-    async def _connect(self, client: Client) -> None:
-        user, password = self._credentials()
-        await client.connect(
-            # Shuffled here and not by the client, which would do it again before it moves.
-            servers=self._servers(),
-            dont_randomize=True,
-            name=self._service,
-            user=user,
-            password=password,
-            inbox_prefix=f"_INBOX_{self._service}",
-            connect_timeout=2,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # seconds, fractions too
-            ping_interval=PING_SECONDS,
-            max_outstanding_pings=2,
-            # No buffer while the connection is lost: a publish that can't be sent fails at once.
-            pending_size=0,
-            error_cb=self._on_error,
-            disconnected_cb=self._on_disconnected,
-            reconnected_cb=self._on_connected,
-            closed_cb=self._on_closed,
-        )
-
-    def _context(self) -> ssl.SSLContext:
-        return tls.client_context(self._settings)
-
-    def _servers(self) -> list[str]:
-        """The servers of the settings, in any order."""
-        servers = [url.strip() for url in self._settings.nats_url.split(",")]
-        return random.sample(servers, len(servers))
-
-    def _credentials(self) -> tuple[str, str] | tuple[None, None]:
-        """The user and the password: from the settings, or from the URL, or else the defaults of
-        deploy/nats.conf on a laptop, the service's own name for both.
-
-        A server without users accepts any.
-        """
-        settings = self._settings
-        if "@" in settings.nats_url and not settings.nats_user:
-            return None, None
-        user = settings.nats_user or self._service
-        return user, settings.nats_password or user
 
     async def _on_connected(self) -> None:
         self._reason = ""
         self._moved.set()
         _is_connected.set(1)
         self._told.clear()
-        log.info("connected to NATS", url=without_password(self._settings.nats_url))
+        log.info("connected to NATS", url=self._dialer.url)
 
     async def _on_disconnected(self) -> None:
         _is_connected.set(0)
@@ -295,8 +240,7 @@ class Bus:
         self._reason = reason
         if kind not in self._told:
             self._told.add(kind)
-            url = without_password(self._settings.nats_url)
-            log.warning("no connection to NATS", reason=reason, url=url)
+            log.warning("no connection to NATS", reason=reason, url=self._dialer.url)
 
 
 BUS = web.AppKey("bus", Bus)
@@ -324,10 +268,6 @@ def _tracing() -> "Tracing | None":
     from .tracing import Tracing
 
     return Tracing()
-
-
-async def _ignore(_: Exception) -> None:
-    """For a connection whose failure its opener handles."""
 
 
 async def _close(client: Client) -> None:

@@ -27,6 +27,7 @@ from .connection import Bus
 from .direct import DirectGet
 from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
+from .reports import Report
 from .room_reader import RoomReader
 from .stream import Entry, epoch_of
 
@@ -40,7 +41,7 @@ log = logger(__name__)
 READERS = 8
 """How many rooms are read at the same time: the server stores nothing while it reads."""
 RETRY_SECONDS = 0.25
-PAUSES_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+PAUSES_SECONDS = (0, 0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Delays before reading again for what was signalled but is not there yet: a message is seen before
 it is stored, and a replica that answers may lag behind its leader."""
 
@@ -304,7 +305,7 @@ class Feed:
             except BusError as error:
                 self._say(str(error))
 
-    def _look_at(self, stream: StreamInfo, seen: int) -> None:
+    def _look_at(self, stream: StreamInfo | Report, seen: int) -> None:
         """See how far the stream goes; if it is another one, or ends before `seen`, read all rooms
         again."""
         epoch, self.end = epoch_of(stream), stream.state.last_seq

@@ -144,7 +144,7 @@ class FollowedRoom:
         """Receive the room's signals; does nothing if they are received. Raises BusError."""
         if self._client is not client:
             events = subjects.live_events(self.name)
-            self._subscriptions[events] = await client.subscribe_inline(events, self._on_event)
+            self._subscriptions[events] = client.subscribe_inline(events, self._on_event)
             await self._subscribe_to_messages(client)
             self._client = client
         elif not self.has_hints_left and self._time() >= self._listens_again_at:
@@ -156,7 +156,7 @@ class FollowedRoom:
         self._hints = 0
         self._listens_since = self._time()
         self.be_careful()
-        subscription = await client.subscribe_inline(messages, self._on_message)
+        subscription = client.subscribe_inline(messages, self._on_message)
         await subscription.unsubscribe(limit=HINTS)
         self._subscriptions[messages] = subscription
 

@@ -14,7 +14,6 @@ from typing import Never
 
 import nats.js.errors
 from aiohttp import web
-from nats.js.api import StreamInfo
 
 from runtime.background import background
 from runtime.logs import logger
@@ -23,7 +22,8 @@ from . import stream_metrics
 from .client import Client
 from .connection import BUS, Bus
 from .errors import BusError, BusTimeout, bus_errors
-from .stream import stream_info
+from .reports import Report, ask
+from .stream import checked
 
 log = logger(__name__)
 
@@ -98,10 +98,10 @@ class Quorum:
         return None
 
 
-async def _report(client: Client) -> StreamInfo | None:
+async def _report(client: Client) -> Report | None:
     """The report of the stream's leader; None if the stream isn't there yet.
 
     Raises BusError if the leader has no quorum."""
     with bus_errors("the stream's leader"), suppress(nats.js.errors.NotFoundError):
-        return await stream_info(client.jetstream(timeout=ANSWER_SECONDS))
+        return checked(await ask(client, ANSWER_SECONDS))
     return None

@@ -42,10 +42,10 @@ class Removals:
         if report is None:
             return None
         return Kept(
-            created=str(report.created),
+            created=report.created_at,
             first_seq=report.state.first_seq,
-            gaps=report.state.num_deleted or 0,
-            max_age_seconds=report.config.max_age or 0,
+            gaps=report.state.num_deleted,
+            max_age_seconds=report.config.max_age / 1e9,
         )
 
     async def missing(self, rooms: Mapping[str, int]) -> list[str]:

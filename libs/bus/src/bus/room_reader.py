@@ -1,7 +1,6 @@
 """Reading a room from the stream: everything after what was delivered, or of a flood a part."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from prometheus_client import Counter
 
@@ -33,14 +32,13 @@ class RoomReader:
         The subjects that are `likely` to have some are read at once, the others if they have any.
         """
         _reads.inc()
-        newest, *first = await asyncio.gather(
-            self._direct.multi_last(list(room.last), min(room.last.values()) + 1),
-            *(self._next(room, subject) for subject in likely),
-        )
-        read = dict(zip(likely, first, strict=True))
+        asked = self._direct.multi_last(list(room.last), min(room.last.values()) + 1)
+        first = {subject: self._next(room, subject) for subject in likely}
+        newest = await asked
         entries: list[Entry] = []
         for last in newest.entries:
-            entries += await self._read_subject(room, last, read.get(last.subject), is_flooded)
+            batch = await first[last.subject] if last.subject in first else None
+            entries += await self._read_subject(room, last, batch, is_flooded)
         return sorted(entries, key=lambda entry: entry.seq)
 
     async def _read_subject(
@@ -67,6 +65,6 @@ class RoomReader:
                 break
         return entries
 
-    async def _next(self, room: FollowedRoom, subject: str, start: int = 0) -> Batch:
+    def _next(self, room: FollowedRoom, subject: str, start: int = 0) -> Awaitable[Batch]:
         start = start or room.last[subject] + 1
-        return await self._direct.next_by_subject(subject, start, BATCH_ENTRIES)
+        return self._direct.next_by_subject(subject, start, BATCH_ENTRIES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import TypeVar
 
 import nats.js.errors
 from msgspec import Struct
@@ -23,8 +24,11 @@ from runtime.settings import Settings
 
 from .connection import Bus
 from .errors import BusError, BusUnavailable
+from .reports import Cluster, Peer, Report
 
 log = logger(__name__)
+
+S = TypeVar("S", StreamInfo, Report)
 
 KEPT_ENTRIES = 1000
 """How many entries of each subject the stream keeps."""
@@ -86,13 +90,17 @@ async def stream_info(jetstream: JetStreamContext) -> StreamInfo:
     Others know the stream as it was, and would make it look truncated. Raises NotFoundError if
     there is no stream, BusUnavailable if it has no such leader.
     """
-    stream = await jetstream.stream_info(subjects.STREAM)
+    return checked(await jetstream.stream_info(subjects.STREAM))
+
+
+def checked(stream: S) -> S:
+    """The stream, if it is a leader that has a quorum who knows it so; raises BusUnavailable."""
     if not has_quorum(stream.cluster):
         raise BusUnavailable("the stream has no leader with a quorum")
     return stream
 
 
-def has_quorum(cluster: ClusterInfo | None) -> bool:
+def has_quorum(cluster: ClusterInfo | Cluster | None) -> bool:
     """Whether it is a leader's report, and the leader has heard from enough others of late.
 
     If there is only one copy of the stream, that is enough.
@@ -103,7 +111,7 @@ def has_quorum(cluster: ClusterInfo | None) -> bool:
     return bool(cluster.leader) and 2 * (heard + 1) > len(cluster.replicas) + 1
 
 
-def is_heard(peer: PeerInfo) -> bool:
+def is_heard(peer: PeerInfo | Peer) -> bool:
     """Whether the leader has heard from the peer of late; `active` is 0 if it never has."""
     return bool(peer.current or peer.active) and (peer.active or 0) < UNHEARD_NS
 
@@ -175,7 +183,7 @@ async def _within_the_store(
             config = config.evolve(max_bytes=max_bytes)
 
 
-def epoch_of(stream: StreamInfo) -> str:
+def epoch_of(stream: StreamInfo | Report) -> str:
     """The epoch: the stream's creation time, in microseconds since the Unix epoch, as hex."""
     created = stream.created
     if not isinstance(created, datetime):

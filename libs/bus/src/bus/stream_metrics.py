@@ -1,8 +1,8 @@
 """The metrics of the stream, by its leader's report, in every service."""
 
-from nats.js.api import StreamInfo
 from prometheus_client import Gauge
 
+from .reports import Report
 from .stream import is_heard
 
 _bytes = Gauge("tminus_stream_bytes", "Bytes that the stream holds.")
@@ -13,12 +13,12 @@ _replicas = Gauge("tminus_stream_replicas", "Servers on which the stream is to b
 _current = Gauge("tminus_stream_replicas_current", "Servers on which the stream is up to date.")
 
 
-def note(report: StreamInfo) -> None:
+def note(report: Report) -> None:
     """The stream's leader has reported."""
     others = (report.cluster.replicas if report.cluster is not None else None) or []
     _bytes.set(report.state.bytes)
-    _most_bytes.set(report.config.max_bytes or 0)
+    _most_bytes.set(report.config.max_bytes)
     _entries.set(report.state.messages)
     _last.set(report.state.last_seq)
-    _replicas.set(report.config.num_replicas or 1)
-    _current.set(1 + sum(bool(peer.current) and is_heard(peer) for peer in others))
+    _replicas.set(report.config.num_replicas)
+    _current.set(1 + sum(peer.current and is_heard(peer) for peer in others))

@@ -9,10 +9,10 @@ from typing import Never
 from aiohttp import web
 from prometheus_client import Counter
 
-from bus.entries import drop, place, read_event
+from bus.entries import drop, read_event
 from bus.feed import Feed
 from bus.stream import Entry
-from protocol import messages
+from protocol import messages, subjects
 from protocol.events import Started
 from protocol.frames import MessageFrame, Viewers
 from runtime.clock import now_ms
@@ -85,10 +85,9 @@ class Hub:
 
     def on_entry(self, name: str, entry: Entry) -> None:
         """The next entry of a room."""
-        room, found = self.rooms.get(name), place(entry)
-        if room is None or found is None:
+        if (room := self.rooms.get(name)) is None:
             return
-        if found[1] == "events":
+        if entry.subject == subjects.events(name):
             event = read_event(entry, name)
             if room.traces is not None:
                 room.traces.add(entry.seq, event)

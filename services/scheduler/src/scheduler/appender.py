@@ -1,20 +1,19 @@
-"""Appends to the stream, many in flight at once: one inbox for all answers, a future for each.
+"""Appends to the stream, many in flight at once: a future for the answer to each.
 
-JetStream's own `publish` makes a request of every append, with a random inbox, a timeout and parsed
-headers each: most of a scheduler's work when a thousand rooms are due at the same instant.
+JetStream's own `publish` makes a request of every append, with a timeout and parsed headers each:
+most of a scheduler's work when a thousand rooms are due at the same instant.
 """
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 from msgspec import Struct
-from nats.aio.msg import Msg
 from prometheus_client import Counter
 
-from bus.client import Client
 from bus.connection import Bus
 from bus.errors import BusError, BusTimeout, BusUnavailable, bus_errors
 from runtime.metrics import from_zero
@@ -70,11 +69,8 @@ class Appender:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._client: Client | None = None
-        self._inbox = ""
-        self._number = 0
         self._turns = asyncio.Semaphore(IN_FLIGHT)
-        self._waiting: dict[str, asyncio.Future[_Answer]] = {}
+        self._waiting: set[asyncio.Future[_Answer]] = set()
         self._refusal = ""
         self._refused_at = 0.0
         bus.on_disconnect.append(self._give_up)
@@ -141,42 +137,33 @@ class Appender:
     async def _publish(
         self, subject: str, payload: bytes, headers: dict[str, str], deadline: float
     ) -> _Answer:
-        client = self._bus.client
-        if client is not self._client:
-            await self._open_inbox(client)
-        loop = asyncio.get_running_loop()
-        self._number += 1
-        number = str(self._number)
+        client, loop = self._bus.client, asyncio.get_running_loop()
         answer: asyncio.Future[_Answer] = loop.create_future()
-        self._waiting[number] = answer
+        self._waiting.add(answer)
+        reply = client.inbox.expect(partial(_take, answer))
         timer = loop.call_at(deadline, _give_up, answer)
         try:
-            await client.publish(subject, payload, f"{self._inbox}.{number}", headers)
+            await client.publish(subject, payload, reply, headers)
             return await answer
         finally:
             timer.cancel()
-            del self._waiting[number]
-
-    async def _open_inbox(self, client: Client) -> None:
-        inbox = client.new_inbox()
-        # Several appends may subscribe at the same time: each opens an inbox, and any will do.
-        await client.subscribe(f"{inbox}.*", cb=self._on_answer)
-        self._inbox, self._client = inbox, client
-
-    async def _on_answer(self, message: Msg) -> None:
-        answer = self._waiting.get(message.subject.rpartition(".")[2])
-        if answer is None or answer.done():
-            return
-        try:
-            # If nobody stores the subject, the server answers with an empty message.
-            answer.set_result(_answers.decode(message.data) if message.data else _NOBODY)
-        except msgspec.MsgspecError as error:
-            answer.set_exception(BusUnavailable(f"the stream's answer is not valid: {error}"))
+            client.inbox.forget(reply)
+            self._waiting.discard(answer)
 
     def _give_up(self) -> None:
         """The connection is lost, and with it every pending answer."""
-        for answer in self._waiting.values():
+        for answer in self._waiting:
             _give_up(answer)
+
+
+def _take(answer: asyncio.Future[_Answer], _headers: bytes, data: bytes) -> None:
+    if answer.done():
+        return
+    try:
+        # If nobody stores the subject, the server answers with an empty message.
+        answer.set_result(_answers.decode(data) if data else _NOBODY)
+    except msgspec.MsgspecError as error:
+        answer.set_exception(BusUnavailable(f"the stream's answer is not valid: {error}"))
 
 
 def _give_up(answer: asyncio.Future[_Answer]) -> None:

@@ -52,10 +52,14 @@ class Keeper:
         """By the loop's clock: when next for what was removed, and for what has grown old."""
 
     async def run(self, ready: Callable[[], Awaitable[None]]) -> Never:
-        """Once `ready` returns, look for what was removed, or has grown old, for ever."""
-        await ready()
+        """Look for what was removed, or has grown old, whenever `ready` returns; for ever.
+
+        That is while the stream is followed. After a lost connection it may be as it was at a
+        backup: what it does not hold then was not removed, and its follower is about to say so.
+        """
         while True:
             kept = await self._removals.next_state()
+            await ready()
             with suppress(BusError):
                 if kept is not None:
                     await self._look(kept)

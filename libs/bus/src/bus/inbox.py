@@ -1,0 +1,38 @@
+"""Where the replies to a client's requests arrive, all over one subscription.
+
+nats-py's own way takes a queue, a task and three more turns of the event loop for each reply.
+"""
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .client import Client
+
+Take = Callable[[bytes, bytes], None]
+"""Takes a reply: its block of headers, its payload."""
+
+
+class Inbox:
+    """Hands each reply to whoever expects it."""
+
+    def __init__(self, client: "Client") -> None:
+        self._prefix = client.new_inbox() + "."
+        self._ids = count(1)
+        self._expected: dict[bytes, Take] = {}
+        client.subscribe_inline(self._prefix + "*", self._on_reply)
+
+    def expect(self, take: Take) -> str:
+        """The subject for the replies that `take` is to be called with."""
+        subject = self._prefix + str(next(self._ids))
+        self._expected[subject.encode()] = take
+        return subject
+
+    def forget(self, subject: str) -> None:
+        """Nobody expects replies there any more."""
+        self._expected.pop(subject.encode(), None)
+
+    def _on_reply(self, subject: bytes, headers: bytes, payload: bytes) -> None:
+        if (take := self._expected.get(subject)) is not None:
+            take(headers, payload)
