@@ -41,7 +41,7 @@ def found_by_axe(page: Page) -> list[str]:
     return list(page.evaluate(AXE_RUN))
 
 
-@pytest.mark.chromium  # and WebKit: of the side of the page it crashes Firefox 153, by any rule
+@pytest.mark.chromium  # and WebKit: of the side of the page it crashes a process of Firefox 153
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["", "?view=stage"])
 def test_axe_finds_nothing(
