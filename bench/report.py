@@ -277,7 +277,10 @@ def _raw_row(crowd: Crowd) -> tuple[str, ...]:
         f"{steady.frames:,}",
         f"{steady.cpu_us_a_frame:.2f}",
         three(steady.p50_ms, steady.p99_ms, steady.worst_ms),
-        f"{crowd.bytes_a_viewer:,.0f}" if crowd.server != "limit" else "-",
+        # Less than nothing: it has cleared up meanwhile.
+        f"{crowd.bytes_a_viewer:,.0f}"
+        if crowd.server != "limit" and crowd.bytes_a_viewer > 0
+        else "-",
         f"{crowd.join_seconds:.2f}",
         f"{_burst(crowd):,.0f}" if crowd.bursts else "-",
         load,
