@@ -10,7 +10,7 @@ from websockets.frames import Frame as WebSocketFrame
 from protocol import frames
 from protocol.frames import TickDelta
 
-_FINAL_TEXT = 0x81
+FINAL_TEXT = 0x81
 
 
 class PreparedFrame:
@@ -94,10 +94,10 @@ def text_frame(data: bytes) -> bytes:
     """A WebSocket text frame from a server (RFC 6455, 5.2); every event is framed here."""
     size = len(data)
     if size < 126:
-        return pack("!BB", _FINAL_TEXT, size) + data
+        return pack("!BB", FINAL_TEXT, size) + data
     if size < 1 << 16:
-        return pack("!BBH", _FINAL_TEXT, 126, size) + data
-    return pack("!BBQ", _FINAL_TEXT, 127, size) + data
+        return pack("!BBH", FINAL_TEXT, 126, size) + data
+    return pack("!BBQ", FINAL_TEXT, 127, size) + data
 
 
 def pong_frame(data: bytes) -> bytes:

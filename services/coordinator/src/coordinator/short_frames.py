@@ -6,7 +6,8 @@ reads everything else, and a test compares the two.
 
 from websockets.utils import apply_mask
 
-FINAL_TEXT = 0x81
+from .prepared import FINAL_TEXT
+
 MASKED = 0x80
 LONGEST = 125
 """Longer frames have their length in further bytes (RFC 6455, 5.2)."""

@@ -39,7 +39,7 @@ class Relay:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._turn = asyncio.Lock()
-        """Two batches overlap, and their messages keep their order."""
+        """For one message at a time, also while two batches overlap."""
 
     async def run(self, ready: Callable[[], Awaitable[object]]) -> Never:
         """Relay for ever, once `ready`."""

@@ -2,7 +2,7 @@
  * The bounds of the server clock's offset: every ping and its pong narrow them.
  *
  * `offset` is the server's clock minus the page's, in ms. A drifting one is a line: each sample cuts the
- * plane of all lines twice, and a convex polygon remains.
+ * plane of all lines twice, and a convex polygon remains (docs/same-instant.md).
  */
 
 /** The most that two clocks drift apart, in ms a ms. */

@@ -13,7 +13,7 @@
  * }} Env the clocks of a page, the steps in which they move, and its timers; a test brings its own
  */
 
-/** A browser's timer fires late, or one early; a longer busy-wait is interrupted the more often. */
+/** A browser's timer may be late or half a ms early; a longer busy-wait is interrupted more often. */
 const EARLY_MS = 2;
 /** The clock is corrected meanwhile, so a distant moment is computed again on the way. */
 const LONGEST_MS = 1000;
