@@ -160,6 +160,7 @@ async def _opened_room(
                     break
         if room is None:
             raise not_caught_up()
+    room.touch()  # so that it is not dropped meanwhile
     if after is not None and handshake.epoch == room.epoch and after > room.history.seq:
         await request.app[FEED].reached(name, after, REACH_SECONDS)
     return hub.room(name, address)
