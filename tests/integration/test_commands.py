@@ -89,6 +89,21 @@ async def test_an_adjustment_is_not_refused_for_terms_that_have_changed(
     assert (adjusted["from"], adjusted["by"]) == (5, "deaf")
 
 
+async def test_a_run_that_is_held_too_long_by_now_is_cancelled_and_not_resumed(
+    connection: Bus, serve_scheduler: Serve, bus: Client
+) -> None:
+    """Also if no timer of any scheduler has fired: none has one here."""
+    await serve_scheduler()
+    await ask(bus, "scheduler.start", starts_at=whole_now_ms() + 60_000)
+    await ask(bus, "scheduler.hold")
+    impatient = Commands(EventStore(connection, Load(100, 1000)), "impatient", max_hold_ms=0)
+    with pytest.raises(ServiceError) as refusal:
+        await impatient.resume(b"")
+    assert refusal.value.code == 404
+    stored = [(event["type"], event["by"]) for event in await history(bus)]
+    assert stored[2:] == [("cancelled", "impatient")]
+
+
 async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: Commands) -> None:
     nats_server.kill()
     async with asyncio.timeout(5):

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from bus import stream
 from support.bus_client import ask, history
 from support.served import Serve
-from support.viewer import viewing
+from support.viewer import is_last_tick, viewing
 from support.waiting import until
 
 KEPT_SECONDS = 4
@@ -97,3 +97,20 @@ async def test_runs_that_wait_outlive_what_the_stream_keeps_also_if_all_schedule
         assert reply["state"]["status"] == status.get(room, room)
         code, cancelled = await ask(bus, "scheduler.cancel", room=room)
         assert (code, cancelled["by"]) == (200, "scheduler-3")
+
+
+async def test_a_run_that_counts_on_after_zero_does_so_for_as_long_as_the_stream_keeps_its_end(
+    serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
+) -> None:
+    """It is over, so nothing of it is stored again; whoever watches is told when it is gone."""
+    await serve_scheduler()
+    coordinator = await serve_coordinator()
+    async with viewing(coordinator) as viewer:
+        await ask(bus, "scheduler.start", interval_ms=100, after_zero="count", **{"from": 1})
+        await viewer.until(is_last_tick)
+        zero_at = time.monotonic()
+        hello = await viewer.until(lambda frame: frame["type"] == "hello" and not frame["complete"])
+        assert time.monotonic() - zero_at > KEPT_SECONDS - 1
+        assert hello["state"]["status"] == "idle"
+    assert await history(bus) == []
+    assert (await ask(bus, "scheduler.cancel"))[0] == 404

@@ -29,8 +29,9 @@ class Load:
     """The runs under way in all rooms.
 
     Every run counts from its start on, even if it is scheduled for tomorrow: all of them may be
-    scheduled for the same second. Replicas count what each has read from the stream, so together
-    they may take on some more than the limit, never much.
+    scheduled for the same second. So does one that is held, and no resume is ever refused. Replicas
+    count what each has read from the stream, so together they may take on some more than the limit,
+    never much.
     """
 
     def __init__(self, max_runs: int, max_ticks_per_second: int) -> None:
