@@ -1,7 +1,7 @@
 """Every tick at its deadline: a timer for each run under way, and a task only while it appends.
 
-The end of a planned hold is a deadline like any other, and so is that of the patience with a run
-which nobody resumes: it is cancelled.
+The end of a planned hold is a deadline like any other, and so is the cancel of a run that has been
+held without an end for too long.
 
 All replicas do the same for the same room: they wait for the same absolute deadline and append the
 same tick. One append is stored; the others are refused, or find the tick stored and skip theirs.
@@ -36,7 +36,10 @@ ROOMS_A_TURN = 256
 
 
 class Deadlines:
-    """The rooms with a run under way: each has a timer, or a task that appends its tick."""
+    """The rooms with a run under way: each has a timer, or a task that appends its tick.
+
+    A run may be held without an end for `max_hold_ms` milliseconds; None is for ever.
+    """
 
     def __init__(
         self, bus: Bus, store: EventStore, instance: str, max_hold_ms: int | None = None
