@@ -12,6 +12,7 @@ from nats.js.api import StreamConfig
 
 from bus.connection import ANSWER_BY, Bus
 from bus.errors import ServiceError
+from bus.stream import Entry
 from protocol import events, rules
 from protocol.requests import Start
 from protocol.rules import Countdown
@@ -220,6 +221,28 @@ async def test_a_start_over_the_limit_says_when_to_try_again_and_stores_nothing(
     assert (await ask(bus, "scheduler.start", room="one"))[0] == 409
     assert (await ask(bus, "scheduler.cancel", room="one"))[0] == 200
     assert (await ask(bus, "scheduler.start", room="another"))[0] == 200
+
+
+async def test_a_start_that_may_have_been_stored_is_not_refused_for_those_that_came_since(
+    connection: Bus, bus: Client
+) -> None:
+    """The refusal would say that nothing was stored, and nobody knows."""
+    await bus.jetstream().add_stream(StreamConfig(name="COUNTDOWN", subjects=["nothing"]))
+    store = EventStore(connection, Load(max_runs=1, max_ticks_per_second=1000))
+    another = rules.start(Countdown(), Start(room="another"), whole_now_ms(), "run-1", "another")
+    answers: list[dict[str, object]] = [
+        {"error": {"code": 503, "err_code": 10077, "description": "store is closed"}},
+        {"seq": 2},
+    ]
+
+    async def answer(append: Msg) -> None:
+        store.fold(Entry(1, "countdown.another.events", events.encode(another), 0))
+        await append.respond(json.dumps({"stream": "COUNTDOWN"} | answers.pop(0)).encode())
+
+    await bus.subscribe("countdown.main.events", cb=answer)
+    await bus.flush()
+    started = json.loads(await Commands(store, "scheduler-1").start(b""))
+    assert (started["type"], answers) == ("started", [])
 
 
 async def test_a_room_that_was_forgotten_is_read_again(

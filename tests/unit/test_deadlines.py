@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 
 import pytest
 import uvloop
@@ -80,6 +81,28 @@ async def test_a_run_that_is_only_scheduled_has_a_timer_and_no_task() -> None:
             schedule(store, seq, f"room-{seq}", whole_now_ms() + HOUR_MS)
         await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) == before
+
+
+REQUEST = ContextVar("request", default="none")
+
+
+class Asked(Counted):
+    """Deadlines that also note in the context of which request they append."""
+
+    async def _append_due(self, room: str) -> None:
+        self.request = REQUEST.get()
+        await super()._append_due(room)
+
+
+async def test_a_tick_is_not_in_the_context_of_the_request_that_started_the_run() -> None:
+    """Its trace, for one, is another."""
+    store = store_of(starts_at=0)
+    kept = Asked(store)
+    async with running(kept):
+        REQUEST.set("start")
+        schedule(store, 1, "main", whole_now_ms())
+        await asyncio.wait_for(kept.is_due.wait(), 5)
+    assert kept.request == "none"
 
 
 async def test_a_clock_that_is_set_makes_due_what_it_has_passed_and_nothing_else(
