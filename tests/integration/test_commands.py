@@ -77,6 +77,57 @@ async def test_a_run_that_was_not_heard_of_can_be_cancelled(
     assert (cancelled["run"], cancelled["by"]) == (started["run"], "deaf")
 
 
+async def test_a_start_that_has_happened_is_no_answer_any_more_if_another_has_followed(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    await deaf.start(b'{"run":"mine"}')
+    await ask(bus, "scheduler.cancel")
+    await ask(bus, "scheduler.start", run="another")
+    with pytest.raises(ServiceError) as refusal:
+        await deaf.start(b'{"run":"mine"}')
+    assert refusal.value.code == 409
+    assert json.loads(refusal.value.body)["run"] == "another"
+
+
+async def test_a_cancel_that_may_have_been_stored_does_not_end_the_run_that_came_next(
+    deaf: Commands, bus: Client
+) -> None:
+    jetstream, subject = bus.jetstream(), "countdown.main.events"
+    stream = StreamConfig(name="COUNTDOWN", subjects=[subject])
+    one, another = (
+        events.encode(rules.start(Countdown(), Start(), whole_now_ms(), run, "another"))
+        for run in ("run-1", "run-2")
+    )
+    await jetstream.add_stream(stream)
+    await jetstream.publish(subject, one)
+    await jetstream.update_stream(stream.evolve(subjects=["nothing"]))
+
+    is_done = False
+
+    async def store_without_an_answer(append: Msg) -> None:
+        nonlocal is_done
+        if is_done:
+            return
+        is_done = True
+        await jetstream.update_stream(stream)
+        for event in (append.data, another):
+            await jetstream.publish(subject, event)
+        error = {"code": 503, "err_code": 10077, "description": "store is closed"}
+        await append.respond(json.dumps({"stream": "COUNTDOWN", "error": error}).encode())
+
+    await bus.subscribe(subject, cb=store_without_an_answer)
+    await bus.flush()
+    with pytest.raises(ServiceError) as refusal:
+        await deaf.cancel(b"")
+    assert refusal.value.code == 409
+    assert [(event["type"], event["run"]) for event in await history(bus)] == [
+        ("started", "run-1"),
+        ("cancelled", "run-1"),
+        ("started", "run-2"),
+    ]
+
+
 async def test_an_adjustment_is_not_refused_for_terms_that_have_changed(
     deaf: Commands, serve_scheduler: Serve, bus: Client
 ) -> None:

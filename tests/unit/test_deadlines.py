@@ -12,6 +12,7 @@ from bus.connection import Bus
 from bus.stream import Entry
 from protocol import events
 from protocol.events import Started
+from protocol.rules import Countdown
 from runtime import clock
 from runtime.clock import whole_now_ms
 from scheduler import clock_steps, deadlines
@@ -103,6 +104,32 @@ async def test_a_tick_is_not_in_the_context_of_the_request_that_started_the_run(
         schedule(store, 1, "main", whole_now_ms())
         await asyncio.wait_for(kept.is_due.wait(), 5)
     assert kept.request == "none"
+
+
+class Slow(Deadlines):
+    """Deadlines whose appends never end; `begun` are the rooms in which one has begun."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(Bus(Settings(), "scheduler"), store, "scheduler-1")
+        self.begun: list[str] = []
+        self.has_begun = asyncio.Event()
+
+    async def _append(self, room: str, countdown: Countdown) -> None:
+        self.begun.append(room)
+        self.has_begun.set()
+        await asyncio.Event().wait()
+
+
+async def test_while_a_room_s_tick_is_appended_no_other_is_also_if_something_changes() -> None:
+    store = store_of(starts_at=0)
+    kept = Slow(store)
+    async with running(kept):
+        for seq, room in enumerate(("main", "main", "last"), start=1):
+            kept.has_begun.clear()
+            schedule(store, seq, room, whole_now_ms())
+            if seq != 2:
+                await asyncio.wait_for(kept.has_begun.wait(), 5)
+    assert kept.begun == ["main", "last"]
 
 
 async def test_a_clock_that_is_set_makes_due_what_it_has_passed_and_nothing_else(
