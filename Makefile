@@ -66,7 +66,7 @@ frontend: $(INSTALLED) ## The frontend in this terminal
 auditor: $(INSTALLED) ## The auditor in this terminal
 	@$(BIN)/python dev/service.py auditor
 
-load: $(INSTALLED) ## Let a crowd count, through the front door: URL=http://localhost:8080 VIEWERS=1000 RATE=200
+load: $(INSTALLED) ## Let many viewers count, through the front door: URL=http://localhost:8080 VIEWERS=1000 RATE=200
 	@$(BIN)/python -m auditor.load $(or $(URL),http://localhost:8080) $(VIEWERS:%=--viewers %) $(RATE:%=--rate %)
 
 canary: $(INSTALLED) ## Count once as a viewer, through the front door: URL=http://localhost:8080

@@ -16,9 +16,9 @@ from protocol import events
 
 from .countdowns import ask, ask_over, settled, start
 from .outcome import Outcome
+from .raw_bus import SEPARATORS, Publication, stranger
 from .raw_websocket import shake_hands
 from .stack import Stack, running
-from .wire import SEPARATORS, Publication, stranger
 
 REPLY_SECONDS = 4.0
 CLOSES = {1000, 1002, 1003, 1007, 1008, 1009}

@@ -8,10 +8,10 @@ import pytest
 
 from runtime.settings import SettingsError, load
 from scheduler.settings import Settings
-from support.asking import asked
 from support.authority import Authority
 from support.nats_server import AsyncNatsServer
 from support.ports import free_port
+from support.probe import asked
 from support.process import AsyncProcess
 from support.served import Serving
 from support.waiting import until
