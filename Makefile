@@ -139,7 +139,7 @@ page: $(INSTALLED) ## Types and unit tests of the page's script, if node is inst
 chart: $(INSTALLED) $(CHART) ## Check the Helm chart: lint, schemas, what it renders, its NATS on real servers
 	$(BIN)/pytest tests/chart
 
-golden: $(INSTALLED) $(CHART) ## Write down anew what the chart renders, after a change that is meant
+golden: $(INSTALLED) $(CHART) ## Record again what the chart renders, after an intended change
 	PYTHONPATH=tests $(BIN)/python -m chart.golden
 
 # Helm and kubeconform, if Go is installed, and the schemas of Kubernetes.

@@ -1,4 +1,4 @@
-"""TLS to NATS: an authority of one's own, client certificates, and certificates taken anew."""
+"""TLS to NATS: an authority of one's own, client certificates, and renewed certificates."""
 
 import json
 import shutil
