@@ -87,3 +87,8 @@ def test_every_metric_is_explained_and_every_metric_that_is_named_exists() -> No
     for name, text in TEXTS.items():
         if name != "CHANGELOG.md":  # which also has those of earlier versions
             assert set(re.findall(r"\btminus_\w+\w", text)) <= exposed, name
+
+
+def test_every_script_of_the_page_has_its_place_in_the_description() -> None:
+    for script in ROOT.glob("services/frontend/src/frontend/static/*.js"):
+        assert re.search(rf"`{script.stem}(\.js)?`", TEXTS["docs/page.md"]), script.name
