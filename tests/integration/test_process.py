@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from support.asking import asked
 from support.nats_server import NatsServer
 from support.ports import free_port, free_ports
+from support.probe import asked
 from support.served import Serving
 from support.waiting import WAIT_SECONDS, until
 
