@@ -85,6 +85,8 @@ async def test_a_screen_that_shows_an_old_number_is_not_in_step(
         ('{"type":"pong","id":1}', 1003),
         ('{"type":"tick","remaining":0}', 1003),
         ("[" * 1000, 1003),
+        # The reason quotes it, and a close frame has no place for all of it.
+        ('{"type":"' + "\N{FIRE}" * 100 + '","id":1}', 1003),
         (b'{"type":"ping","id":1}', 1003),
         ("x" * 1025, 1009),
     ],

@@ -6,6 +6,7 @@ import sys
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from .log_limit import LineLimit, bounded
 from .settings import Settings
 
 
@@ -33,12 +34,19 @@ def configure(settings: Settings, service: str, *more: structlog.typing.Processo
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                bounded,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+            ],
         )
     )
+    handler.addFilter(LineLimit())
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     logging.getLogger("aiohttp.server").addFilter(_calm)
     logging.getLogger("asyncio").addFilter(_matters)
+    # It warns of every handshake that offers only subprotocols that we do not know: anybody may.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
