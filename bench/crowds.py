@@ -12,7 +12,7 @@ from bench.bus import Voice, connected, nats_server
 from bench.fanout import Steady, admitted, settle, stream, warm_up
 from bench.load import load
 from bench.machine import cpu_seconds, resident_bytes
-from bench.programs import python, running
+from bench.programs import Program, python, running
 from bench.servers import TMINUS, serving
 from support.ports import free_port
 
@@ -67,16 +67,25 @@ class Ticks(msgspec.Struct, frozen=True, kw_only=True):
     late_ms: list[float]
 
 
-async def joins(viewers: int, *, stayed: int = 100) -> Joins:
-    """Let viewers join at once, and see how late those who stayed get their messages meanwhile."""
+@asynccontextmanager
+async def coordinator() -> AsyncIterator[tuple[Program, int, Voice]]:
+    """Run a coordinator that is warm; gives it, its port and what is said on the bus."""
     async with (
         nats_server() as bus,
-        serving(TMINUS, bus) as (_, port),
+        serving(TMINUS, bus) as (program, port),
         connected(bus) as client,
-        load(port, TMINUS.load_options) as crowd,
     ):
         voice = Voice(client, TMINUS.subject, makes_frames=False)
         await warm_up(port, TMINUS.load_options, voice)
+        yield program, port, voice
+
+
+async def joins(viewers: int, *, stayed: int = 100) -> Joins:
+    """Let viewers join at once, and see how late those who stayed get their messages meanwhile."""
+    async with (
+        coordinator() as (_, port, voice),
+        load(port, TMINUS.load_options) as crowd,
+    ):
         await crowd.join(stayed)
         await settle(crowd, voice, stayed)
         await crowd.reset()
@@ -97,12 +106,7 @@ async def joins(viewers: int, *, stayed: int = 100) -> Joins:
 
 async def idle(viewers: int, *, seconds: float) -> Idle:
     """Leave a crowd alone, heartbeats included."""
-    async with (
-        nats_server() as bus,
-        serving(TMINUS, bus) as (program, port),
-        connected(bus) as client,
-    ):
-        await warm_up(port, TMINUS.load_options, Voice(client, TMINUS.subject, makes_frames=False))
+    async with coordinator() as (program, port, _):
         empty = resident_bytes(program.pid)
         async with load(port, TMINUS.load_options) as crowd:
             await crowd.join(viewers)
@@ -119,13 +123,7 @@ async def idle(viewers: int, *, seconds: float) -> Idle:
 
 async def pings(viewers: int, *, seconds: float, every_ms: int = 2000) -> Pings:
     """Let every viewer send the page's pings."""
-    async with (
-        nats_server() as bus,
-        serving(TMINUS, bus) as (program, port),
-        connected(bus) as client,
-    ):
-        voice = Voice(client, TMINUS.subject, makes_frames=False)
-        await warm_up(port, TMINUS.load_options, voice)
+    async with coordinator() as (program, port, _):
         empty = resident_bytes(program.pid)
         async with load(port, (*TMINUS.load_options, "--ping-every", str(every_ms))) as crowd:
             await crowd.join(viewers)
@@ -146,13 +144,7 @@ async def pings(viewers: int, *, seconds: float, every_ms: int = 2000) -> Pings:
 async def rooms(count: int, viewers: int, *, seconds: float, per_second: float = 1.0) -> Rooms:
     """Spread viewers over rooms and publish in each: as many frames for any number of rooms."""
     names = [f"room-{index}" for index in range(count)]
-    async with (
-        nats_server() as bus,
-        serving(TMINUS, bus) as (program, port),
-        connected(bus) as client,
-    ):
-        voice = Voice(client, TMINUS.subject, makes_frames=False)
-        await warm_up(port, TMINUS.load_options, voice)
+    async with coordinator() as (program, port, voice):
         options = (
             *TMINUS.load_options,
             "--path",
