@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 
 from runtime.log_limit import LINES
-from support.asking import asked
 from support.nats_server import NatsServer
 from support.ports import free_port, free_ports
+from support.probe import asked
 from support.served import Serving
 from support.viewer import UPGRADE
 from support.waiting import WAIT_SECONDS, until

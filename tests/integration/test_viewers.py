@@ -220,7 +220,7 @@ async def test_a_coordinator_that_lags_takes_no_more_viewers_than_it_may(
         epoch = (await viewer.frame())["epoch"]
     address = server.make_url("/ws/connect").update_query(epoch=epoch, after=999)
     async with aiohttp.ClientSession() as session:
-        # Nobody leaves before all are answered: a seat that falls free may be taken.
+        # Nobody leaves before all are answered: a place that is given up may be taken.
         answers = await asyncio.gather(*(session.get(address, headers=UPGRADE) for _ in range(6)))
         assert sorted(answer.status for answer in answers) == [101, 101, 503, 503, 503, 503]
         for answer in answers:

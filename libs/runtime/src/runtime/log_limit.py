@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-LINES: Final = 20
+LINES: Final = 100
 """How many lines one place in the code may log in SECONDS."""
-SECONDS: Final = 10.0
+SECONDS: Final = 60.0
 CHARACTERS: Final = 500
 """The longest text in a line; of a longer one this is the beginning."""
 

@@ -6,20 +6,19 @@ import sys
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
-from . import telemetry
 from .log_limit import LineLimit, bounded
 from .settings import Settings
 
 
-def configure(settings: Settings, service: str) -> None:
-    """Send the logs of this process, its libraries' too, through one formatter."""
+def configure(settings: Settings, service: str, *more: structlog.typing.Processor) -> None:
+    """Send the logs of this process, its libraries' too, through one formatter; `more` add to a
+    line what it has besides."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *more,
     ]
-    if telemetry.is_on():
-        shared.append(telemetry.add_ids)
     renderer: structlog.typing.Processor
     if settings.log_format == "json":
         shared.append(structlog.processors.format_exc_info)
