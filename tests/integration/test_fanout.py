@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -174,6 +175,48 @@ async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
                 end.recv(5)
         for end in strangers:
             end.close()
+
+
+@pytest.mark.parametrize("has_ring", [True, False])
+@pytest.mark.parametrize("way", ["close", "reset", "half"])
+async def test_who_leaves_with_full_buffers_costs_the_others_nothing(
+    way: str, has_ring: bool, request: pytest.FixtureRequest
+) -> None:
+    """By closing, by a reset, or by closing its side and reading all that was sent."""
+    room = Room(
+        "main",
+        "coordinator-1",
+        Connections(request.getfixturevalue("ring") if has_ring else None),
+    )
+    room.on_read()
+    async with joined(room, 4) as pairs:
+        group, word = room.groups[event_stream(True)], os.urandom(50_000)
+        gone, far = pairs[1]
+        others = [end for place, (_, end) in enumerate(pairs) if place != 1]
+        while not gone.lagging_since:
+            group.write(word)
+            for end in others:
+                assert await received(end, len(word)) == word
+        if way == "half":
+            far.shutdown(socket.SHUT_WR)
+        else:
+            if way == "reset":
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            far.close()
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len(group) > 3:
+                group.write(b"on")
+                for end in others:
+                    assert await received(end, 2) == b"on"
+                if way == "half":
+                    at_once(far)
+                await asyncio.sleep(0.001)
+        assert gone.was_open
+        assert room._connections.count == 3
+        assert not room._connections.lagging
+        group.write(word)
+        for end in others:
+            assert await received(end, len(word)) == word
 
 
 async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -> None:

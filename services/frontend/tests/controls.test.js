@@ -33,8 +33,19 @@ test("around the end of summer time it is the next of two, around its beginning 
 
 test("a date and a time are that moment by the browser's clock", () => {
   process.env.TZ = "Europe/Berlin";
-  assert.equal(onDate("2027-03-07", "18:00:30"), Date.parse("2027-03-07T18:00:30+01:00"));
-  assert.equal(onDate("2027-07-01", "09:15"), Date.parse("2027-07-01T09:15+02:00"));
+  const at = (text) => Date.parse(text);
+  const now = at("2026-10-25T02:45+02:00");
+  for (const [date, clock, moment] of [
+    ["2027-03-07", "18:00:30", "2027-03-07T18:00:30+01:00"],
+    ["2027-07-01", "09:15", "2027-07-01T09:15+02:00"],
+    // 25 October 2026: from 3:00 back to 2:00.
+    ["2026-10-25", "02:50", "2026-10-25T02:50+02:00"],
+    ["2026-10-25", "02:30", "2026-10-25T02:30+01:00"],
+    ["2026-10-25", "01:30", "2026-10-25T01:30+02:00"], // it is over, which the scheduler says
+  ])
+    assert.equal(onDate(date, clock, now), at(moment), `${clock} on ${date}`);
+  // 28 March 2027: from 2:00 on to 3:00.
+  assert.equal(onDate("2027-03-28", "02:30", now), NaN);
 });
 
 test("a form is asked again as the same request while its outcome is unknown, and then as a new one", (context) => {

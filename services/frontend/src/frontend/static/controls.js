@@ -228,19 +228,21 @@ function startBody(form, time) {
   if (ms > 0) body.starts_at = Math.round(time + ms);
   const [clock, date] = [field(form, "at"), field(form, "on")];
   if (date && !clock) return "At time: is needed with a date.";
-  if (clock) body.starts_at = date ? onDate(date, clock) : nextTime(clock, time);
+  if (clock) body.starts_at = date ? onDate(date, clock, time) : nextTime(clock, time);
+  if (Number.isNaN(body.starts_at)) return "At time: clocks skip it on that date, as summer time begins.";
   return body;
 }
 
-/** The moment at which a clock in the browser's time zone shows `clock` on that date.
- * @param {string} date as yyyy-mm-dd @param {string} clock as hh:mm or hh:mm:ss */
-export function onDate(date, clock) {
+/** The moment at which a clock in the browser's time zone shows `clock` on that date: of two, the one that is
+ * still to come; NaN if there is none.
+ * @param {string} date as yyyy-mm-dd @param {string} clock as hh:mm or hh:mm:ss @param {number} time */
+export function onDate(date, clock, time) {
   // Without a zone it is the browser's.
-  return new Date(`${date}T${clock}`).getTime();
+  const moments = showing(clock, new Date(`${date}T${clock}`));
+  return moments.find((moment) => moment > time) ?? moments[0] ?? NaN;
 }
 
-/** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time. When
- * summer time ends, clocks show an hour twice; when it begins, one never.
+/** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time.
  * @param {string} clock as hh:mm or hh:mm:ss @param {number} time */
 export function nextTime(clock, time) {
   const [hours, minutes, seconds = 0] = clock.split(":").map(Number);
@@ -248,14 +250,21 @@ export function nextTime(clock, time) {
     const moment = new Date(time);
     moment.setDate(moment.getDate() + days);
     moment.setHours(hours, minutes, seconds, 0);
-    // Of a time that comes twice this is the first; the second is up to an hour later.
-    return [0, 30, 60].map((later) => moment.getTime() + later * 60_000);
+    return showing(clock, moment);
   });
-  const shows = (/** @type {number} */ moment) => {
-    const date = new Date(moment);
-    return date.getHours() === hours && date.getMinutes() === minutes;
-  };
-  return moments.filter((moment) => moment > time && shows(moment)).sort((a, b) => a - b)[0];
+  return moments.filter((moment) => moment > time).sort((a, b) => a - b)[0];
+}
+
+/** From `first` on, the moments at which clocks show `clock`: when summer time ends, they show an hour twice, up
+ * to an hour apart; when it begins, one never. @param {string} clock @param {Date} first */
+function showing(clock, first) {
+  const [hours, minutes] = clock.split(":").map(Number);
+  return [0, 30, 60]
+    .map((later) => first.getTime() + later * 60_000)
+    .filter((moment) => {
+      const date = new Date(moment);
+      return date.getHours() === hours && date.getMinutes() === minutes;
+    });
 }
 
 /** @param {HTMLFormElement} form @param {string} name */
