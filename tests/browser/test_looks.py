@@ -11,7 +11,7 @@ from .test_overlay import pixel
 from .watching import number, wait_for, wait_green
 
 SCREENS = [(320, 480), (390, 844), (844, 390), (1280, 800), (2560, 720), (3840, 2160)]
-HEAVIEST_BYTES = 47_500
+HEAVIEST_BYTES = 34_500
 
 # The text's own box, which may be larger than the element's.
 BOXES = """() => {
