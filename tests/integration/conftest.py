@@ -23,6 +23,8 @@ import frontend.app
 import frontend.settings
 import scheduler.app
 import scheduler.settings
+from bus.connection import Bus
+from runtime.background import background
 from runtime.settings import Settings
 from support.api_client import Api, calling
 from support.nats_server import CONFIG, PASSWORDS, NatsServer
@@ -73,6 +75,15 @@ async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
     client = await nats.connect(nats_server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     yield client
     await client.close()
+
+
+@pytest.fixture
+async def connection(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    """A scheduler's own connection, for a part of it that is to be alone."""
+    connection = Bus(scheduler.settings.Settings(nats_url=nats_server.url), "scheduler")
+    async with background(connection.run()):
+        await connection.connected()
+        yield connection
 
 
 def serve_of(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client
@@ -11,10 +10,10 @@ from prometheus_client import REGISTRY
 
 from bus.connection import Bus
 from bus.errors import BusTimeout, BusUnavailable
-from runtime.background import background
-from scheduler.appender import Appender
-from scheduler.settings import Settings
+from scheduler.appender import IN_FLIGHT, Appender
+from support.bus_client import ask
 from support.nats_server import NatsServer
+from support.served import Serve, until_ready
 from support.waiting import until
 
 SUBJECT = "countdown.main.events"
@@ -22,11 +21,8 @@ STORED = {"stream": "COUNTDOWN", "seq": 7}
 
 
 @pytest.fixture
-async def appender(nats_server: NatsServer) -> AsyncIterator[Appender]:
-    bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
-    async with background(bus.run()):
-        await bus.connected()
-        yield Appender(bus)
+def appender(connection: Bus) -> Appender:
+    return Appender(connection)
 
 
 @pytest.mark.parametrize("code", [10167, 10163, 10008])
@@ -81,6 +77,40 @@ async def test_one_that_would_be_sent_again_when_its_time_is_over_was_not_stored
     with pytest.raises(BusUnavailable):
         await asyncio.wait_for(appender.append(SUBJECT, b"tick", 0), 5)
     assert "queue is full" in (appender.check() or "")
+
+
+async def test_no_more_are_on_their_way_at_once_than_the_stream_s_queue_bears(
+    appender: Appender, connection: Bus, bus: Client
+) -> None:
+    come: asyncio.Queue[Msg] = asyncio.Queue()
+    await bus.subscribe(SUBJECT, cb=come.put)
+    await bus.flush()
+    async with asyncio.TaskGroup() as group:
+        appends = [
+            group.create_task(appender.append(SUBJECT, b"tick", 0)) for _ in range(IN_FLIGHT + 1)
+        ]
+        first = [await asyncio.wait_for(come.get(), 5) for _ in range(IN_FLIGHT)]
+        for client in (connection.client, bus):  # what was sent has come
+            await client.flush()
+        assert come.empty()
+        for append in first:
+            await append.respond(json.dumps(STORED).encode())
+        last = await asyncio.wait_for(come.get(), 5)
+        await last.respond(json.dumps(STORED).encode())
+    assert [append.result() for append in appends] == [7] * (IN_FLIGHT + 1)
+
+
+async def test_a_scheduler_is_not_ready_while_the_stream_takes_nothing(
+    serve_scheduler: Serve, bus: Client
+) -> None:
+    server = await serve_scheduler()
+    stream = (await bus.jetstream().stream_info("COUNTDOWN")).config
+    await bus.jetstream().update_stream(stream.evolve(max_msg_size=10))
+    assert (await ask(bus, "scheduler.start"))[0] == 503
+    await until_ready(server, status=503)
+    await bus.jetstream().update_stream(stream)
+    assert (await ask(bus, "scheduler.start"))[0] == 200
+    await until_ready(server)
 
 
 async def test_those_on_their_way_are_unanswered_as_soon_as_the_connection_is_lost(

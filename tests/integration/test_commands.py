@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client
@@ -16,25 +15,15 @@ from bus.stream import Entry
 from protocol import events, rules
 from protocol.requests import Start
 from protocol.rules import Countdown
-from runtime.background import background
 from runtime.clock import whole_now_ms
 from scheduler import event_store
 from scheduler.commands import Commands
 from scheduler.event_store import EventStore
 from scheduler.load import Load
-from scheduler.settings import Settings
 from support.bus_client import ask, history
 from support.nats_server import NatsServer
 from support.served import Serve
 from support.waiting import until
-
-
-@pytest.fixture
-async def connection(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
-    async with background(bus.run()):
-        await bus.connected()
-        yield bus
 
 
 @pytest.fixture

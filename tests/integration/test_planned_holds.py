@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,14 +11,11 @@ from nats.aio.client import Client
 from bus.connection import Bus
 from bus.errors import ServiceError
 from protocol import rules
-from runtime.background import background
 from runtime.clock import whole_now_ms
 from scheduler.commands import Commands
 from scheduler.event_store import EventStore
 from scheduler.load import Load
-from scheduler.settings import Settings
 from support.bus_client import ask, history
-from support.nats_server import NatsServer
 from support.served import Serve, metric
 from support.viewer import viewing
 from support.waiting import until
@@ -180,12 +177,9 @@ async def test_a_start_with_holds_is_asked_for_again_also_after_one_of_them(
 
 
 @pytest.fixture
-async def alone(nats_server: NatsServer) -> AsyncIterator[EventStore]:
+def alone(connection: Bus) -> EventStore:
     """The events of a scheduler that stores nothing by itself."""
-    bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
-    async with background(bus.run()):
-        await bus.connected()
-        yield EventStore(bus, Load(100, 1000))
+    return EventStore(connection, Load(100, 1000))
 
 
 @pytest.mark.parametrize(

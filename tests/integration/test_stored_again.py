@@ -1,22 +1,18 @@
 """What the keeper does not store again: what has been followed, or never was removed."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-import pytest
 from nats.aio.client import Client
 
 from bus.connection import Bus
 from bus.removals import Kept, Removals
-from runtime.background import background
 from runtime.clock import whole_now_ms
 from scheduler.commands import Commands
 from scheduler.event_store import EventStore
 from scheduler.keeper import Keeper
 from scheduler.load import Load
-from scheduler.settings import Settings
 from support.bus_client import history
-from support.nats_server import NatsServer
 from support.served import Serve
 
 WEEK_SECONDS = 7 * 24 * 3600
@@ -36,14 +32,6 @@ class Late(Removals):
     async def stored_before(self, at: float, rooms: Mapping[str, int]) -> list[str]:
         await self._happen()
         return [*rooms]
-
-
-@pytest.fixture
-async def connection(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
-    async with background(bus.run()):
-        await bus.connected()
-        yield bus
 
 
 async def test_an_event_that_another_one_has_followed_is_not_stored_again(

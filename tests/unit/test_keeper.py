@@ -6,6 +6,10 @@ from itertools import count
 
 from bus.connection import Bus
 from bus.removals import Kept, Removals
+from bus.stream import Entry
+from protocol import events
+from protocol.events import Started
+from runtime.clock import whole_now_ms
 from scheduler.event_store import EventStore
 from scheduler.keeper import REST, Keeper
 from scheduler.load import Load
@@ -13,6 +17,7 @@ from scheduler.settings import Settings
 
 LOOK_SECONDS = 0.02
 LOOKS = 4
+WEEK_SECONDS = 7 * 24 * 3600
 
 
 class Endless(Removals):
@@ -42,22 +47,40 @@ class Unchanged(Endless):
     def __init__(self, bus: Bus) -> None:
         super().__init__(bus)
         self.states = 0
+        self.asked: list[dict[str, int]] = []
 
     async def next_state(self) -> Kept:
         await asyncio.sleep(0)
         self.states += 1
         if self.states == 3 * LOOKS:
             self.is_enough.set()
-        return Kept(created="", first_seq=1, gaps=0, max_age_seconds=0)
+        return Kept(created="", first_seq=1, gaps=0, max_age_seconds=WEEK_SECONDS)
 
     async def missing(self, rooms: Mapping[str, int]) -> list[str]:
         self.looks.append(0)
+        self.asked.append({**rooms})
+        return []
+
+    async def stored_before(self, at: float, rooms: Mapping[str, int]) -> list[str]:
+        self.asked.append({**rooms})
         return []
 
 
-async def test_while_nothing_is_removed_nothing_is_looked_for() -> None:
+async def test_while_nothing_is_removed_one_look_is_enough_at_the_runs_that_wait() -> None:
+    """A run whose next tick is due within a second is known again by that tick."""
     bus = Bus(Settings(), "scheduler")
-    keeper = Keeper(bus, EventStore(bus, Load(100, 1000)))
+    store = EventStore(bus, Load(100, 1000))
+    for seq, (room, seconds) in enumerate({"soon": 0, "waits": 3600}.items(), start=1):
+        event = Started(
+            room=room,
+            run="run-1",
+            from_=10,
+            interval_ms=1000,
+            starts_at=whole_now_ms() + 1000 * seconds,
+            by="scheduler-1",
+        )
+        store.fold(Entry(seq, f"countdown.{room}.events", events.encode(event), 0))
+    keeper = Keeper(bus, store)
     keeper._removals = removals = Unchanged(bus)
     task = asyncio.create_task(keeper.run(ready=lambda: asyncio.sleep(0)))
     try:
@@ -65,6 +88,7 @@ async def test_while_nothing_is_removed_nothing_is_looked_for() -> None:
     finally:
         task.cancel()
     assert len(removals.looks) == 1
+    assert removals.asked == 2 * [{"waits": 2}], "one for what was removed, one for what is old"
 
 
 async def test_before_each_look_the_stream_is_followed() -> None:
