@@ -71,18 +71,20 @@ async def append(url: str) -> dict[str, float]:
 
 async def deliver(_url: str) -> dict[str, float]:
     """Events that a coordinator receives of the stream, until they are written to its viewers."""
-    from bus.followed_room import FollowedRoom
     from coordinator.event_stream import EventStreamViewer
     from support.hub import entries, new_hub, room_of
 
     await _export("coordinator")
     hub = await new_hub()
     feed, room = hub._feed, room_of(hub)
-    feed._listener = hub
+    if hasattr(feed, "_delivery"):
+        feed._delivery.to(hub, on_failure=lambda: None)
+    else:
+        feed._listener = hub  # type: ignore[attr-defined]  # in earlier versions
     for _ in range(VIEWERS):
         viewer = EventStreamViewer(room, *_encoding())
         room.join(viewer, _Nowhere(), room.epoch, None)
-    followed = FollowedRoom("main", feed._deliver, lambda _: None)
+    followed = feed._rooms["main"]
     followed.is_open, followed.is_reading = True, False
     payload, seq = entries(2)[1].data, 0
     context = f"traceparent: {PARENT}\r\n" if _is_on() else ""

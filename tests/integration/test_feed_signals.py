@@ -5,14 +5,16 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import nats
 import pytest
 from nats.aio.client import Client
+from prometheus_client import REGISTRY
 
 from protocol import subjects
-from support.feed import append, burst, names, settled, stored, until, watching
+from support.feed import Watching, append, burst, names, settled, stored, until, watching
 from support.nats_server import NatsServer
 
 
@@ -105,6 +107,19 @@ async def test_a_stalled_client_is_cut_off_and_misses_nothing(tmp_path: Path) ->
         server.kill()
 
 
+async def test_messages_that_come_alone_are_asked_for_and_not_read(
+    nats_server: NatsServer, bus: Client
+) -> None:
+    async with watching(nats_server.url, "main") as there:
+        before = reads()
+        for number in range(20):
+            await append(bus, "countdown.main.message", b"%d" % number)
+            await until(partial(has_entries, there, number + 1))
+        assert reads() - before < 20  # one may come before it is stored, and is read then
+        assert [entry.data for entry in there.entries["main"]] == [b"%d" % n for n in range(20)]
+        assert not there.resets
+
+
 @pytest.mark.parametrize("is_mute", [False, True], ids=["signalled", "read"])
 async def test_a_flood_of_messages_delays_no_event_and_is_over_when_it_is_over(
     nats_server: NatsServer, bus: Client, is_mute: bool
@@ -135,6 +150,15 @@ async def test_a_flood_of_messages_delays_no_event_and_is_over_when_it_is_over(
         await until(has_last)
         assert there.seqs("main") == sorted(there.seqs("main"))
         assert not there.resets
+
+
+async def has_entries(there: Watching, count: int) -> bool:
+    return len(there.entries["main"]) >= count
+
+
+def reads() -> float:
+    """How many reads of rooms this process has made."""
+    return REGISTRY.get_sample_value("tminus_feed_reads_total") or 0.0
 
 
 def flood(port: int, rooms: list[str], count: int) -> None:

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from protocol import subjects
 
+from .client import Client
 from .connection import Bus
 from .errors import BusError, BusTimeout, BusUnavailable, NoResponders, bus_errors
 from .headers import entry_of, server_headers, status_of
@@ -145,3 +146,10 @@ class DirectGet:
     def _on_disconnect(self) -> None:
         for answer in list(self._outstanding):
             answer.fail(BusUnavailable("the connection was lost"))
+
+
+def ask_for_next(client: Client, subject: str, start: int, reply: str) -> None:
+    """Have the first entry of `subject` from the sequence `start` on sent to `reply`, or a status
+    if there is none: one message, not a batch and its end, and nothing that waits for it."""
+    request = {"next_by_subj": subject, "seq": start}
+    client.publish_soon(_DIRECT, msgspec.json.encode(request), reply)

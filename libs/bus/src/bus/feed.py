@@ -12,7 +12,7 @@ last sequence seen, every room is read again from the start.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Never, ParamSpec, Protocol
+from typing import Never
 
 from aiohttp import web
 from nats.js.api import StreamInfo
@@ -24,17 +24,13 @@ from runtime.logs import logger
 from .client import Client
 from .comparison import Comparison
 from .connection import Bus
+from .delivery import Delivery, Listener
 from .direct import DirectGet
 from .errors import BusError, bus_errors
 from .followed_room import FLOOD_SECONDS, FollowedRoom
 from .reports import Report
 from .room_reader import RoomReader
 from .stream import Entry, epoch_of
-
-if TYPE_CHECKING:
-    from .tracing import Tracing
-
-P = ParamSpec("P")
 
 log = logger(__name__)
 
@@ -49,37 +45,23 @@ _rooms = Gauge("tminus_feed_rooms", "Rooms that are followed.")
 _resets = Counter("tminus_feed_resets_total", "Rooms read again from the start.")
 
 
-class Listener(Protocol):
-    """Receives the entries of the rooms that are open."""
-
-    def on_reset(self, name: str) -> None:
-        """The entries delivered so far are void; everything that the stream holds follows."""
-
-    def on_entry(self, name: str, entry: Entry) -> None:
-        """The room's next entry: each once, in rising order."""
-
-    def on_opened(self, name: str) -> None:
-        """Everything that the stream held of the room has been delivered."""
-
-
 class Feed:
     """Follows the rooms that are open, and delivers their entries to a listener."""
 
     def __init__(self, bus: Bus, open_stream: Callable[[], Awaitable[StreamInfo]]) -> None:
         self._bus = bus
         self.tracing = bus.tracing
+        self._delivery = Delivery(bus.tracing)
         self._direct = DirectGet(bus)
         self._open_stream = open_stream
-        self._listener: Listener
         self._rooms: dict[str, FollowedRoom] = {}
         self._reader = RoomReader(self._direct)
         self._comparison = Comparison(self._direct, self._rooms, self._attend_to)
         self._queue: asyncio.Queue[FollowedRoom] = asyncio.Queue()
         self._is_lost = asyncio.Event()
         self._is_ready = asyncio.Event()
-        self._failure: Exception | None = None
         self._reason = ""
-        self._highest = 0
+        self._has_one_copy = False
         self.epoch = ""
         self.floor = 0
         """Entries up to this sequence may have been removed from the stream, by age or by size."""
@@ -101,7 +83,9 @@ class Feed:
     def open(self, name: str) -> None:
         """Follow the room: its past is delivered, then live entries."""
         if name not in self._rooms:
-            self._rooms[name] = FollowedRoom(name, self._deliver, self._attend_to)
+            self._rooms[name] = FollowedRoom(
+                name, self._delivery.entry, self._attend_to, self._is_in_order
+            )
             self._attend_to(self._rooms[name])
 
     def close(self, name: str) -> None:
@@ -148,11 +132,11 @@ class Feed:
 
     async def run(self, listener: Listener) -> Never:
         """Follow for ever; raises what the listener raised, since its entry was lost."""
-        self._listener = listener
+        self._delivery.to(listener, on_failure=self._is_lost.set)
         while True:
             client = await self._bus.connected()
             self._is_lost.clear()
-            seen = self._highest
+            seen = self._delivery.highest
             try:
                 with bus_errors("following"):
                     self._look_at(await self._open_stream(), seen)
@@ -166,8 +150,8 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
                 self._is_ready.clear()
-            if self._failure is not None:
-                raise self._failure
+            if self._delivery.failure is not None:
+                raise self._delivery.failure
 
     async def _follow(self, client: Client) -> None:
         """Follow until the connection is lost."""
@@ -180,6 +164,11 @@ class Feed:
                 await self._is_lost.wait()
             for loop in loops:
                 loop.cancel()
+
+    def _is_in_order(self) -> bool:
+        """Whether an answer comes after every event that was stored before what it says: one server
+        sends both, in the order of the stream, and the connection has lost nothing."""
+        return self._has_one_copy and self._is_ready.is_set()
 
     # Reading rooms
 
@@ -237,7 +226,7 @@ class Feed:
         if room.is_new:
             room.is_new = room.is_open = False
             room.last = dict.fromkeys(room.last, 0)
-            self._call(self._listener.on_reset, room.name)
+            self._delivery.reset(room)
         is_flooded = room.is_flooded
         entries = await self._reader.read(room, likely, is_flooded)
         if room.is_closed or room.is_new:
@@ -253,49 +242,19 @@ class Feed:
                 return True
             messages += entry.subject == subjects.messages(room.name)
             if entry.seq > room.position:
-                self._deliver(room, entry)
+                self._delivery.entry(room, entry)
         if is_flooded:
             room.skip_messages()
         room.awaited = max(0, room.awaited - messages)
         if not room.is_open:
-            room.is_open = True
-            self._call(self._listener.on_opened, room.name)
+            self._delivery.opened(room)
         return messages > 0
-
-    def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
-        if self.tracing is None or not room.is_open:  # a room's past is no news
-            self._call(self._listener.on_entry, room.name, entry)
-        else:
-            self._deliver_traced(self.tracing, room, entry)
-        room.last[entry.subject] = entry.seq
-        room.heard.add(entry.subject)
-        self._highest = max(self._highest, entry.seq)
-        room.moved.set()
-
-    def _deliver_traced(self, tracing: "Tracing", room: FollowedRoom, entry: Entry) -> None:
-        subject, template = subjects.events(room.name), subjects.EVENTS_TEMPLATE
-        if entry.subject != subject:  # anybody may send messages, and name any trace
-            self._call(self._listener.on_entry, room.name, entry)
-            return
-        about = {"messaging.message.id": str(entry.seq), "tminus.room": room.name}
-        with tracing.processing(subject, template, entry.headers, about):
-            self._call(self._listener.on_entry, room.name, entry)
-
-    def _call(self, callback: Callable[P, None], *details: P.args, **named: P.kwargs) -> None:
-        if self._failure is not None:
-            return
-        try:
-            callback(*details, **named)
-        except Exception as error:
-            # nats-py would log it and continue; here it ends the service.
-            self._failure = error
-            self._is_lost.set()
 
     # Once a second: find lost signals, and check that the stream is the same
 
     async def _look(self) -> Never:
         while True:
-            seen = self._highest  # by now: what comes later may not be in the report
+            seen = self._delivery.highest  # by now: what comes later may not be in the report
             await self._bus.reports.next()
             report = await self._bus.reports.next()  # asked for after the one before
             try:
@@ -310,11 +269,12 @@ class Feed:
         again."""
         epoch, self.end = epoch_of(stream), stream.state.last_seq
         self.floor = max(0, stream.state.first_seq - 1)
+        self._has_one_copy = stream.config.num_replicas == 1
         if epoch == self.epoch and self.end >= seen:
             return
         if self.epoch:
             log.warning("the stream was recreated or truncated; resetting", epoch=epoch)
-        self.epoch, self._highest = epoch, 0
+        self.epoch, self._delivery.highest = epoch, 0
         self._comparison.restart()
         for name in list(self._rooms):
             self.reopen(name)

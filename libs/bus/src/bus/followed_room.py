@@ -3,9 +3,10 @@
 * The stream republishes events as it stores them, each with the sequence of the event before it.
   An event that directly follows the last one delivered is delivered at once.
 * A message is seen on its way into the stream. It has no sequence yet, and its headers are whatever
-  a stranger chose, so it is only a hint to read.
+  a stranger chose, so it is only a hint: the stream is asked at once for the next one.
 
-In all other cases (a gap, a hint, a lost connection) the room has to be read from the stream.
+In all other cases (a gap, several hints, a lost connection) the room has to be read from the
+stream.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from contextlib import suppress
 from protocol import subjects
 
 from .client import Client
+from .direct import ask_for_next
 from .errors import BusError, bus_errors
 from .headers import entry_of, server_headers
 from .inline import InlineSubscription
@@ -35,7 +37,8 @@ whatever else was stored: no message takes longer than that from being published
 class FollowedRoom:
     """A room that is followed.
 
-    It calls `deliver` with an event that is next, and `attend` when it has to be read.
+    It calls `deliver` with an entry that is next, and `attend` when it has to be read.
+    `is_in_order` says whether an answer comes after every event that was stored before it.
     """
 
     __slots__ = (
@@ -45,8 +48,10 @@ class FollowedRoom:
         "_deliver",
         "_flooded_until",
         "_hints",
+        "_is_in_order",
         "_listens_again_at",
         "_listens_since",
+        "_reply",
         "_subscriptions",
         "_time",
         "attempts",
@@ -69,12 +74,16 @@ class FollowedRoom:
         name: str,
         deliver: Callable[["FollowedRoom", Entry], None],
         attend: Callable[["FollowedRoom"], None],
+        is_in_order: Callable[[], bool],
     ) -> None:
         self.name = name
         self._deliver = deliver
         self._attend = attend
+        self._is_in_order = is_in_order
         self._time = asyncio.get_running_loop().time  # kept: to ask for the loop is a system call
         self._client: Client | None = None
+        self._reply = ""
+        """Where the answers to its questions come, over this client."""
         self._subscriptions: dict[str, InlineSubscription] = {}
         self.last = {subjects.events(name): 0, subjects.messages(name): 0}
         """By subject, the sequence of the last entry delivered."""
@@ -146,7 +155,7 @@ class FollowedRoom:
             events = subjects.live_events(self.name)
             self._subscriptions[events] = client.subscribe_inline(events, self._on_event)
             await self._subscribe_to_messages(client)
-            self._client = client
+            self._client, self._reply = client, client.inbox.expect(self._on_answer)
         elif not self.has_hints_left and self._time() >= self._listens_again_at:
             await self._subscribe_to_messages(client)
 
@@ -165,6 +174,7 @@ class FollowedRoom:
         if self.timer is not None:
             self.timer.cancel()
         if self._client is client:
+            client.inbox.forget(self._reply)
             for subscription in self._subscriptions.values():
                 with suppress(BusError), bus_errors("unsubscribing"):
                     await subscription.unsubscribe()
@@ -208,4 +218,25 @@ class FollowedRoom:
         self._listens_again_at = self._time() + FLOOD_SECONDS
         if self._hints == HINTS and self._time() - self._listens_since < FLOODED_SECONDS:
             self._flooded_until = self._time() + FLOODED_SECONDS
-        self._attend(self)
+        if self._client is not None and self._is_next_alone():
+            messages = subjects.messages(self.name)
+            ask_for_next(self._client, messages, self.last[messages] + 1, self._reply)
+        else:
+            self._attend(self)
+
+    def _on_answer(self, headers: bytes, payload: bytes) -> None:
+        """The message after the last one delivered; it may not be stored yet, or have been read
+        meanwhile."""
+        if self.is_closed:
+            return
+        entry = entry_of(server_headers(headers), payload, headers)
+        if entry is not None and entry.seq > self.position and self._is_next_alone():
+            self.awaited = 0
+            self._deliver(self, entry)
+        else:
+            self._attend(self)
+
+    def _is_next_alone(self) -> bool:
+        """Whether one message is all that may be missing, and all events before it are known."""
+        is_quiet = self.is_open and not self.is_reading and self.has_hints_left
+        return is_quiet and self.awaited == 1 and self._is_in_order()
