@@ -66,7 +66,7 @@ frontend: $(INSTALLED) ## The frontend in this terminal
 auditor: $(INSTALLED) ## The auditor in this terminal
 	@$(BIN)/python dev/service.py auditor
 
-load: $(INSTALLED) ## Let a crowd count, through the front door: URL=http://localhost:8080 VIEWERS=1000 RATE=200
+load: $(INSTALLED) ## Let many viewers count, through the front door: URL=http://localhost:8080 VIEWERS=1000 RATE=200
 	@$(BIN)/python -m auditor.load $(or $(URL),http://localhost:8080) $(VIEWERS:%=--viewers %) $(RATE:%=--rate %)
 
 canary: $(INSTALLED) ## Count once as a viewer, through the front door: URL=http://localhost:8080
@@ -139,7 +139,7 @@ page: $(INSTALLED) ## Types and unit tests of the page's script, if node is inst
 chart: $(INSTALLED) $(CHART) ## Check the Helm chart: lint, schemas, what it renders, its NATS on real servers
 	$(BIN)/pytest tests/chart
 
-golden: $(INSTALLED) $(CHART) ## Write down anew what the chart renders, after a change that is meant
+golden: $(INSTALLED) $(CHART) ## Record again what the chart renders, after an intended change
 	PYTHONPATH=tests $(BIN)/python -m chart.golden
 
 # Helm and kubeconform, if Go is installed, and the schemas of Kubernetes.

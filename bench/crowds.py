@@ -1,4 +1,4 @@
-"""What only the coordinator is asked: joining crowds, many rooms, idling, pings, real ticks."""
+"""Measures of the coordinator alone: joining crowds, many rooms, idling, pings, real ticks."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -55,7 +55,7 @@ class Load:
         return report
 
     async def reset(self, *, is_timed: bool = True) -> Report:
-        """Count and time anew, for the viewers who are in."""
+        """Reset the counts and times, for the viewers who are connected."""
         return await self._order(f"reset {is_timed:d}", 10)
 
     async def pings(self, every_ms: int) -> Report:

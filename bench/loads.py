@@ -31,7 +31,7 @@ class Loads:
         )
 
     async def reset(self) -> Report:
-        """Count and time anew."""
+        """Reset the counts and times."""
         return await _together(load.reset() for load in self._loads)
 
     async def pings(self, every_ms: int) -> None:

@@ -51,8 +51,14 @@ def _workerd(port: int, bus: Bus) -> list[str | Path]:
     ]
 
 
-def _python_peer(name: str) -> list[str | Path]:
-    return [CACHE / "venv" / "bin" / "python", "-m", f"bench.peers.{name}.server"]
+def _python_peer(name: str, label: str, load_options: tuple[str, ...] = STAMP) -> Server:
+    program = CACHE / "venv" / "bin" / "python"
+    return Server(
+        name=name,
+        label=label,
+        command=lambda port, bus: [program, "-m", f"bench.peers.{name}.server"],
+        load_options=load_options,
+    )
 
 
 TMINUS = Server(
@@ -77,31 +83,14 @@ SERVERS = (
     Server(
         name="node", label="Node `ws`", command=lambda port, bus: ["node", PEERS / "node/server.js"]
     ),
-    Server(
-        name="websockets",
-        label="websockets `broadcast` (Python)",
-        command=lambda port, bus: _python_peer("websockets"),
-    ),
-    Server(
-        name="picows",
-        label="picows (Python)",
-        command=lambda port, bus: _python_peer("picows"),
-    ),
-    Server(
-        name="aiohttp",
-        label="aiohttp `WebSocketResponse` (Python)",
-        command=lambda port, bus: _python_peer("aiohttp"),
-    ),
-    Server(
-        name="starlette",
-        label="Starlette on uvicorn (Python)",
-        command=lambda port, bus: _python_peer("starlette"),
-    ),
-    Server(
-        name="socketio",
-        label="python-socketio on uvicorn",
-        command=lambda port, bus: _python_peer("socketio"),
-        load_options=(
+    _python_peer("websockets", "websockets `broadcast` (Python)"),
+    _python_peer("picows", "picows (Python)"),
+    _python_peer("aiohttp", "aiohttp `WebSocketResponse` (Python)"),
+    _python_peer("starlette", "Starlette on uvicorn (Python)"),
+    _python_peer(
+        "socketio",
+        "python-socketio on uvicorn",
+        (
             *STAMP,
             "--engine-io",
             "--path",

@@ -42,7 +42,7 @@ def section(found: Results, *, only: bool = False) -> str:
 
 
 def with_section(page: str, found: Results) -> str:
-    """The page with its section about watched rooms written anew, and all else as it was."""
+    """The page with its section about watched rooms rewritten, and all else as it was."""
     before, _, after = page.partition(TITLE)
     after = after.partition("\n## ")[2] if after else ""
     if not after:

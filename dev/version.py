@@ -1,4 +1,4 @@
-"""The product's version: prints it, or sets it wherever it stands: `dev/version.py 1.2.3`.
+"""The product's version: prints it, or sets it everywhere: `dev/version.py 1.2.3`.
 
 All packages have the same one, since they are released together as images.
 """

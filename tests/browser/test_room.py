@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -128,7 +127,7 @@ def test_what_is_not_valid_is_said_beside_the_control(
 
 
 def test_a_page_without_a_scheduler_says_so(
-    own_stack: Stack, room: str, open_page: Opening, tmp_path: Path
+    own_stack: Stack, room: str, open_page: Opening
 ) -> None:
     own_stack.scheduler.stop()
     page = open_page(own_stack.page(room))

@@ -30,8 +30,6 @@ class Outcome:
     duplicated: int = 0
     late_ms: float | None = None
     """The worst lateness of a tick, from its due time until it was stored."""
-    latest_run: Sequence[Event] = ()
-    """The run with that tick."""
     recovery_seconds: float | None = None
     """Seconds from the fault until the last late number at any viewer."""
     last_recovery_seconds: float = 0.0
@@ -81,8 +79,6 @@ class Outcome:
             verdict = checker.check(by_run[name])
             self.lost += verdict.lost
             self.duplicated += verdict.duplicated
-            if verdict.late_ms > (self.late_ms or 0.0):
-                self.latest_run = by_run[name]
             self.late(verdict.late_ms)
             self.violations += verdict.wrong
             if verdict.early_ms > 0:

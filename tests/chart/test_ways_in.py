@@ -6,7 +6,7 @@ import pytest
 
 import coordinator.settings
 import frontend.settings
-from auditor.canary.front import front
+from auditor.canary.page import target_at
 from chart.rendering import Document, documents, environment, examples, lasting_pods, of_kind
 from coordinator.app import create_app
 from runtime.settings import load
@@ -156,10 +156,10 @@ def test_helm_tests_the_page_by_its_address(name: str) -> None:
     *program, address = container["command"]
     assert program == ["python", "-m", "auditor.canary"]
     token = environment(container, SECRETS)["CONTROL_TOKEN"]
-    door = front(address, room="quiz", token=token)
+    target = target_at(address, room="quiz", token=token)
     base_path = page_settings(found).base_path
-    assert str(door.page) == f"https://countdown.example.org{base_path}/r/quiz"
-    assert door.token == token
+    assert str(target.page) == f"https://countdown.example.org{base_path}/r/quiz"
+    assert target.token == token
 
 
 def test_only_services_reach_the_bus_and_only_servers_its_routes() -> None:

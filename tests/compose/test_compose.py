@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from auditor.canary.count import Terms, count
-from auditor.canary.front import front
+from auditor.canary.page import target_at
 from protocol.frames import Hello, MessageFrame, TickFrame, Viewers
 from support.ports import free_port
 from support.waiting import until
@@ -178,7 +178,7 @@ async def test_the_nats_cli_cannot_forge_a_tick(
 
 
 async def test_a_canary_counts_through_the_edge_and_the_auditor_checks_it(stack: Stack) -> None:
-    report = await count(front(stack.origin), Terms(interval_ms=100))
+    report = await count(target_at(stack.origin), Terms(interval_ms=100))
     assert report.failures == []
     [container] = stack.containers("auditor")
     look = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/metrics').read().decode())"

@@ -73,6 +73,34 @@ async def test_a_stream_that_takes_nothing_is_said_until_it_takes_something(
     assert appender.check() is None
 
 
+async def test_one_that_would_be_sent_again_when_its_time_is_over_was_not_stored(
+    appender: Appender, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.appender.NOT_NOW_SECONDS", {10167: 60.0})
+    await _answering(bus, _refusal(10167, "queue is full"))
+    with pytest.raises(BusUnavailable):
+        await asyncio.wait_for(appender.append(SUBJECT, b"tick", 0), 5)
+    assert "queue is full" in (appender.check() or "")
+
+
+async def test_those_on_their_way_are_unanswered_as_soon_as_the_connection_is_lost(
+    appender: Appender, bus: Client, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.appender.APPEND_SECONDS", 60.0)
+    has_come = asyncio.Event()
+
+    async def note(_: Msg) -> None:
+        has_come.set()
+
+    await bus.subscribe(SUBJECT, cb=note)
+    await bus.flush()
+    appending = asyncio.create_task(appender.append(SUBJECT, b"tick", 0))
+    await asyncio.wait_for(has_come.wait(), 5)
+    nats_server.kill()
+    with pytest.raises(BusTimeout):
+        await asyncio.wait_for(appending, 5)
+
+
 def _refusal(code: int, words: str = "no") -> dict[str, object]:
     return {"stream": "COUNTDOWN", "error": {"code": 400, "err_code": code, "description": words}}
 

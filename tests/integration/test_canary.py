@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
 from auditor.canary.count import Terms, count
-from auditor.canary.front import front
+from auditor.canary.page import target_at
 from auditor.canary.report import Report
 from runtime.links import Link, derived
 from support.bus_client import history
@@ -23,23 +23,23 @@ from support.waiting import until
 
 ELEVEN = list(range(10, -1, -1))
 QUICK = Terms(interval_ms=100, patience=3.0)
-Door = Callable[..., Awaitable[TestServer]]
+PageOf = Callable[..., Awaitable[TestServer]]
 AiohttpServer = Callable[[web.Application], Awaitable[TestServer]]
 
 
 @pytest.fixture
-def door(serve_frontend: Serve) -> Door:
+def page_of(serve_frontend: Serve) -> PageOf:
     """Start a frontend whose page names these coordinators."""
 
-    async def door(*coordinators: TestServer, **settings: object) -> TestServer:
+    async def page_of(*coordinators: TestServer, **settings: object) -> TestServer:
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in coordinators)
         return await serve_frontend(ws_host=hosts, **settings)
 
-    return door
+    return page_of
 
 
 async def through(page: TestServer, terms: Terms = QUICK, **how: str) -> Report:
-    return await count(front(str(page.make_url("/")), **how), terms)
+    return await count(target_at(str(page.make_url("/")), **how), terms)
 
 
 def is_good(report: Report) -> bool:
@@ -47,10 +47,10 @@ def is_good(report: Report) -> bool:
 
 
 async def test_two_viewers_get_eleven_ticks_and_it_says_how_late(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf
 ) -> None:
     await serve_scheduler()
-    report = await through(await door(await serve_coordinator()))
+    report = await through(await page_of(await serve_coordinator()))
     assert is_good(report), report
     assert report.room.startswith("canary-")
     for view in report.views:
@@ -63,10 +63,10 @@ async def test_two_viewers_get_eleven_ticks_and_it_says_how_late(
 
 
 async def test_where_a_token_is_needed_it_has_to_be_the_right_one(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf
 ) -> None:
     await serve_scheduler()
-    page = await door(await serve_coordinator(), control_token="sesame")
+    page = await page_of(await serve_coordinator(), control_token="sesame")
     assert is_good(await through(page, token="sesame"))
     for token in ("", "wrong"):
         [failure] = (await through(page, token=token)).failures
@@ -74,11 +74,14 @@ async def test_where_a_token_is_needed_it_has_to_be_the_right_one(
 
 
 async def test_below_a_base_path(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door, aiohttp_server: AiohttpServer
+    serve_scheduler: Serve,
+    serve_coordinator: Serve,
+    page_of: PageOf,
+    aiohttp_server: AiohttpServer,
 ) -> None:
     """Which a proxy removes before it passes a request on."""
     await serve_scheduler()
-    page = await door(await serve_coordinator(), base_path="/events/tminus")
+    page = await page_of(await serve_coordinator(), base_path="/events/tminus")
 
     async def pass_on(request: web.Request) -> web.Response:
         path = page.make_url(f"/{request.match_info['tail']}")
@@ -92,33 +95,33 @@ async def test_below_a_base_path(
     app = web.Application()
     app.add_routes([web.route("*", "/events/tminus/{tail:.*}", pass_on)])
     proxy = await aiohttp_server(app)
-    report = await count(front(str(proxy.make_url("/events/tminus/"))), QUICK)
+    report = await count(target_at(str(proxy.make_url("/events/tminus/"))), QUICK)
     assert is_good(report), report
 
 
 async def test_a_link_is_for_its_room(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf
 ) -> None:
     await serve_scheduler()
-    page = await door(await serve_coordinator(), control_token="sesame")
+    page = await page_of(await serve_coordinator(), control_token="sesame")
     keys = derived("sesame")
     link = keys.sign(Link("quiz", "control", 2**40))
     url = page.make_url("/r/quiz").with_query(link=link)
-    report = await count(front(str(url)), QUICK)
+    report = await count(target_at(str(url)), QUICK)
     assert is_good(report), report
     assert report.room == "quiz"
     assert link not in report.as_json()
     less = page.make_url("/r/quiz").with_query(link=keys.sign(Link("quiz", "say", 2**40)))
-    [failure] = (await count(front(str(less)), QUICK)).failures
+    [failure] = (await count(target_at(str(less)), QUICK)).failures
     assert failure.startswith("the start was answered 403: ")
 
 
 async def test_a_viewer_whose_coordinator_ends_comes_back_and_has_eleven(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door, bus: Client
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf, bus: Client
 ) -> None:
     await serve_scheduler()
     one, other = await serve_coordinator(), await serve_coordinator(instance="coordinator-2")
-    page = front(str((await door(one, other)).make_url("/")))
+    page = target_at(str((await page_of(one, other)).make_url("/")))
     counting = asyncio.create_task(count(page, Terms(interval_ms=200, patience=10.0)))
     await _has_ticks(bus, 3)
     await one.close()
@@ -132,7 +135,7 @@ async def test_viewers_whose_connections_are_cut_come_back_and_have_eleven(
 ) -> None:
     await serve_scheduler()
     async with _relaying((await serve_coordinator()).port or 0) as (port, cut):
-        page = front(str((await serve_frontend(ws_host=f"127.0.0.1:{port}")).make_url("/")))
+        page = target_at(str((await serve_frontend(ws_host=f"127.0.0.1:{port}")).make_url("/")))
         counting = asyncio.create_task(count(page, Terms(interval_ms=200, patience=10.0)))
         await _has_ticks(bus, 3)
         cut()
@@ -165,8 +168,10 @@ async def _relaying(to: int) -> AsyncIterator[tuple[int, Callable[[], None]]]:
         cut()
 
 
-async def test_without_schedulers_the_start_fails(serve_coordinator: Serve, door: Door) -> None:
-    page = await door(await serve_coordinator())
+async def test_without_schedulers_the_start_fails(
+    serve_coordinator: Serve, page_of: PageOf
+) -> None:
+    page = await page_of(await serve_coordinator())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("auditor.canary.count.OPEN_SECONDS", 1.0)
         [failure] = (await through(page)).failures
@@ -174,10 +179,10 @@ async def test_without_schedulers_the_start_fails(serve_coordinator: Serve, door
 
 
 async def test_schedulers_that_end_are_told_by_the_numbers_that_did_not_come(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door, bus: Client
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf, bus: Client
 ) -> None:
     scheduler = await serve_scheduler()
-    page = front(str((await door(await serve_coordinator())).make_url("/")))
+    page = target_at(str((await page_of(await serve_coordinator())).make_url("/")))
     counting = asyncio.create_task(count(page, Terms(interval_ms=300, patience=0.5)))
     await _has_ticks(bus, 2)
     await scheduler.close()
@@ -188,11 +193,11 @@ async def test_schedulers_that_end_are_told_by_the_numbers_that_did_not_come(
 
 
 async def test_without_coordinators_it_says_which_of_them_it_can_not_reach(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf
 ) -> None:
     await serve_scheduler()
     coordinator = await serve_coordinator()
-    page = await door(coordinator)
+    page = await page_of(coordinator)
     await coordinator.close()
     [failure] = (await through(page)).failures
     assert failure.endswith(" answers 503"), failure
@@ -214,10 +219,10 @@ async def test_sockets_that_lead_nowhere_are_named(
 
 
 async def test_a_run_that_fails_is_not_left_under_way(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door, bus: Client
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf, bus: Client
 ) -> None:
     await serve_scheduler()
-    page = await door(await serve_coordinator())
+    page = await page_of(await serve_coordinator())
     report = await through(page, Terms(interval_ms=1000, patience=0.1 - 10))
     assert len(report.failures) == 2
     assert (await history(bus, report.room))[-1]["type"] == "cancelled"
@@ -244,10 +249,10 @@ async def _program(*arguments: str) -> tuple[int, str, str]:
 
 
 async def test_the_program_says_by_its_status_whether_all_is_well(
-    serve_scheduler: Serve, serve_coordinator: Serve, door: Door
+    serve_scheduler: Serve, serve_coordinator: Serve, page_of: PageOf
 ) -> None:
     await serve_scheduler()
-    url = str((await door(await serve_coordinator())).make_url("/"))
+    url = str((await page_of(await serve_coordinator())).make_url("/"))
     status, output, _ = await _program(url, "--interval-ms", "100", "--json")
     assert (status, json.loads(output)["ok"]) == (0, True)
     nowhere = f"http://127.0.0.1:{free_port()}"
@@ -276,10 +281,14 @@ async def test_the_program_called_wrongly_ends_with_2(arguments: tuple[str, ...]
 
 
 async def test_the_auditor_counts_again_and_again(
-    serve_scheduler: Serve, serve_coordinator: Serve, serve_auditor: Serve, door: Door, bus: Client
+    serve_scheduler: Serve,
+    serve_coordinator: Serve,
+    serve_auditor: Serve,
+    page_of: PageOf,
+    bus: Client,
 ) -> None:
     await serve_scheduler()
-    page = await door(await serve_coordinator())
+    page = await page_of(await serve_coordinator())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("auditor.canary.loop.Terms", lambda: QUICK)
         auditor = await serve_auditor(canary_url=str(page.make_url("/")), canary_interval=0.1)

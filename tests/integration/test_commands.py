@@ -12,6 +12,7 @@ from nats.js.api import StreamConfig
 
 from bus.connection import ANSWER_BY, Bus
 from bus.errors import ServiceError
+from bus.stream import Entry
 from protocol import events, rules
 from protocol.requests import Start
 from protocol.rules import Countdown
@@ -76,6 +77,57 @@ async def test_a_run_that_was_not_heard_of_can_be_cancelled(
     assert (cancelled["run"], cancelled["by"]) == (started["run"], "deaf")
 
 
+async def test_a_start_that_has_happened_is_no_answer_any_more_if_another_has_followed(
+    deaf: Commands, serve_scheduler: Serve, bus: Client
+) -> None:
+    await serve_scheduler()
+    await deaf.start(b'{"run":"mine"}')
+    await ask(bus, "scheduler.cancel")
+    await ask(bus, "scheduler.start", run="another")
+    with pytest.raises(ServiceError) as refusal:
+        await deaf.start(b'{"run":"mine"}')
+    assert refusal.value.code == 409
+    assert json.loads(refusal.value.body)["run"] == "another"
+
+
+async def test_a_cancel_that_may_have_been_stored_does_not_end_the_run_that_came_next(
+    deaf: Commands, bus: Client
+) -> None:
+    jetstream, subject = bus.jetstream(), "countdown.main.events"
+    stream = StreamConfig(name="COUNTDOWN", subjects=[subject])
+    one, another = (
+        events.encode(rules.start(Countdown(), Start(), whole_now_ms(), run, "another"))
+        for run in ("run-1", "run-2")
+    )
+    await jetstream.add_stream(stream)
+    await jetstream.publish(subject, one)
+    await jetstream.update_stream(stream.evolve(subjects=["nothing"]))
+
+    is_done = False
+
+    async def store_without_an_answer(append: Msg) -> None:
+        nonlocal is_done
+        if is_done:
+            return
+        is_done = True
+        await jetstream.update_stream(stream)
+        for event in (append.data, another):
+            await jetstream.publish(subject, event)
+        error = {"code": 503, "err_code": 10077, "description": "store is closed"}
+        await append.respond(json.dumps({"stream": "COUNTDOWN", "error": error}).encode())
+
+    await bus.subscribe(subject, cb=store_without_an_answer)
+    await bus.flush()
+    with pytest.raises(ServiceError) as refusal:
+        await deaf.cancel(b"")
+    assert refusal.value.code == 409
+    assert [(event["type"], event["run"]) for event in await history(bus)] == [
+        ("started", "run-1"),
+        ("cancelled", "run-1"),
+        ("started", "run-2"),
+    ]
+
+
 async def test_an_adjustment_is_not_refused_for_terms_that_have_changed(
     deaf: Commands, serve_scheduler: Serve, bus: Client
 ) -> None:
@@ -87,6 +139,21 @@ async def test_an_adjustment_is_not_refused_for_terms_that_have_changed(
     assert code == 200
     adjusted = json.loads(await deaf.adjust(b'{"seconds":-10}'))
     assert (adjusted["from"], adjusted["by"]) == (5, "deaf")
+
+
+async def test_a_run_that_is_held_too_long_by_now_is_cancelled_and_not_resumed(
+    connection: Bus, serve_scheduler: Serve, bus: Client
+) -> None:
+    """Also if no timer of any scheduler has fired: none has one here."""
+    await serve_scheduler()
+    await ask(bus, "scheduler.start", starts_at=whole_now_ms() + 60_000)
+    await ask(bus, "scheduler.hold")
+    impatient = Commands(EventStore(connection, Load(100, 1000)), "impatient", max_hold_ms=0)
+    with pytest.raises(ServiceError) as refusal:
+        await impatient.resume(b"")
+    assert refusal.value.code == 404
+    stored = [(event["type"], event["by"]) for event in await history(bus)]
+    assert stored[2:] == [("cancelled", "impatient")]
 
 
 async def test_a_start_without_a_stream_says_so(nats_server: NatsServer, deaf: Commands) -> None:
@@ -205,6 +272,28 @@ async def test_a_start_over_the_limit_says_when_to_try_again_and_stores_nothing(
     assert (await ask(bus, "scheduler.start", room="one"))[0] == 409
     assert (await ask(bus, "scheduler.cancel", room="one"))[0] == 200
     assert (await ask(bus, "scheduler.start", room="another"))[0] == 200
+
+
+async def test_a_start_that_may_have_been_stored_is_not_refused_for_those_that_came_since(
+    connection: Bus, bus: Client
+) -> None:
+    """The refusal would say that nothing was stored, and nobody knows."""
+    await bus.jetstream().add_stream(StreamConfig(name="COUNTDOWN", subjects=["nothing"]))
+    store = EventStore(connection, Load(max_runs=1, max_ticks_per_second=1000))
+    another = rules.start(Countdown(), Start(room="another"), whole_now_ms(), "run-1", "another")
+    answers: list[dict[str, object]] = [
+        {"error": {"code": 503, "err_code": 10077, "description": "store is closed"}},
+        {"seq": 2},
+    ]
+
+    async def answer(append: Msg) -> None:
+        store.fold(Entry(1, "countdown.another.events", events.encode(another), 0))
+        await append.respond(json.dumps({"stream": "COUNTDOWN"} | answers.pop(0)).encode())
+
+    await bus.subscribe("countdown.main.events", cb=answer)
+    await bus.flush()
+    started = json.loads(await Commands(store, "scheduler-1").start(b""))
+    assert (started["type"], answers) == ("started", [])
 
 
 async def test_a_room_that_was_forgotten_is_read_again(

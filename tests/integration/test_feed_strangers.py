@@ -66,7 +66,7 @@ async def test_headers_of_strangers_break_neither_the_server_nor_the_feed(
         await append(bus, "countdown.main.events", b"last")
         if not is_live:
             there.open("main")
-        truth = await settled_but_for_subjects(there, bus)
+        truth = await settled_but_for_subjects(there)
         assert len(truth) > len(BLOCKS) - 5
         assert [entry.subject for entry in there.entries["main"]].count(
             "countdown.main.events"
@@ -80,7 +80,7 @@ def bare(entries: list[Entry]) -> list[Entry]:
     return [msgspec.structs.replace(entry, headers=b"") for entry in entries]
 
 
-async def settled_but_for_subjects(there: Watching, bus: Client) -> list[int]:
+async def settled_but_for_subjects(there: Watching) -> list[int]:
     """Like `settled`, where some of the stream's subjects and headers can't be read by nats-py."""
 
     direct = DirectGet(there.bus)

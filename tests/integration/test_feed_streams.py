@@ -1,4 +1,4 @@
-"""A feed whose stream is purged, deleted or made anew."""
+"""A feed whose stream is purged, deleted or recreated."""
 
 import asyncio
 

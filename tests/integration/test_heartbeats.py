@@ -1,4 +1,4 @@
-"""Who is dead, without a word of it from the network, is found out; who is only silent stays."""
+"""A dead viewer is found out although the network says nothing; a silent one stays."""
 
 import asyncio
 import os

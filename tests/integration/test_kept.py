@@ -9,17 +9,20 @@ from itertools import pairwise
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from prometheus_client import REGISTRY
 
 from bus import stream
 from support.bus_client import ask, history
 from support.served import Serve
-from support.viewer import viewing
+from support.viewer import is_last_tick, viewing
 from support.waiting import until
 
 KEPT_SECONDS = 4
 OLD_SECONDS = KEPT_SECONDS / 2
 WAITING = {"scheduled": "started", "held": "held", "planned": "tick", "running": "tick"}
 """The rooms, each with the type of its last event."""
+TICKS = 5
+"""How many ticks there are: one in three of the rooms, and two of the run that is over."""
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,11 @@ async def wait_in_every_way(bus: Client) -> None:
     await until_last(bus, "planned", "tick")
     await until_last(bus, "running", "tick")
     assert (await ask(bus, "scheduler.hold", room="held"))[0] == 200
+
+
+def ticks_timed() -> float:
+    """Of how many ticks schedulers have measured how late they were stored."""
+    return REGISTRY.get_sample_value("tminus_tick_stored_late_seconds_count") or 0.0
 
 
 async def until_last(bus: Client, room: str, kind: str) -> None:
@@ -62,6 +70,7 @@ async def test_runs_that_wait_outlive_what_the_stream_keeps_also_if_all_schedule
     serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
 ) -> None:
     stored: dict[str, list[tuple[float, bytes]]] = defaultdict(list)
+    timed = ticks_timed()
 
     async def note(message: Msg) -> None:
         stored[message.subject.split(".")[1]].append((time.monotonic(), message.data))
@@ -87,6 +96,7 @@ async def test_runs_that_wait_outlive_what_the_stream_keeps_also_if_all_schedule
         pauses = [after - before for before, after in pairwise(times)]
         assert min(pauses) > OLD_SECONDS - 0.5, "each time one scheduler stores it"
         assert [event["type"] for event in await history(bus, room)][-1] == kind
+    assert ticks_timed() - timed == TICKS, "one that is stored again is not late"
     assert await history(bus, "over") == []
     frames = [frame for frame in viewer.frames if frame["type"] == "held"]
     assert len(frames) == 1, "viewers are not told what they know"
@@ -97,3 +107,20 @@ async def test_runs_that_wait_outlive_what_the_stream_keeps_also_if_all_schedule
         assert reply["state"]["status"] == status.get(room, room)
         code, cancelled = await ask(bus, "scheduler.cancel", room=room)
         assert (code, cancelled["by"]) == (200, "scheduler-3")
+
+
+async def test_a_run_that_counts_on_after_zero_does_so_for_as_long_as_the_stream_keeps_its_end(
+    serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
+) -> None:
+    """It is over, so nothing of it is stored again; whoever watches is told when it is gone."""
+    await serve_scheduler()
+    coordinator = await serve_coordinator()
+    async with viewing(coordinator) as viewer:
+        await ask(bus, "scheduler.start", interval_ms=100, after_zero="count", **{"from": 1})
+        await viewer.until(is_last_tick)
+        zero_at = time.monotonic()
+        hello = await viewer.until(lambda frame: frame["type"] == "hello" and not frame["complete"])
+        assert time.monotonic() - zero_at > KEPT_SECONDS - 1
+        assert hello["state"]["status"] == "idle"
+    assert await history(bus) == []
+    assert (await ask(bus, "scheduler.cancel"))[0] == 404

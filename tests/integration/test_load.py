@@ -1,11 +1,11 @@
-"""The load at the front door of a whole stack: what it counts, and that it tells what is wrong."""
+"""The load on a whole stack: what it counts, and that it tells what is wrong."""
 
 import asyncio
 
 from aiohttp.test_utils import TestServer
 
 from auditor.canary.count import Terms
-from auditor.canary.front import front
+from auditor.canary.page import target_at
 from auditor.load import LoadReport, load
 from coordinator.hub import HUB
 from protocol.events import Tick
@@ -16,7 +16,7 @@ QUICK = Terms(interval_ms=100, patience=3.0, first=5)
 
 
 async def of(page: TestServer, viewers: int) -> LoadReport:
-    return await load(front(str(page.make_url("/"))), viewers, rate=200, terms=QUICK)
+    return await load(target_at(str(page.make_url("/"))), viewers, rate=200, terms=QUICK)
 
 
 async def test_every_viewer_gets_every_tick_and_it_says_how_late(
@@ -51,12 +51,12 @@ async def test_ticks_that_do_not_come_are_told(
 ) -> None:
     scheduler, coordinator = await serve_scheduler(), await serve_coordinator()
     page = await serve_frontend(ws_host=f"127.0.0.1:{coordinator.port}")
-    door = front(str(page.make_url("/")))
+    target = target_at(str(page.make_url("/")))
     terms = Terms(interval_ms=1000, patience=0.5, first=2)
-    loading = asyncio.create_task(load(door, 20, rate=200, terms=terms))
+    loading = asyncio.create_task(load(target, 20, rate=200, terms=terms))
 
     async def has_begun() -> bool:
-        room = coordinator.app[HUB].rooms.get(door.room)
+        room = coordinator.app[HUB].rooms.get(target.room)
         return room is not None and isinstance(room.history.countdown.last, Tick)
 
     await until(has_begun)

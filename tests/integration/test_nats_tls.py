@@ -1,4 +1,4 @@
-"""TLS to NATS: an authority of one's own, client certificates, and certificates taken anew."""
+"""TLS to NATS: an authority of one's own, client certificates, and renewed certificates."""
 
 import json
 import shutil
@@ -8,10 +8,10 @@ import pytest
 
 from runtime.settings import SettingsError, load
 from scheduler.settings import Settings
-from support.asking import asked
 from support.authority import Authority
 from support.nats_server import AsyncNatsServer
 from support.ports import free_port
+from support.probe import asked
 from support.process import AsyncProcess
 from support.served import Serving
 from support.waiting import until

@@ -1,4 +1,4 @@
-"""The bus as it is deployed: what nobody in particular may do, and who is let go of."""
+"""The bus as it is deployed: what users without a password may do, and who is disconnected."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Bytes that anybody can put on the bus and that nats-py makes something else of."""
+"""Bytes that anybody can put on the bus and that nats-py misreads."""
 
 import asyncio
 from collections.abc import AsyncIterator

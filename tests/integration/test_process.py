@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from support.asking import asked
+from runtime.log_limit import LINES
 from support.nats_server import NatsServer
 from support.ports import free_port, free_ports
+from support.probe import asked
 from support.served import Serving
+from support.viewer import UPGRADE
 from support.waiting import WAIT_SECONDS, until
 
 HURRIED = (
@@ -136,6 +138,26 @@ async def test_viewers_are_not_among_the_connections(
             await viewer.close()
 
 
+async def test_a_handshake_that_offers_other_subprotocols_is_not_logged(
+    nats_server: NatsServer, serving: Serving
+) -> None:
+    port = free_port()
+    settings: dict[str, str | int] = {"nats_url": nats_server.url, "port": port}
+    async with (
+        serving("coordinator", **settings) as process,
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def is_ready() -> bool:
+            return (await asked(port, "/readyz"))[0] == 200
+
+        await until(is_ready)
+        address = f"http://127.0.0.1:{port}/ws/connect"
+        async with session.ws_connect(address, protocols=["mqtt"]) as viewer:
+            assert (await viewer.receive_json())["protocol"] == 1
+        assert "mqtt" not in process.log()
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /ws/conn", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]
 )
@@ -150,6 +172,74 @@ async def test_a_connection_that_asks_for_nothing_more_is_closed(
         answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
         assert (b"alive" in answer) == sent.endswith(b"\r\n\r\n")
         writer.close()
+
+
+SLOW_BODIES = (
+    "import frontend.inputs; frontend.inputs.BODY_SECONDS = 0.5; "
+    "import frontend.__main__; frontend.__main__.main()"
+)
+"""A frontend that waits for less long for a body."""
+HALF_A_BODY = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n%s\r\n{"
+API, FORM = b"api/rooms/main/countdown", b"r/main/start"
+FORM_TYPE = b"Content-Type: application/x-www-form-urlencoded\r\n"
+
+
+@pytest.mark.parametrize("half", [HALF_A_BODY % (API, b""), HALF_A_BODY % (FORM, FORM_TYPE)])
+async def test_a_body_that_does_not_come_is_waited_for_no_longer_than_a_request(
+    half: bytes, serving: Serving
+) -> None:
+    port = free_port()
+    async with serving("frontend", SLOW_BODIES, port=port):
+        await until_alive(port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(half)
+        answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        writer.close()
+
+
+async def test_who_leaves_within_a_body_is_no_error(serving: Serving) -> None:
+    port, metrics_port = free_ports(2)
+    async with serving("frontend", port=port, metrics_port=metrics_port) as process:
+        await until_alive(port)
+        for number in range(1, 4):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(HALF_A_BODY % (API, b""))
+            writer.close()
+            await writer.wait_closed()
+
+            async def is_counted(number: int = number) -> bool:
+                _, figures = await asked(metrics_port, "/metrics")
+                return f'tminus_http_refused_total{{status="400"}} {number}.0' in figures
+
+            await until(is_counted)
+        assert "a request failed" not in process.log()
+
+
+async def test_a_log_has_so_many_lines_of_what_anybody_sends(serving: Serving) -> None:
+    port, metrics_port, count = *free_ports(2), 3 * LINES
+    settings: dict[str, str | int] = {
+        "port": port,
+        "metrics_port": metrics_port,
+        "app_env": "production",
+    }
+    handshake = {**UPGRADE, "Host": "a", "Origin": "https://b.example"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in handshake.items())
+    async with serving("coordinator", **settings) as process:
+        await until_alive(port)
+        for sent in ("GET / HTTP/1.1\r\n\r\n", f"GET /ws/connect HTTP/1.1\r\n{lines}\r\n"):
+            for _ in range(count):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(sent.encode())
+                await reader.readline()
+                writer.close()
+                await writer.wait_closed()
+        _, figures = await asked(metrics_port, "/metrics")
+        for status in (400, 403):  # all are counted
+            assert f'tminus_http_refused_total{{status="{status}"}} {count}.0' in figures
+        log = process.log()
+    assert log.count("Error handling request") == LINES
+    assert log.count("refused a page") == LINES
 
 
 @pytest.mark.parametrize("service", ["coordinator", "frontend"])

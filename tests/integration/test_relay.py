@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.js.errors import BadRequestError
 
 from bus.metered import BATCH_SECONDS
-from protocol.messages import MAX_BYTES
+from protocol.messages import MAX_BYTES, MAX_ID_BYTES
 from scheduler.relay import BATCH
 from support.nats_server import NatsServer
 from support.served import Serve
@@ -87,6 +87,21 @@ async def test_a_message_that_is_too_long_is_refused(
         await person.jetstream().publish("countdown.main.message", b"x" * (MAX_BYTES + 1))
     assert refused.value.err_code == 10054
     await person.jetstream().publish("countdown.main.message", b"x" * MAX_BYTES)
+    assert await _stored(operator) == 1
+
+
+async def test_a_message_whose_id_is_too_long_is_refused(
+    person: Client, operator: Client, serve_scheduler: Serve
+) -> None:
+    """NATS keeps every id in memory for two minutes, and 60 KB of each would be gigabytes."""
+    await serve_scheduler()
+    publish = person.jetstream().publish
+    for id in ("i" * (MAX_ID_BYTES + 1), "\N{SNOWMAN}" * (MAX_ID_BYTES // 2)):
+        with pytest.raises(BadRequestError) as refused:
+            await publish("countdown.main.message", b"hello", headers={"Nats-Msg-Id": id})
+        assert refused.value.err_code == 10054
+    longest = {"Nats-Msg-Id": "i" * MAX_ID_BYTES}
+    await publish("countdown.main.message", b"hello", headers=longest)
     assert await _stored(operator) == 1
 
 

@@ -7,9 +7,9 @@ import aiohttp
 
 from runtime import links
 from runtime.links import Link
-from support.asking import asked
 from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer
 from support.ports import free_port
+from support.probe import asked
 from support.process import AsyncProcess
 from support.served import Serving
 from support.waiting import until

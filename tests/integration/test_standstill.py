@@ -1,4 +1,4 @@
-"""While the bus stands still nobody is told the opposite of what happened, and all is done once."""
+"""While the bus stands still, no reply contradicts what happened, and all is done once."""
 
 import asyncio
 import time

@@ -15,9 +15,9 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from support.asking import asked
 from support.nats_server import NatsServer
 from support.ports import free_port
+from support.probe import asked
 from support.process import AsyncProcess
 from support.waiting import until
 

@@ -139,7 +139,7 @@ async def test_a_click_is_one_trace_also_if_its_scheduler_is_killed_in_mid_run(
 
 
 async def test_strangers_choose_no_trace_neither_over_http_nor_on_the_bus(
-    stack: Stack, collector: Collector, deployed_nats_server: NatsServer, people: Client
+    stack: Stack, collector: Collector, people: Client
 ) -> None:
     form = stack.url("frontend-1", "/r/main/start?link=secret")
     assert await post(form, headers={"traceparent": STRANGE, "tracestate": "a=1"}) == 303

@@ -85,6 +85,8 @@ async def test_a_screen_that_shows_an_old_number_is_not_in_step(
         ('{"type":"pong","id":1}', 1003),
         ('{"type":"tick","remaining":0}', 1003),
         ("[" * 1000, 1003),
+        # The reason quotes it, and a close frame has no place for all of it.
+        ('{"type":"' + "\N{FIRE}" * 100 + '","id":1}', 1003),
         (b'{"type":"ping","id":1}', 1003),
         ("x" * 1025, 1009),
     ],
@@ -218,7 +220,7 @@ async def test_a_coordinator_that_lags_takes_no_more_viewers_than_it_may(
         epoch = (await viewer.frame())["epoch"]
     address = server.make_url("/ws/connect").update_query(epoch=epoch, after=999)
     async with aiohttp.ClientSession() as session:
-        # Nobody leaves before all are answered: a seat that falls free may be taken.
+        # Nobody leaves before all are answered: a place that is given up may be taken.
         answers = await asyncio.gather(*(session.get(address, headers=UPGRADE) for _ in range(6)))
         assert sorted(answer.status for answer in answers) == [101, 101, 503, 503, 503, 503]
         for answer in answers:

@@ -1,4 +1,4 @@
-"""Certificates of an authority of one's own, made by openssl."""
+"""A certificate authority for tests, by openssl."""
 
 import subprocess
 from pathlib import Path

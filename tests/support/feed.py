@@ -31,7 +31,7 @@ def feed_of(url: str, replicas: int = 0) -> tuple[Bus, Feed]:
 
 
 class Watching:
-    """A feed, and what it has handed over of each room since that was opened or begun anew."""
+    """A feed, and what it has handed over of each room since that was opened or reset."""
 
     def __init__(self, url: str) -> None:
         self.bus, self.feed = feed_of(url)

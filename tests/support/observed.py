@@ -43,8 +43,8 @@ class Observed:
         metrics_port = free_port()
         shared = {"WORKERS": f"{WORKERS}", "METRICS_PORT": f"{metrics_port}"}
         self.frontend = service("frontend", WS_HOST=hosts, **shared)
-        door = f"http://{_target(self.frontend)}"
-        self.auditor = service("auditor", CANARY_URL=door, CANARY_INTERVAL="5")
+        page = f"http://{_target(self.frontend)}"
+        self.auditor = service("auditor", CANARY_URL=page, CANARY_INTERVAL="5")
         self.targets = {
             "scheduler": [_target(one) for one in self.schedulers],
             "coordinator": [_target(one) for one in self.coordinators],

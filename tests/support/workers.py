@@ -1,4 +1,4 @@
-"""A coordinator with workers, and what its parent tells of them."""
+"""A coordinator with workers, and what its parent reports of them."""
 
 import asyncio
 import re

@@ -80,9 +80,7 @@ async def test_garbage_changes_nothing(audited: Audit, payload: bytes) -> None:
     assert audited._rooms["main"].last is before
 
 
-async def test_no_more_than_so_many_events_are_in_doubt(
-    audited: Audit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_more_than_so_many_events_are_in_doubt(audited: Audit) -> None:
     [started] = entries("main", is_over=False)
     for number in range(audit.IN_DOUBT + 10):
         other = started.data.replace(b'"run":"run"', b'"run":"run-%d"' % number)

@@ -1,28 +1,28 @@
-"""The canary's own parts: the door that an address leads to, and the server's clock."""
+"""The canary's own parts: the page that an address leads to, and the server's clock."""
 
 import pytest
 
 from auditor.canary.clock import ServerClock
 from auditor.canary.count import Terms, failures
-from auditor.canary.front import front
+from auditor.canary.page import target_at
 from auditor.settings import Settings
 from runtime.settings import SettingsError, load
 
 
 def test_a_site_leads_to_a_room_that_nobody_guesses() -> None:
-    one, other = front("http://localhost:8080/"), front("http://localhost:8080")
+    one, other = target_at("http://localhost:8080/"), target_at("http://localhost:8080")
     assert one.room != other.room
     assert str(one.page) == f"http://localhost:8080/r/{one.room}"
     assert len(one.room) == len("canary-") + 16
     assert one.is_own
-    assert front("https://example.org/tminus/").page.path.startswith("/tminus/r/canary-")
+    assert target_at("https://example.org/tminus/").page.path.startswith("/tminus/r/canary-")
 
 
 def test_a_room_s_address_leads_there_with_its_link_and_nothing_else() -> None:
-    found = front("https://example.org/tminus/r/quiz?view=stage&link=abc", token="sesame")
+    found = target_at("https://example.org/tminus/r/quiz?view=stage&link=abc", token="sesame")
     assert (found.room, found.token, found.is_own) == ("quiz", "abc", False)
     assert str(found.page) == "https://example.org/tminus/r/quiz?link=abc"
-    assert front("http://localhost", room="quiz", token="none").token == ""
+    assert target_at("http://localhost", room="quiz", token="none").token == ""
 
 
 @pytest.mark.parametrize(

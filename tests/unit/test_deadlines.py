@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 
 import pytest
 import uvloop
@@ -11,6 +12,7 @@ from bus.connection import Bus
 from bus.stream import Entry
 from protocol import events
 from protocol.events import Started
+from protocol.rules import Countdown
 from runtime import clock
 from runtime.clock import whole_now_ms
 from scheduler import clock_steps, deadlines
@@ -80,6 +82,54 @@ async def test_a_run_that_is_only_scheduled_has_a_timer_and_no_task() -> None:
             schedule(store, seq, f"room-{seq}", whole_now_ms() + HOUR_MS)
         await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) == before
+
+
+REQUEST = ContextVar("request", default="none")
+
+
+class Asked(Counted):
+    """Deadlines that also note in the context of which request they append."""
+
+    async def _append_due(self, room: str) -> None:
+        self.request = REQUEST.get()
+        await super()._append_due(room)
+
+
+async def test_a_tick_is_not_in_the_context_of_the_request_that_started_the_run() -> None:
+    """Its trace, for one, is another."""
+    store = store_of(starts_at=0)
+    kept = Asked(store)
+    async with running(kept):
+        REQUEST.set("start")
+        schedule(store, 1, "main", whole_now_ms())
+        await asyncio.wait_for(kept.is_due.wait(), 5)
+    assert kept.request == "none"
+
+
+class Slow(Deadlines):
+    """Deadlines whose appends never end; `begun` are the rooms in which one has begun."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(Bus(Settings(), "scheduler"), store, "scheduler-1")
+        self.begun: list[str] = []
+        self.has_begun = asyncio.Event()
+
+    async def _append(self, room: str, countdown: Countdown) -> None:
+        self.begun.append(room)
+        self.has_begun.set()
+        await asyncio.Event().wait()
+
+
+async def test_while_a_room_s_tick_is_appended_no_other_is_also_if_something_changes() -> None:
+    store = store_of(starts_at=0)
+    kept = Slow(store)
+    async with running(kept):
+        for seq, room in enumerate(("main", "main", "last"), start=1):
+            kept.has_begun.clear()
+            schedule(store, seq, room, whole_now_ms())
+            if seq != 2:
+                await asyncio.wait_for(kept.has_begun.wait(), 5)
+    assert kept.begun == ["main", "last"]
 
 
 async def test_a_clock_that_is_set_makes_due_what_it_has_passed_and_nothing_else(

@@ -24,7 +24,7 @@ def say(history: History, seq: int) -> None:
 
 
 def seqs(history: History) -> list[int | None]:
-    return [wire.seq for wire in history.first()]
+    return [frame.seq for frame in history.first()]
 
 
 def test_a_new_viewer_gets_the_last_run_and_the_latest_messages() -> None:
@@ -85,7 +85,7 @@ def test_a_viewer_that_comes_back_gets_all_that_it_missed() -> None:
     last = run(history, 1, "run-1")
     say(history, last + 1)
     replayed, is_complete = history.since(5)
-    assert [wire.seq for wire in replayed] == list(range(6, last + 2))
+    assert [frame.seq for frame in replayed] == list(range(6, last + 2))
     assert is_complete
 
 
@@ -121,4 +121,4 @@ def test_many_messages_push_no_tick_out() -> None:
     for seq in range(last + 1, last + 1000):
         say(history, seq)
     replayed, _ = history.since(0)
-    assert [wire.seq for wire in replayed if wire.kind == "tick"] == list(range(2, 13))
+    assert [frame.seq for frame in replayed if frame.kind == "tick"] == list(range(2, 13))

@@ -36,6 +36,37 @@ class Endless(Removals):
         return []
 
 
+class Unchanged(Endless):
+    """Nothing is ever removed, and a look takes no time."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self.states = 0
+
+    async def next_state(self) -> Kept:
+        await asyncio.sleep(0)
+        self.states += 1
+        if self.states == 3 * LOOKS:
+            self.is_enough.set()
+        return Kept(created="", first_seq=1, gaps=0, max_age_seconds=0)
+
+    async def missing(self, rooms: Mapping[str, int]) -> list[str]:
+        self.looks.append(0)
+        return []
+
+
+async def test_while_nothing_is_removed_nothing_is_looked_for() -> None:
+    bus = Bus(Settings(), "scheduler")
+    keeper = Keeper(bus, EventStore(bus, Load(100, 1000)))
+    keeper._removals = removals = Unchanged(bus)
+    task = asyncio.create_task(keeper.run(ready=lambda: asyncio.sleep(0)))
+    try:
+        await asyncio.wait_for(removals.is_enough.wait(), 10)
+    finally:
+        task.cancel()
+    assert len(removals.looks) == 1
+
+
 async def test_before_each_look_the_stream_is_followed() -> None:
     """Else what a backup did not hold would count as removed, and be stored again."""
     bus = Bus(Settings(), "scheduler")

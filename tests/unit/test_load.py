@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 from bus.connection import Bus
 from bus.stream import Entry
 from protocol import events, subjects
-from protocol.events import Cancelled, Started, Tick
+from protocol.events import Cancelled, Held, Started, Tick
 from protocol.rules import Countdown
 from scheduler import event_store
 from scheduler.event_store import EventStore
@@ -62,6 +62,16 @@ def test_slow_runs_count_as_one_tick_a_second_since_all_may_be_due_at_once() -> 
     load.replace(NOTHING, Countdown(2, started(interval_ms=60_000)))
     with pytest.raises(TooMuch):
         load.check(started(interval_ms=60_000))
+
+
+def test_a_held_run_keeps_its_place_so_that_no_resume_has_to_be_refused() -> None:
+    load = Load(max_runs=2, max_ticks_per_second=2)
+    held = Held(**asdict(started()) | {"held_at": 0}, remaining=None)
+    load.replace(NOTHING, Countdown(1, started()))
+    load.replace(Countdown(1, started()), Countdown(2, held))
+    load.replace(NOTHING, Countdown(3, started("another")))
+    with pytest.raises(TooMuch):
+        load.check(started("third"))
 
 
 def test_runs_that_came_and_went_leave_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A service as a process: how many files it may have open, how long it keeps who says nothing."""
+"""A service as a process: how many files it may have open, how long it keeps an idle connection."""
 
 import re
 import subprocess

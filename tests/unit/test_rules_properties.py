@@ -39,6 +39,7 @@ HOLDS = st.lists(
     max_size=3,
     unique_by=lambda hold: hold.at,
 )
+MAX_HOLD_MS = 10_000
 EVENTS_LEFT = 100
 """More than any run still has."""
 
@@ -192,7 +193,8 @@ class Countdowns(RuleBasedStateMachine):
         assert not isinstance(event, Held) or event.held_until is None, "it would go on"
         self.changes.append(msgspec.structs.replace(request, run=event.run))
         if not rules.has_happened(replica.room, event):
-            due = rules.decide(replica.room, self.now + replica.skew, replica.name)
+            now = self.now + replica.skew
+            due = rules.decide(replica.room, now, replica.name, MAX_HOLD_MS)
             self.append(replica, due or event, is_heard)
 
     @rule(which=REPLICAS, is_heard=st.booleans())
@@ -210,10 +212,16 @@ class Countdowns(RuleBasedStateMachine):
         if is_current:
             self.a_replica_folds(which, len(self.stream))
         now = self.now + replica.skew
-        event = rules.decide(replica.room, now, replica.name)
+        event = rules.decide(replica.room, now, replica.name, MAX_HOLD_MS)
         if event is None:
             return
-        assert now >= (event.due_at if isinstance(event, Tick) else event.at)
+        if isinstance(event, Cancelled):
+            held = replica.room.last
+            assert isinstance(held, Known)
+            assert held.held_until is None
+            assert now >= (held.held_at or now) + MAX_HOLD_MS
+        else:
+            assert now >= (event.due_at if isinstance(event, Tick) else event.at)
         self.append(replica, event, is_heard)
 
     @rule(which=REPLICAS, entries=st.integers(1, 4))

@@ -1,4 +1,4 @@
-"""The product's version: one, wherever it stands."""
+"""The product's version is the same everywhere."""
 
 import subprocess
 import sys

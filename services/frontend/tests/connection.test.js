@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { backoff } from "../src/frontend/static/connection.js";
+import { backoff } from "../src/frontend/static/retry.js";
 import { connected, HELLO } from "./connected.js";
 
 test("the backoff doubles, has a limit, and is a random part of it", () => {

@@ -15,6 +15,6 @@ test("each room is resumed after its own last frame, in the order of the address
   assert.equal(resumeAll([room("a b", 417), room("a b", 402)]), "&epoch=a%20b&after=417,402");
 });
 
-test("a room of another epoch, or of which nothing came, begins anew", () => {
+test("a room of another epoch, or of which nothing came, starts over", () => {
   assert.equal(resumeAll([room("", 0), room("new", 4), room("old", 402)]), "&epoch=new&after=,4,");
 });

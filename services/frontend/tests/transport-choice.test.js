@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { transportOf } from "../src/frontend/static/connection.js";
+import { transportOf } from "../src/frontend/static/retry.js";
 import { connected, HELLO, lose } from "./connected.js";
 
 test("without a WebSocket an event stream is tried, then polling, then all again", () => {

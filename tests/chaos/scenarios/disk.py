@@ -1,15 +1,13 @@
 """NATS's disk is full for a while."""
 
 import asyncio
-import os
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..as_root import needs_root, run_as_root
 from ..countdowns import Fault, Plan, ask, disturb, new_rooms, now
-from ..outcome import CannotRunError
 from ..scenario import Scenario, Trial
 from ..stack import Stack, running
 
@@ -21,16 +19,15 @@ RECOVERY_SECONDS = 30.0
 @asynccontextmanager
 async def on_a_small_disk(folder: Path) -> AsyncIterator[Stack]:
     """A stack with a file system of its own for the stream."""
-    if os.geteuid() or not shutil.which("mount"):
-        raise CannotRunError("a file system of its own requires root and mount")
+    needs_root("mount", "a file system of its own")
     disk = folder / "disk"
     disk.mkdir(parents=True)
-    await _run("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(disk))
+    await run_as_root("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(disk))
     try:
         async with running(folder, store=disk / "stream") as stack:
             yield stack
     finally:
-        await _run("umount", str(disk))
+        await run_as_root("umount", str(disk))
 
 
 async def full(trial: Trial) -> None:
@@ -72,13 +69,6 @@ def _fill(ballast: Path) -> None:
                     file.write(b"\0" * size)
             except OSError:
                 continue
-
-
-async def _run(*command: str) -> None:
-    child = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    _, errors = await child.communicate()
-    if child.returncode:
-        raise CannotRunError(errors.decode().strip())
 
 
 SCENARIOS = [

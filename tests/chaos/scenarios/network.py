@@ -5,15 +5,13 @@ packet of these connections is dropped in both directions, without a reset.
 """
 
 import asyncio
-import os
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..as_root import needs_root, run_as_root
 from ..countdowns import Fault, Plan, disturb, now
-from ..outcome import CannotRunError
 from ..scenario import Scenario, Trial
 from ..stack import Stack, running
 
@@ -25,11 +23,10 @@ NOTICED_SECONDS = 10.0
 @asynccontextmanager
 async def with_a_detour(folder: Path) -> AsyncIterator[Stack]:
     """A stack whose second coordinator has a separate path to the bus, which can be cut."""
-    if os.geteuid() or not shutil.which("iptables"):
-        raise CannotRunError("cutting a network requires root and iptables")
+    needs_root("iptables", "cutting a network")
     async with running(folder, coordinators=1) as stack:
         rule = [*TRANSLATE, f"127.0.0.1:{stack.bus_port}"]
-        await _iptables("-t", "nat", "-I", "OUTPUT", *rule)
+        await run_as_root("iptables", "-w", "-t", "nat", "-I", "OUTPUT", *rule)
         try:
             async with _dropping():
                 pass  # fails early if the kernel can't
@@ -37,7 +34,7 @@ async def with_a_detour(folder: Path) -> AsyncIterator[Stack]:
             await stack.ready(await stack.add("coordinator-2", NATS_URL=url))
             yield stack
         finally:
-            await _iptables("-t", "nat", "-D", "OUTPUT", *rule)
+            await run_as_root("iptables", "-w", "-t", "nat", "-D", "OUTPUT", *rule)
 
 
 async def cut(trial: Trial) -> None:
@@ -72,20 +69,11 @@ async def _noticed(stack: Stack, until: float) -> float | None:
 @asynccontextmanager
 async def _dropping() -> AsyncIterator[None]:
     rule = ["-m", "conntrack", "--ctorigdst", DETOUR, "-j", "DROP"]
-    await _iptables("-I", "INPUT", *rule)
+    await run_as_root("iptables", "-w", "-I", "INPUT", *rule)
     try:
         yield
     finally:
-        await _iptables("-D", "INPUT", *rule)
-
-
-async def _iptables(*arguments: str) -> None:
-    child = await asyncio.create_subprocess_exec(
-        "iptables", "-w", *arguments, stderr=asyncio.subprocess.PIPE
-    )
-    _, errors = await child.communicate()
-    if child.returncode:
-        raise CannotRunError(errors.decode().strip())
+        await run_as_root("iptables", "-w", "-D", "INPUT", *rule)
 
 
 SCENARIOS = [

@@ -7,9 +7,9 @@ from random import Random
 
 from ..countdowns import Fault, Plan, disturb, new_rooms, now
 from ..outcome import Outcome
+from ..raw_bus import SEPARATORS, Publication, stranger
 from ..readiness import staying_ready
 from ..scenario import Scenario, Trial
-from ..wire import SEPARATORS, Publication, stranger
 
 AT_ONCE = 20
 MESSAGES_A_SECOND = 500

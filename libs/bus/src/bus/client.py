@@ -105,7 +105,9 @@ class Client(NatsClient):
     def inbox(self) -> Inbox:
         """Where replies arrive."""
         if self._inbox is None:
-            self._inbox = Inbox(self)
+            prefix = self.new_inbox() + "."
+            self._inbox = Inbox(prefix)
+            self.subscribe_inline(prefix + "*", self._inbox.on_reply)
         return self._inbox
 
     async def request(

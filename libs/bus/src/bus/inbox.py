@@ -5,23 +5,18 @@ nats-py's own way takes a queue, a task and three more turns of the event loop f
 
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .client import Client
 
 Take = Callable[[bytes, bytes], None]
 """Takes a reply: its block of headers, its payload."""
 
 
 class Inbox:
-    """Hands each reply to whoever expects it."""
+    """Hands each reply to what expects it; `on_reply` is called with all of a subscription."""
 
-    def __init__(self, client: "Client") -> None:
-        self._prefix = client.new_inbox() + "."
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._ids = count(1)
         self._expected: dict[bytes, Take] = {}
-        client.subscribe_inline(self._prefix + "*", self._on_reply)
 
     def expect(self, take: Take) -> str:
         """The subject for the replies that `take` is to be called with."""
@@ -33,6 +28,7 @@ class Inbox:
         """Nobody expects replies there any more."""
         self._expected.pop(subject.encode(), None)
 
-    def _on_reply(self, subject: bytes, headers: bytes, payload: bytes) -> None:
+    def on_reply(self, subject: bytes, headers: bytes, payload: bytes) -> None:
+        """Handle a message to a subject below the prefix."""
         if (take := self._expected.get(subject)) is not None:
             take(headers, payload)

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from nats.js.errors import APIError
 
 from protocol import subjects
+from runtime.clock import now_ms
 
 from .client import Client
 
@@ -54,6 +55,11 @@ class Report(Struct, frozen=True):
     config: Config = Config()
     cluster: Cluster | None = None
     error: dict[str, object] | None = None
+    ts: datetime | None = None
+    """When the server made it, by its own clock; servers before 2.10 don't say."""
+    asked_at: float = 0.0
+    answered_at: float = 0.0
+    """Between when it was made, by this machine's clock, in milliseconds since the Unix epoch."""
 
     @property
     def created(self) -> datetime:
@@ -69,10 +75,11 @@ async def ask(client: Client, timeout: float) -> Report:
 
     Raises NotFoundError if there is no stream, and what a request raises.
     """
+    asked_at = now_ms()
     report = _report.decode((await client.request(_SUBJECT, b"", timeout)).data)
     if report.error is not None:
         APIError.from_error(report.error)
-    return report
+    return msgspec.structs.replace(report, asked_at=asked_at, answered_at=now_ms())
 
 
 class Reports:

@@ -11,6 +11,8 @@ MAX_BYTES: Final = 4096
 """The largest payload of a message, in bytes."""
 ID_HEADER: Final = "Nats-Msg-Id"
 """The header by which the stream recognises a message that is sent again."""
+MAX_ID_BYTES: Final = 128
+"""The longest value of it that anybody may choose: NATS keeps each in memory for two minutes."""
 
 # Python's `$` also matches before a trailing newline; the look-ahead prevents that everywhere.
 MessageId = Annotated[

@@ -13,10 +13,12 @@ from msgspec import Struct
 from .events import (
     DENSE,
     SPARSE,
+    Adjusted,
     Cancelled,
     Change,
     Event,
     Known,
+    Recycled,
     Resumed,
     Started,
     Terms,
@@ -82,26 +84,38 @@ def next_remaining(countdown: Countdown) -> int | None:
     return max([below, *(hold.at for hold in last.holds if hold.at < last.remaining)])
 
 
-def next_due(countdown: Countdown) -> int | None:
-    """When the next tick is due, or a held run goes on by itself, in milliseconds since the Unix
-    epoch; None if no run is under way, or it is held without an end."""
+def next_due(countdown: Countdown, max_hold_ms: int | None = None) -> int | None:
+    """When the next tick is due, a held run goes on by itself, or one that is held without an end
+    has been for `max_hold_ms`, in milliseconds since the Unix epoch.
+
+    None if no run is under way, or if it may be held for ever.
+    """
     remaining, last = next_remaining(countdown), countdown.last
     if remaining is None or not isinstance(last, Known):
         return None
-    return last.due(remaining) if last.held_at is None else last.held_until
+    if last.held_at is None:
+        return last.due(remaining)
+    if last.held_until is not None or max_hold_ms is None:
+        return last.held_until
+    since = last.at if isinstance(last, Adjusted | Recycled) else last.held_at
+    return since + max_hold_ms
 
 
-def decide(countdown: Countdown, now: int, by: str) -> Tick | Resumed | None:
-    """What to store next, if it is due at `now`: a tick, or the end of a planned hold. `by` is the
-    replica that would store it.
+def decide(
+    countdown: Countdown, now: int, by: str, max_hold_ms: int | None = None
+) -> Tick | Resumed | Cancelled | None:
+    """What to store next, if it is due at `now`: a tick, the end of a planned hold, or that of a
+    run which has been held without an end for `max_hold_ms`. `by` is the replica that would store
+    it.
 
     The tick of a number at which a hold is planned begins it: both are one event.
     """
-    remaining, due, last = next_remaining(countdown), next_due(countdown), countdown.last
+    remaining, due = next_remaining(countdown), next_due(countdown, max_hold_ms)
+    last = countdown.last
     if remaining is None or due is None or due > now or not isinstance(last, Known):
         return None
     if last.held_at is not None:
-        return resumed(last, due, by=by)
+        return _cancelled(last, by) if last.held_until is None else resumed(last, due, by=by)
     tick = following(Tick, last, by=by, remaining=remaining, due_at=due, emitted=now)
     hold = last.hold_at(remaining)
     if hold is None:
@@ -168,16 +182,18 @@ def cancel(countdown: Countdown, request: Cancel, by: str) -> Cancelled:
     Raises NothingUnderWay, RunUnderWay if another run is under way than the one that the request
     names, NotUnderstood if that can't be known.
     """
-    ended: Known
     match countdown.last:
         case Cancelled() as last if last.run == request.run:
             return last
         case Tick(after_zero="count") as last if request.run in (None, last.run):
-            ended = last
+            return _cancelled(last, by)
         case _:
-            ended = under_way(countdown, request.run)
+            return _cancelled(under_way(countdown, request.run), by)
+
+
+def _cancelled(last: Known, by: str) -> Cancelled:
     return following(
-        Cancelled, ended, by=by, remaining=ended.remaining, held_at=None, held_until=None
+        Cancelled, last, by=by, remaining=last.remaining, held_at=None, held_until=None
     )
 
 

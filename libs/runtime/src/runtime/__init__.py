@@ -1,1 +1,1 @@
-"""What every service needs to run: settings, the bus, the stream, health, metrics, logs."""
+"""What every service needs as a process: settings, secrets, logs, health, metrics, limits, TLS."""

@@ -6,6 +6,7 @@ client put there. aiohttp-remotes demands the same number of proxies for every r
 serve clients behind an edge and without one at the same port.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import web
@@ -41,8 +42,12 @@ def peer_address(peer: object, trusted: Networks) -> str:
     return "" if address is None or _is_in(address, trusted) else _key(address)
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> Address | None:
-    """The address, without a port; None if it is not one. IPv4 in IPv6 is IPv4."""
+    """The address, without a port; None if it is not one. IPv4 in IPv6 is IPv4.
+
+    Cached, since a connection's is asked for when it is accepted and again by its request.
+    """
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -35,6 +35,7 @@ class ConnectionLimit:
         self._trusted = networks(settings.trusted_proxies)
         self._places: dict[object, tuple[str, str]] = {}
         self._by_address: Count[tuple[str, str]] = Count()
+        _open.set_function(self._places.__len__)
         self._made, self._lost = server.connection_made, server.connection_lost
         # aiohttp has no hook for this, but all of its connections tell their server.
         server.connection_made = self._on_made  # type: ignore[method-assign]
@@ -56,7 +57,6 @@ class ConnectionLimit:
             return HTTPStatus.TOO_MANY_REQUESTS
         self._places[key] = place
         self._by_address[place] += 1
-        _open.set(len(self._places))
         return None
 
     def give_back(self, key: object) -> None:
@@ -66,7 +66,6 @@ class ConnectionLimit:
             self._by_address[place] -= 1
             if not self._by_address[place]:
                 del self._by_address[place]
-            _open.set(len(self._places))
 
     def _on_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         self._made(handler, transport)

@@ -6,19 +6,19 @@ import sys
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
-from . import telemetry
+from .log_limit import LineLimit, bounded
 from .settings import Settings
 
 
-def configure(settings: Settings, service: str) -> None:
-    """Send the logs of this process, its libraries' too, through one formatter."""
+def configure(settings: Settings, service: str, *more: structlog.typing.Processor) -> None:
+    """Send the logs of this process, its libraries' too, through one formatter; `more` add to a
+    line what it has besides."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *more,
     ]
-    if telemetry.is_on():
-        shared.append(telemetry.add_ids)
     renderer: structlog.typing.Processor
     if settings.log_format == "json":
         shared.append(structlog.processors.format_exc_info)
@@ -34,12 +34,19 @@ def configure(settings: Settings, service: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                bounded,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+            ],
         )
     )
+    handler.addFilter(LineLimit())
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     logging.getLogger("aiohttp.server").addFilter(_calm)
     logging.getLogger("asyncio").addFilter(_matters)
+    # It warns of every handshake that offers only subprotocols that we do not know: anybody may.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

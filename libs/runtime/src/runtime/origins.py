@@ -1,7 +1,5 @@
 """Which web pages may call us: our own, and those that the settings name."""
 
-import time
-from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -12,10 +10,7 @@ from .settings import PublicSettings
 
 log = logger(__name__)
 
-LOG_SECONDS: Final = 10.0
-"""Refusals are logged at most once in so many seconds, since anybody can cause them."""
-
-_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "[::1]"}
 
 
 class Origins:
@@ -25,22 +20,20 @@ class Origins:
     page and the sockets have different ports.
     """
 
-    def __init__(
-        self, settings: PublicSettings, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """`clock` is in seconds."""
+    def __init__(self, settings: PublicSettings) -> None:
         self._allowed = parse_all(settings.allowed_origins)
         self._is_development = settings.app_env == "development"
-        self._clock = clock
-        self._logged_at = clock() - LOG_SECONDS
-        self._unlogged = 0
 
     def admit(self, request: web.BaseRequest) -> bool:
         """Whether the page that sent `request` may call; one that may not is logged."""
-        is_admitted = self.include(request)
-        if not is_admitted:
-            self._log(request)
-        return is_admitted
+        if self.include(request):
+            return True
+        log.warning(
+            "refused a page of an origin that ALLOWED_ORIGINS does not name",
+            origin=request.headers.get("Origin", ""),
+            host=request.host,
+        )
+        return False
 
     def include(self, request: web.BaseRequest) -> bool:
         """Whether the page that sent `request` may call; programs, which send no Origin, always
@@ -61,19 +54,6 @@ class Origins:
         if own is None:
             return False
         return origin.host == own.host if self._is_development else origin == own
-
-    def _log(self, request: web.BaseRequest) -> None:
-        now = self._clock()
-        if now - self._logged_at < LOG_SECONDS:
-            self._unlogged += 1
-            return
-        log.warning(
-            "refused a page of an origin that ALLOWED_ORIGINS does not name",
-            origin=request.headers.get("Origin", "")[:100],
-            host=request.host[:100],
-            refused_since_last_line=self._unlogged,
-        )
-        self._logged_at, self._unlogged = now, 0
 
 
 ORIGINS = web.AppKey("origins", Origins)

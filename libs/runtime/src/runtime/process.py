@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import Info
 
-from . import logs, metrics
+from . import logs, metrics, telemetry
 from .access_log import ErrorCounter
 from .connection_limit import ConnectionLimit
 from .listening import accepting, claim, listen, newcomers_served
@@ -62,7 +62,7 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
     if worker is not None:
         instance = f"{settings.instance}-{worker.number}"
         settings = msgspec.structs.replace(settings, instance=instance)
-    logs.configure(settings, service)
+    logs.configure(settings, service, *telemetry.log_processors())
     release = version("tminus-runtime")
     _process.info({"service": service, "instance": settings.instance, "version": release})
     log = logs.logger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from aiohttp import web
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .settings import Settings
 
@@ -45,8 +45,13 @@ def trace_requests(app: web.Application) -> None:
         app.middlewares.insert(0, traced)
 
 
-def add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """For structlog, while tracing is on: the ids of the current span, unless the line has some."""
+def log_processors() -> list[Processor]:
+    """What adds the ids of the current span to each line of the log, if tracing is on."""
+    return [_add_ids] if is_on() else []
+
+
+def _add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the current span, unless the line has some."""
     from opentelemetry import trace as api
 
     context = api.get_current_span().get_span_context()

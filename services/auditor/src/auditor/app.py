@@ -53,8 +53,8 @@ async def auditing(app: web.Application) -> AsyncIterator[None]:
     _position.set_function(lambda: follower.position)
     app[health.CHECKS].append(follower.check)
     loops = [audit.run(), follower.run(), _keep_time(follower)]
-    if (door := app[SETTINGS].canary()) is not None:
-        loops.append(counting(door, app[SETTINGS].canary_interval))
+    if (target := app[SETTINGS].canary()) is not None:
+        loops.append(counting(target, app[SETTINGS].canary_interval))
     async with background(*loops):
         yield
 

@@ -74,7 +74,7 @@ class Audit:
         _rooms.set_function(lambda: len(self._rooms))
 
     def reset(self, epoch: str) -> None:
-        """Begin with a stream, or begin anew: it was recreated, or restored from a backup."""
+        """Begin with a stream, or start over: it was recreated, or restored from a backup."""
         if self._epoch:
             _resets.inc()
         self._epoch = epoch

@@ -8,7 +8,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from statistics import quantiles
 
 import aiohttp
@@ -16,8 +15,7 @@ from msgspec import Struct, field
 
 from .canary.clock import ServerClock
 from .canary.count import Terms, all_at_zero, all_open, cancel, failures, numbers, start
-from .canary.front import CanaryError, Front
-from .canary.front import opened as page_opened
+from .canary.page import CanaryError, Page, Target, opened
 from .canary.viewer import Viewer
 from .command import from_command
 
@@ -30,7 +28,7 @@ MOST_FAILURES = 10
 
 
 class LoadReport(Struct):
-    """What a crowd of viewers got of one run."""
+    """What a viewers of viewers got of one run."""
 
     page: str
     room: str
@@ -70,28 +68,26 @@ class LoadReport(Struct):
         return "\n".join([*lines, *(f"FAILED: {failure}." for failure in self.failures)])
 
 
-async def load(front: Front, viewers: int, rate: float, terms: Terms) -> LoadReport:
+async def load(target: Target, viewers: int, rate: float, terms: Terms) -> LoadReport:
     """Let so many viewers connect, `rate` of them a second, and count one run in all of them."""
-    report = LoadReport(str(front.page.with_query(None)), front.room, viewers)
+    report = LoadReport(str(target.page.with_query(None)), target.room, viewers)
     began, cpu = time.monotonic(), time.process_time()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        with suppress(CanaryError):
-            await _load(http, front, rate, terms, report)
+        try:
+            page = await opened(http, target)
+            await _load(http, page, rate, terms, report)
+        except CanaryError as error:
+            report.failures.append(str(error))
     report.busy = (time.process_time() - cpu) / (time.monotonic() - began)
     return report
 
 
 async def _load(
-    http: aiohttp.ClientSession, front: Front, rate: float, terms: Terms, report: LoadReport
+    http: aiohttp.ClientSession, page: Page, rate: float, terms: Terms, report: LoadReport
 ) -> None:
     clocks: dict[str, ServerClock] = {}
-    try:
-        door = await page_opened(http, front)
-    except CanaryError as error:
-        report.failures.append(str(error))
-        raise
-    crowd = [
-        Viewer(http, door, number, clocks, is_measuring=number <= MEASURING)
+    viewers = [
+        Viewer(http, page, number, clocks, is_measuring=number <= MEASURING)
         for number in range(1, report.viewers + 1)
     ]
     run = uuid.uuid4().hex
@@ -99,45 +95,45 @@ async def _load(
         watching = []
         began = time.monotonic()
         try:
-            for number, viewer in enumerate(crowd):
+            for number, viewer in enumerate(viewers):
                 await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
                 watching.append(group.create_task(viewer.watch()))
-            await all_open(crowd, OPEN_SECONDS)
+            await all_open(viewers, OPEN_SECONDS)
             report.joining_seconds = time.monotonic() - began
-            await start(http, front, door, terms, run)
-            await all_at_zero(crowd, run, terms)
+            await start(http, page, terms, run)
+            await all_at_zero(viewers, run, terms)
         except CanaryError as error:
             report.failures.append(str(error))
         finally:
-            if not all(0 in numbers(viewer, run) for viewer in crowd):
-                await cancel(http, front, door, run)
+            if not all(0 in numbers(viewer, run) for viewer in viewers):
+                await cancel(http, page, run)
             for task in watching:
                 task.cancel()
-    _sum_up(crowd, run, terms, clocks, report)
+    _sum_up(viewers, run, terms, clocks, report)
 
 
 def _sum_up(
-    crowd: Sequence[Viewer],
+    viewers: Sequence[Viewer],
     run: str,
     terms: Terms,
     clocks: dict[str, ServerClock],
     report: LoadReport,
 ) -> None:
-    report.connected = sum(viewer.has_opened.is_set() for viewer in crowd)
-    report.drops = sum(max(0, viewer.drops - 1) for viewer in crowd)
+    report.connected = sum(viewer.has_opened.is_set() for viewer in viewers)
+    report.drops = sum(max(0, viewer.drops - 1) for viewer in viewers)
     report.ticks_due = report.viewers * (terms.first + 1)
-    report.ticks = sum(len(set(numbers(viewer, run))) for viewer in crowd)
-    reasons = Counter(viewer.reason for viewer in crowd if not viewer.has_opened.is_set())
+    report.ticks = sum(len(set(numbers(viewer, run))) for viewer in viewers)
+    reasons = Counter(viewer.reason for viewer in viewers if not viewer.has_opened.is_set())
     found = [f"{count} viewers can't connect to {reason}" for reason, count in reasons.items()]
     if report.ticks:
-        for viewer in crowd:
+        for viewer in viewers:
             found += failures(viewer.name, numbers(viewer, run), terms)
     report.failures += found[:MOST_FAILURES]
     if len(found) > MOST_FAILURES:
         report.failures.append(f"and {len(found) - MOST_FAILURES} more of the kind")
     late = [
         clocks[seen.instance].time(seen.at) - seen.due
-        for viewer in crowd
+        for viewer in viewers
         for seen in viewer.ticks.get(run, [])
         if clocks[seen.instance].is_set
     ]
@@ -163,9 +159,9 @@ def main() -> int:
     parser.add_argument("--interval-ms", type=_count, default=1000, help="between two ticks; 1000")
     parser.add_argument("--json", action="store_true", help="print an object instead of lines")
     given = parser.parse_args()
-    door = from_command(parser, given.url, given.room)
+    target = from_command(parser, given.url, given.room)
     terms = Terms(given.interval_ms, first=given.first)
-    report = asyncio.run(load(door, given.viewers, given.rate, terms))
+    report = asyncio.run(load(target, given.viewers, given.rate, terms))
     if given.json:
         print(json.dumps({"ok": report.is_good} | _fields(report)))
     else:

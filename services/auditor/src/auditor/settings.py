@@ -8,7 +8,7 @@ from msgspec import Meta
 from runtime.settings import Port, Secret, SettingsError
 from runtime.settings import Settings as ServiceSettings
 
-from .canary.front import Front, front
+from .canary.page import Target, target_at
 
 
 class Settings(ServiceSettings, frozen=True, kw_only=True):
@@ -33,10 +33,10 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
         except ValueError as error:
             raise SettingsError(f"CANARY_URL is not valid: {error}") from None
 
-    def canary(self) -> Front | None:
-        """The front door that the canary takes, to one room for as long as the process lives; None
-        without one. Raises ValueError."""
-        return front(self.canary_url, token=self.control_token) if self.canary_url else None
+    def canary(self) -> Target | None:
+        """The page through which the canary counts, of one room for as long as the process lives;
+        None without one. Raises ValueError."""
+        return target_at(self.canary_url, token=self.control_token) if self.canary_url else None
 
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -36,6 +36,7 @@ SOON_SECONDS = 1
 """When to come again after a refusal for what takes a moment."""
 
 _most = Gauge("tminus_viewers_limit", "The most viewers that this coordinator admits.")
+_most_rooms = Gauge("tminus_feed_rooms_limit", "The most rooms that it follows for its viewers.")
 _refused = from_zero(
     Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"]),
     *("address", "all", "rooms_address", "rooms_all", "rooms_opening", "stream"),
@@ -52,6 +53,7 @@ class Admission:
         self._trusted = networks(settings.trusted_proxies)
         self._max_viewers = max_viewers
         _most.set(max_viewers)
+        _most_rooms.set(settings.max_followed_rooms)
         self._connections = connections
         self._hub = hub
         self._handshakes = 0

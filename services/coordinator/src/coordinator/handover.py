@@ -23,6 +23,16 @@ UNACKNOWLEDGED_MS = 20_000
 dead viewer of an event stream, which need not answer anything (RFC 5482)."""
 
 
+class HandedOver(web.Response):
+    """What a handler returns whose connection is not aiohttp's any more: nothing is written."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no headers."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write no end."""
+
+
 def early_bytes(request: web.Request) -> bytes:
     """What the peer has sent after its handshake, in the same segment or while the handler waited.
 

@@ -17,7 +17,7 @@ from . import encodings
 from .admission import ADMISSION, not_caught_up
 from .connections import CONNECTIONS
 from .event_stream import EventStreamViewer
-from .handover import early_bytes, take_over
+from .handover import HandedOver, early_bytes, take_over
 from .hub import HUB
 from .room import Room
 from .subscriptions import Subscriptions
@@ -69,13 +69,13 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
         try:
             await response.prepare(request)
         except ConnectionResetError:  # it has left while it waited
-            return web.Response()
+            return HandedOver()
         encoding = encodings.websocket(version, handshake.has_ticks, len(handshake.rooms) == 1)
         viewer = WebSocketViewer(room, encoding)
         _hand_over(request, viewer, room, handshake)
     if early and viewer.group is not None:
         viewer.data_received(early)
-    return web.Response()  # never written: the connection is not aiohttp's any more
+    return HandedOver()
 
 
 async def event_stream(request: web.Request) -> web.StreamResponse:
@@ -101,7 +101,7 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
         return _come_back(refusal)
     except ConnectionResetError:  # as above
         pass
-    return web.Response()  # never written, as above
+    return HandedOver()
 
 
 def _parse(request: web.Request) -> Handshake:
@@ -150,14 +150,17 @@ async def _opened_room(
     """A room, its past read as far as the viewer has seen it; raises an HTTP error if it can't be
     read in time."""
     admission, hub, address = request.app[ADMISSION], request.app[HUB], handshake.address
-    async with admission.turn(address, name):
-        for _ in range(OPEN_TIMES):
-            read = hub.rooms_read
-            room = await hub.opened(name, OPEN_SECONDS, address)
-            if room is not None or hub.rooms_read == read:
-                break
-    if room is None:
-        raise not_caught_up()
+    room = hub.rooms.get(name)
+    if room is None or not room.opened.is_set():
+        async with admission.turn(address, name):
+            for _ in range(OPEN_TIMES):
+                read = hub.rooms_read
+                room = await hub.opened(name, OPEN_SECONDS, address)
+                if room is not None or hub.rooms_read == read:
+                    break
+        if room is None:
+            raise not_caught_up()
+    room.touch()  # so that it is not dropped meanwhile
     if after is not None and handshake.epoch == room.epoch and after > room.history.seq:
         await request.app[FEED].reached(name, after, REACH_SECONDS)
     return hub.room(name, address)

@@ -11,6 +11,8 @@ from protocol import frames
 from protocol.frames import TickDelta
 
 FINAL_TEXT = 0x81
+MAX_REASON_BYTES = 123
+"""Of a close frame: 125 bytes with its code (RFC 6455, 5.5)."""
 
 
 class PreparedFrame:
@@ -106,7 +108,8 @@ def pong_frame(data: bytes) -> bytes:
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """A WebSocket close frame."""
+    """A WebSocket close frame; the reason is cut to the bytes that such a frame has for it."""
+    reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
     return WebSocketFrame(Opcode.CLOSE, Close(code, reason).serialize()).serialize(mask=False)
 
 

@@ -104,7 +104,7 @@ class WebSocketViewer(Viewer):
             return
         except ProtocolError as error:
             self._stop_reading()
-            self._reject(PROTOCOL_ERROR, str(error)[:100])
+            self._reject(PROTOCOL_ERROR, str(error))
             return
         self._parser, self._reader = parser, reader if parser is not None else None
 
@@ -167,7 +167,7 @@ class WebSocketViewer(Viewer):
         try:
             ping = frames.decode_ping(data)
         except frames.FrameError as error:
-            self._reject(UNSUPPORTED, str(error)[:100])
+            self._reject(UNSUPPORTED, str(error))
             return
         self.room.on_ping(self, ping)
 

@@ -72,11 +72,6 @@ def require(request: web.Request, room: str, right: Right) -> None:
         raise refused(found.refusal or _too_little(found, right))
 
 
-def right_of(request: web.Request, room: str) -> Right:
-    """What the request may do in the room."""
-    return access(request, room).right
-
-
 def access(request: web.Request, room: str) -> Access:
     """What the request may do in the room: by the control token, or by the best of its links."""
     keys, given = request.app[CREDENTIALS].keys, bearer(request)

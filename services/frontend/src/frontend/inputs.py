@@ -1,8 +1,9 @@
 """Reading a request: a room's name, a body, a form; or a Problem if it can't be read."""
 
+import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -19,6 +20,8 @@ Form = dict[str, str]
 KEY_PATTERN: Final = r'^("[!#-\[\]-~]{1,36}"|[!#-\[\]-~]{1,36})$'
 """The values of `Idempotency-Key` that are accepted."""
 _KEY = re.compile(KEY_PATTERN)
+BODY_SECONDS: Final = 20.0
+"""How long a body may take: as long as all that comes before it."""
 
 
 def room_name(request: web.Request) -> str:
@@ -70,28 +73,36 @@ def run(fields: Mapping[str, str]) -> str | None:
 
 async def read(request: web.Request) -> bytes:
     """The body as it is; raises Problem."""
-    with _readable(request):
+    async with _readable(request):
         return await request.read()
 
 
 async def read_form(request: web.Request) -> Form:
     """The fields of a form, files left out; raises Problem."""
-    with _readable(request):
+    async with _readable(request):
         fields = await request.post()
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-@contextmanager
-def _readable(request: web.Request) -> Iterator[None]:
+@asynccontextmanager
+async def _readable(request: web.Request) -> AsyncIterator[None]:
     try:
-        yield
-    except web.RequestPayloadError as error:
-        # What is left of the body can't be read either, so nothing can follow on this connection.
-        request.content.feed_eof()
-        request.protocol.keep_alive(False)
+        async with asyncio.timeout(BODY_SECONDS):
+            yield
+    except TimeoutError:
+        _read_nothing_more(request)
+        raise Problem(408, f"The body takes longer than {BODY_SECONDS:.0f} seconds.") from None
+    except (web.RequestPayloadError, ConnectionResetError) as error:
+        _read_nothing_more(request)
         raise _unreadable(error) from None
     except (HttpProcessingError, LookupError, RuntimeError, ValueError) as error:
         raise _unreadable(error) from None
+
+
+def _read_nothing_more(request: web.Request) -> None:
+    """What is left of the body can't be read, so nothing can follow on this connection."""
+    request.content.feed_eof()
+    request.protocol.close()
 
 
 def _unreadable(error: Exception) -> Problem:

@@ -41,7 +41,8 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
     bus, instance = app[BUS], app[SETTINGS].instance
     settings = app[SETTINGS]
     store = EventStore(bus, Load(settings.max_runs, settings.max_ticks_per_second))
-    deadlines = Deadlines(bus, store, instance)
+    max_hold_ms = settings.max_hold_seconds * 1000
+    deadlines = Deadlines(bus, store, instance, max_hold_ms)
     keeper = Keeper(bus, store)
     server_clock = ServerClock(bus)
     follower = Follower(
@@ -50,7 +51,7 @@ async def scheduling(app: web.Application) -> AsyncIterator[None]:
         on_entry=store.fold,
         on_reset=store.reset,
     )
-    commands = Commands(store, instance)
+    commands = Commands(store, instance, max_hold_ms)
     responder = Responder(
         bus,
         "scheduler",

@@ -48,9 +48,10 @@ class Commands:
     nothing is under way, 409 with the last event of the run that is in the way as the body, 503.
     """
 
-    def __init__(self, store: EventStore, instance: str) -> None:
+    def __init__(self, store: EventStore, instance: str, max_hold_ms: int | None = None) -> None:
         self._store = store
         self._instance = instance
+        self._max_hold_ms = max_hold_ms
 
     async def start(self, payload: bytes) -> bytes:
         """Start a run.
@@ -144,7 +145,7 @@ class Commands:
                 request = msgspec.structs.replace(request, run=event.run)
                 if not rules.has_happened(countdown, event):
                     was_appended = True
-                    due = rules.decide(countdown, now, self._instance)
+                    due = rules.decide(countdown, now, self._instance, self._max_hold_ms)
                     if due is not None and isinstance(event, Change):
                         await self._store.append(due, countdown)
                         continue

@@ -1,6 +1,7 @@
 """Every tick at its deadline: a timer for each run under way, and a task only while it appends.
 
-The end of a planned hold is a deadline like any other.
+The end of a planned hold is a deadline like any other, and so is the cancel of a run that has been
+held without an end for too long.
 
 All replicas do the same for the same room: they wait for the same absolute deadline and append the
 same tick. One append is stored; the others are refused, or find the tick stored and skip theirs.
@@ -13,7 +14,7 @@ from typing import Never
 from bus.connection import Bus
 from bus.errors import BusError
 from protocol import rules
-from protocol.events import Resumed
+from protocol.events import Cancelled, Resumed
 from protocol.rules import Countdown
 from runtime.clock import now_ms, whole_now_ms
 from runtime.logs import logger
@@ -35,13 +36,19 @@ ROOMS_A_TURN = 256
 
 
 class Deadlines:
-    """The rooms with a run under way: each has a timer, or a task that appends its tick."""
+    """The rooms with a run under way: each has a timer, or a task that appends its tick.
 
-    def __init__(self, bus: Bus, store: EventStore, instance: str) -> None:
+    A run may be held without an end for `max_hold_ms` milliseconds; None is for ever.
+    """
+
+    def __init__(
+        self, bus: Bus, store: EventStore, instance: str, max_hold_ms: int | None = None
+    ) -> None:
         self._bus = bus
         self._store = store
         self._grace = Grace(instance)
         self._instance = instance
+        self._max_hold_ms = max_hold_ms
         self._waiting: dict[str, tuple[Turn, asyncio.TimerHandle]] = {}
         self._appending: set[str] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -77,7 +84,7 @@ class Deadlines:
             return  # its task does this at its end
         self._stop_waiting(room)
         countdown = self._store[room]
-        due = rules.next_due(countdown)
+        due = rules.next_due(countdown, self._max_hold_ms)
         if due is not None and self._group is not None:
             self._set_timer(room, self._grace.turn(countdown, due))
 
@@ -112,13 +119,15 @@ class Deadlines:
 
     async def _append(self, room: str, countdown: Countdown) -> None:
         """Append what is due; if that fails, read what the stream holds."""
-        event = rules.decide(countdown, whole_now_ms(), self._instance)
+        event = rules.decide(countdown, whole_now_ms(), self._instance, self._max_hold_ms)
         if event is None:
             return
         try:
             await self._store.append(event, countdown)
             if isinstance(event, Resumed):
                 log.info("a planned hold has ended", room=room, run=event.run, **trace_of(event))
+            elif isinstance(event, Cancelled):
+                log.info("cancelled a run held too long", room=room, run=event.run)
         except Conflict:
             await self._catch_up(room, countdown)
         except BusError as error:

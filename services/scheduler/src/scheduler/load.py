@@ -12,9 +12,11 @@ RETRY_AFTER_SECONDS: Final = 5
 """When to try again: nobody knows when a run will be cancelled, but most are short."""
 
 _counting = Gauge("tminus_rooms_counting", "Rooms with a run under way.")
+_most_counting = Gauge("tminus_rooms_counting_limit", "The most runs that may be under way.")
 _ticks = Gauge(
     "tminus_run_ticks_per_second", "The ticks a second of all runs under way, one of each at least."
 )
+_most_ticks = Gauge("tminus_run_ticks_per_second_limit", "The most that these may be.")
 _refused = from_zero(
     Counter("tminus_starts_refused_total", "Starts over a limit, by reason.", ["reason"]),
     *("runs", "ticks"),
@@ -29,13 +31,16 @@ class Load:
     """The runs under way in all rooms.
 
     Every run counts from its start on, even if it is scheduled for tomorrow: all of them may be
-    scheduled for the same second. Replicas count what each has read from the stream, so together
-    they may take on some more than the limit, never much.
+    scheduled for the same second. So does one that is held, and no resume is ever refused. Replicas
+    count what each has read from the stream, so together they may take on some more than the limit,
+    never much.
     """
 
     def __init__(self, max_runs: int, max_ticks_per_second: int) -> None:
         self._max_runs = max_runs
         self._max_microticks = max_ticks_per_second * 1_000_000
+        _most_counting.set(max_runs)
+        _most_ticks.set(max_ticks_per_second)
         self._runs = 0
         self._microticks = 0
         """Whole millionths of ticks a second, so that sums and differences are exact."""

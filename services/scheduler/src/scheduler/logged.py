@@ -1,4 +1,4 @@
-"""What a line of the log says of a run that no request is about at the moment."""
+"""The fields that a log line about a run has outside of any request."""
 
 from protocol.events import Event, Known
 

@@ -18,7 +18,7 @@ from bus.entries import dropped
 from bus.errors import BusError, bus_errors
 from bus.metered import Metered
 from protocol import subjects
-from protocol.messages import ID_HEADER, MAX_BYTES
+from protocol.messages import ID_HEADER, MAX_BYTES, MAX_ID_BYTES
 
 BATCH: Final = 64
 """How many messages may wait; in a flood as many come every 0.2 s, 320 a second."""
@@ -64,19 +64,21 @@ class Relay:
         if room is None:
             dropped.labels("subject").inc()
             return
+        id = (message.headers or {}).get(ID_HEADER, "")
         with suppress(BusError, ValueError), bus_errors("people's messages"):
-            if len(message.data) <= MAX_BYTES:
-                answer = await self._append(room, message)
+            if len(message.data) <= MAX_BYTES and len(id.encode()) <= MAX_ID_BYTES:
+                answer = await self._append(room, message.data, id)
             else:
                 dropped.labels("message").inc()
                 answer = TOO_LONG
             if message.reply:
                 await self._bus.client.publish(message.reply, answer)
 
-    async def _append(self, room: str, message: Msg) -> bytes:
+    async def _append(self, room: str, payload: bytes, id: str) -> bytes:
         """Store the message in its room; returns the stream's answer."""
-        subject, id = subjects.messages(room), (message.headers or {}).get(ID_HEADER)
         headers = {ID_HEADER: id} if id else None
         async with self._turn:
-            stored = await self._bus.request(subject, message.data, STORE_SECONDS, headers)
+            stored = await self._bus.request(
+                subjects.messages(room), payload, STORE_SECONDS, headers
+            )
         return stored.data

@@ -1,26 +1,20 @@
 """How far this machine's clock is from the NATS server's, by which the stream's entries are dated.
 
 A scheduler whose clock is wrong stores ticks early, for everybody. Which of the two clocks is wrong
-it can't know, so it says so in `/readyz` and goes on: a countdown that is off by a second is better
-than none.
+it can't know, so it says so, in `/readyz` and once in the log, and goes on: a countdown that is off
+by a second is better than none.
 """
 
-import asyncio
-from contextlib import suppress
-from datetime import datetime
 from typing import Never
 
-import msgspec
-from msgspec import Struct
 from prometheus_client import Gauge
 
 from bus.connection import Bus
-from bus.errors import BusError
-from protocol import subjects
-from runtime.clock import now_ms
+from bus.reports import Report
+from runtime.logs import logger
 
-LOOK_SECONDS = 2.0
-ANSWER_SECONDS = 1.0
+log = logger(__name__)
+
 MOST_MS = 1000.0
 """How far the clocks may differ."""
 
@@ -29,14 +23,8 @@ _offset = Gauge(
 )
 
 
-class _Dated(Struct):
-    """The report of a stream, the field used here; servers before 2.10 send no time."""
-
-    ts: datetime | None = None
-
-
 class ServerClock:
-    """Compares the two clocks, over a request to the server."""
+    """Compares the two clocks, by the reports of the stream, which are dated."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -50,24 +38,23 @@ class ServerClock:
         return f"the clock is {abs(self._ahead_ms) / 1000:.1f} s {side} the NATS server's"
 
     async def run(self) -> Never:
-        """Compare the clocks every LOOK_SECONDS, for ever."""
+        """Compare the clocks at each report, twice a second, for ever."""
         while True:
-            await self._bus.connected()
-            with suppress(BusError, msgspec.MsgspecError):
-                await self._compare()
-            await asyncio.sleep(LOOK_SECONDS)
+            report = await self._bus.reports.next()
+            if report is not None:
+                self._compare(report)
 
-    async def _compare(self) -> None:
-        asked_at = now_ms()
-        reply = await self._bus.request(
-            f"$JS.API.STREAM.INFO.{subjects.STREAM}", b"", ANSWER_SECONDS
-        )
-        answered_at = now_ms()
-        dated = msgspec.json.decode(reply.data, type=_Dated).ts
-        if dated is not None:
-            server_ms = dated.timestamp() * 1000
-            self._ahead_ms = least_ahead_ms(asked_at, server_ms, answered_at)
-            _offset.set(((asked_at + answered_at) / 2 - server_ms) / 1000)
+    def _compare(self, report: Report) -> None:
+        if report.ts is None:
+            return
+        was_wrong, server_ms = self.check() is not None, report.ts.timestamp() * 1000
+        _offset.set(((report.asked_at + report.answered_at) / 2 - server_ms) / 1000)
+        self._ahead_ms = least_ahead_ms(report.asked_at, server_ms, report.answered_at)
+        is_wrong = self.check() is not None
+        if is_wrong and not was_wrong:
+            log.warning("the clock and the NATS server's differ", ahead_ms=round(self._ahead_ms))
+        elif was_wrong and not is_wrong:
+            log.info("the clock and the NATS server's agree again")
 
 
 def least_ahead_ms(asked_at: float, server_ms: float, answered_at: float) -> float:

@@ -9,7 +9,7 @@ from contextlib import suppress
 import aiohttp
 from msgspec import Struct
 
-from .front import CanaryError, Door, Front, asked, opened
+from .page import CanaryError, Page, Target, asked, opened
 from .report import Report, View
 from .viewer import Viewer
 
@@ -33,29 +33,27 @@ class Terms(Struct, frozen=True):
         return self.first * self.interval_ms / 1000 + self.patience
 
 
-async def count(front: Front, terms: Terms) -> Report:
+async def count(target: Target, terms: Terms) -> Report:
     """Count once. It ends within the time that the run and `patience` take, and forty seconds."""
-    report = Report(str(front.page.with_query(None)), front.room)
+    report = Report(str(target.page.with_query(None)), target.room)
     async with aiohttp.ClientSession() as http:
         try:
-            door = await opened(http, front)
-            await _count(http, front, door, terms, report)
+            page = await opened(http, target)
+            await _count(http, page, terms, report)
         except CanaryError as error:
             report.failures.append(str(error))
     return report
 
 
-async def _count(
-    http: aiohttp.ClientSession, front: Front, door: Door, terms: Terms, report: Report
-) -> None:
-    viewers = [Viewer(http, door, number) for number in range(1, VIEWERS + 1)]
+async def _count(http: aiohttp.ClientSession, page: Page, terms: Terms, report: Report) -> None:
+    viewers = [Viewer(http, page, number) for number in range(1, VIEWERS + 1)]
     run = uuid.uuid4().hex
     async with asyncio.TaskGroup() as group:
         watching = [group.create_task(viewer.watch()) for viewer in viewers]
         is_over = False
         try:
             await all_open(viewers, OPEN_SECONDS)
-            await start(http, front, door, terms, run)
+            await start(http, page, terms, run)
             report.run = run
             report.failures += await _until_zero(viewers, run, terms)
             is_over = report.is_good
@@ -63,7 +61,7 @@ async def _count(
             report.failures.append(str(error))
         finally:
             if not is_over:
-                await cancel(http, front, door, run)
+                await cancel(http, page, run)
             for task in watching:
                 task.cancel()
     report.views = [_view(viewer, run) for viewer in viewers]
@@ -80,20 +78,18 @@ async def all_open(viewers: Sequence[Viewer], seconds: float) -> None:
             raise CanaryError(f"{viewer.name} can't connect to {viewer.reason}")
 
 
-async def start(
-    http: aiohttp.ClientSession, front: Front, door: Door, terms: Terms, run: str
-) -> None:
+async def start(http: aiohttp.ClientSession, page: Page, terms: Terms, run: str) -> None:
     """Start the run, asking again with the same id for as long as the outcome is unknown. Raises
     CanaryError."""
     body = {"from": terms.first, "interval_ms": terms.interval_ms, "run": run}
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
-        status, answer = await asked(http, "POST", door, front, body)
+        status, answer = await asked(http, "POST", page, body)
         if status == 201:
             return
-        is_left_over = status == 409 and front.is_own  # of a run that could not be cancelled
+        is_left_over = status == 409 and page.target.is_own  # of a run that could not be cancelled
         if is_left_over:
-            await cancel(http, front, door)
+            await cancel(http, page)
         if not (is_left_over or status == 503) or time.monotonic() > deadline:
             detail = str(answer.get("detail") or answer.get("title") or "")
             raise CanaryError(
@@ -102,13 +98,10 @@ async def start(
         await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def cancel(
-    http: aiohttp.ClientSession, front: Front, door: Door, run: str | None = None
-) -> None:
+async def cancel(http: aiohttp.ClientSession, page: Page, run: str | None = None) -> None:
     """Leave nothing under way; if that can't be done, the run ends by itself at zero."""
-    api = door.api if run is None else door.api.with_query(run=run)
     with suppress(CanaryError):
-        await asked(http, "DELETE", Door(door.room, door.origin, door.sockets, api), front)
+        await asked(http, "DELETE", page, run=run)
 
 
 async def _until_zero(viewers: Sequence[Viewer], run: str, terms: Terms) -> list[str]:

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Histogram
 from runtime.logs import logger
 
 from .count import Terms, count
-from .front import Front
+from .page import Target
 from .report import Report
 
 log = logger(__name__)
@@ -21,7 +21,7 @@ _late = Histogram(
 )
 
 
-async def counting(front: Front, interval_seconds: float) -> Never:
+async def counting(target: Target, interval_seconds: float) -> Never:
     """Count once in so many seconds, for ever; always in the same room, so that the stream keeps
     no more of it than of any other."""
     for outcome in ("ok", "failed"):
@@ -29,7 +29,7 @@ async def counting(front: Front, interval_seconds: float) -> Never:
     clock = asyncio.get_running_loop().time
     while True:
         begun = clock()
-        _note(await count(front, Terms()))
+        _note(await count(target, Terms()))
         await asyncio.sleep(max(0.0, begun + interval_seconds - clock()))
 
 

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec import Struct
 
 from .clock import ServerClock
-from .front import Door
+from .page import Page
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 15.0
@@ -40,7 +40,7 @@ class Viewer:
     def __init__(
         self,
         http: aiohttp.ClientSession,
-        door: Door,
+        page: Page,
         number: int,
         clocks: dict[str, ServerClock] | None = None,
         *,
@@ -61,7 +61,7 @@ class Viewer:
         self.news = asyncio.Event()
         """Set with every tick."""
         self._http = http
-        self._door = door
+        self._page = page
         self._turn = number
         self._instance = ""
         self._epoch = ""
@@ -70,9 +70,9 @@ class Viewer:
 
     async def watch(self) -> Never:
         """Stay connected, for ever."""
-        failures, rounds = 0, len(self._door.sockets)
+        failures, rounds = 0, len(self._page.sockets)
         while True:
-            address = self._door.sockets[self._turn % rounds]
+            address = self._page.sockets[self._turn % rounds]
             wait = None
             try:
                 wait = await self._connected(str(address))
@@ -90,12 +90,12 @@ class Viewer:
 
     async def _connected(self, address: str) -> float | None:
         """One connection until it ends; gives the seconds in which to come back, if it was told."""
-        query = {"room": self._door.room}
+        query = {"room": self._page.target.room}
         if self._epoch:
             query |= {"epoch": self._epoch, "after": str(self._seq)}
         async with asyncio.timeout(OPENING_SECONDS):
             socket = await self._http.ws_connect(
-                address, params=query, headers={"Origin": self._door.origin}
+                address, params=query, headers={"Origin": self._page.origin}
             )
         async with socket, asyncio.TaskGroup() as group:
             pinging = group.create_task(self._ping(socket))

@@ -1,11 +1,12 @@
 /** The connection to a coordinator: opened, watched, and opened again for as long as the page lives. */
 
 /** @import {Frame} from "../../../types/protocol" */
+/** @import {Transport} from "./retry.js" */
 /** @import {RoomFrame} from "./room.js" */
 /** @import {Env} from "./timers.js" */
 
-const FIRST_BACKOFF_MS = 500;
-const LONGEST_BACKOFF_MS = 15_000;
+import { backoff, socketTries, transportOf } from "./retry.js";
+
 const OPENING_MS = 5000;
 /** A coordinator that was silent for so long is asked, and is gone if it does not answer. Both together are
  * six seconds while the page counts. */
@@ -26,7 +27,6 @@ const REFUSALS = new Map([
   [1009, "the coordinator did not understand this page"],
 ]);
 
-/** From the best to the least. @typedef {"WebSocket" | "SSE" | "polling"} Transport */
 /** The part of a WebSocket that is used here.
  * @typedef {Pick<WebSocket, "readyState" | "close"> & {
  *   send: (text: string) => void,
@@ -41,31 +41,6 @@ const REFUSALS = new Map([
  *   isReachable: (address: string) => Promise<boolean>,
  * }} Network `isReachable`: whether something answers HTTP at a socket's address
  */
-
-/** How long to wait before the next attempt: a random part of a limit, since many pages may have lost
- * their connection at once. The limit doubles with each round of the addresses; within a round the
- * next address is tried soon.
- * @param {number} failures @param {number} addresses @param {() => number} random */
-export function backoff(failures, addresses, random) {
-  const rounds = failures % addresses === 0 ? failures / addresses : 1;
-  return random() * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.max(0, rounds - 1));
-}
-
-/** What to try after so many attempts in a row that brought no connection: WebSockets twice at least, then
- * event streams, each at every address, then polling, and so on from the first.
- * @param {number} tries @param {number} addresses @param {number} streams how many of them have event streams
- * @returns {Transport} */
-export function transportOf(tries, addresses, streams = addresses) {
-  const sockets = socketTries(addresses);
-  const turn = tries % (sockets + streams + 1);
-  if (turn < sockets) return "WebSocket";
-  return turn < sockets + streams ? "SSE" : "polling";
-}
-
-/** @param {number} addresses */
-function socketTries(addresses) {
-  return Math.max(2, addresses);
-}
 
 export class Connection {
   /** @type {Phase} */

@@ -1,6 +1,6 @@
 /** What the page's script has of its browser: the clocks, the timers, and ways to a coordinator. */
 
-/** @import {Transport} from "./connection.js" */
+/** @import {Transport} from "./retry.js" */
 
 import { EventStream, Polling } from "./http-transports.js";
 import { SteppedClock } from "./stepped-clock.js";

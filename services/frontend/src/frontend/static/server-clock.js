@@ -21,11 +21,11 @@ const DOUBT = 0.15;
 const LEAST_GAP_MS = 1000;
 /** Until so many pongs have come the pings stay frequent: how fast the clocks drift apart is not known yet. */
 const ENOUGH = 96;
-/** Where the round trips vary by more than this, good samples are rare, and it takes more to have as many. */
+/** Good samples are the rarer the more the round trips vary: by so much, they take a ping in so many seconds. */
 const STEADY_MS = 1.25;
-/** A coordinator takes a report for out of date after twenty seconds. */
-const MOST_GAP_MS = 16_000;
-const HIDDEN_GAP_MS = 30_000;
+const STEADY_GAP_MS = 16_000;
+/** A coordinator takes a report for out of date after forty seconds. */
+const MOST_GAP_MS = 30_000;
 /** Pages that were opened together do not ping together: a random part of each gap is left out. */
 const SPREAD = 0.25;
 /** Before that many pongs the time counts as an estimate. */
@@ -210,7 +210,7 @@ export class ServerClock {
   /** Ping again when it is needed. */
   #next() {
     const { isHidden, random } = this.#env;
-    const gap = isHidden() ? HIDDEN_GAP_MS : this.#neededGap();
+    const gap = isHidden() ? MOST_GAP_MS : this.#neededGap();
     this.#pingIn(gap * (1 - SPREAD * random()) - this.#sincePing());
   }
 
@@ -226,8 +226,8 @@ export class ServerClock {
     // It may shrink for a while, as the time shown is slewed towards the middle.
     const growth = Math.max(0, this.bound(this.#env.now() + MOST_GAP_MS) - bound);
     const untilInDoubt = (MOST_GAP_MS * Math.max(DOUBT_MS, DOUBT * bound)) / growth;
-    const forSamples = MOST_GAP_MS * Math.min(1, (STEADY_MS + this.step) / this.#bounds.spread());
-    return Math.max(LEAST_GAP_MS, Math.min(forSamples, untilInDoubt));
+    const forSamples = (STEADY_GAP_MS * (STEADY_MS + this.step)) / this.#bounds.spread();
+    return Math.max(LEAST_GAP_MS, Math.min(MOST_GAP_MS, forSamples, untilInDoubt));
   }
 
   /** Never more often than a coordinator accepts: it takes who pings more often for an attacker.

@@ -1,7 +1,8 @@
 /** The status indicator: whether the room's state is fresh, and how well the time is known. */
 
 /** @import {RoomReply} from "../../../types/protocol" */
-/** @import {Connection, Phase, Transport} from "./connection.js" */
+/** @import {Connection, Phase} from "./connection.js" */
+/** @import {Transport} from "./retry.js" */
 /** @import {ServerClock} from "./server-clock.js" */
 
 import { byId, setText } from "./dom.js";

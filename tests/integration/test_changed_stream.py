@@ -1,4 +1,4 @@
-"""The stream is changed by an operator, or forgets by itself, while a run is under way."""
+"""The stream is changed by an operator, or removes entries by itself, while a run is under way."""
 
 import asyncio
 import time

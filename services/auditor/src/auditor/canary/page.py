@@ -1,4 +1,4 @@
-"""The front door: the address of a page, what the page says, and requests to its API."""
+"""The page of a room: its address, what it says, and requests to its API."""
 
 import json
 import re
@@ -22,7 +22,7 @@ class CanaryError(Exception):
     """What keeps a canary from counting, as one sentence."""
 
 
-class Front(Struct, frozen=True):
+class Target(Struct, frozen=True):
     """Where a room's page is, and the right to control the room."""
 
     page: URL
@@ -35,8 +35,8 @@ class Front(Struct, frozen=True):
         return self.room.startswith(OWN)
 
 
-def front(address: str, room: str = "", token: str = "") -> Front:
-    """The front door at an address: that of the site, or of a room, which may carry a link.
+def target_at(address: str, room: str = "", token: str = "") -> Target:
+    """The target at an address: that of the site, or of a room, which may carry a link.
 
     Without a room it gets one of its own, whose name nobody guesses. Raises ValueError.
     """
@@ -52,22 +52,22 @@ def front(address: str, room: str = "", token: str = "") -> Front:
     if not subjects.is_room(name):
         raise ValueError(f"{name[:80]!r} is not a room's name")
     page = url.with_path(f"{base}/r/{name}").with_query({"link": link} if link else None)
-    return Front(page, name, link or ("" if token == "none" else token))
+    return Target(page, name, link or ("" if token == "none" else token))
 
 
-class Door(Struct, frozen=True):
+class Page(Struct, frozen=True):
     """What the page says: where its sockets go, in turn, and where its API is."""
 
-    room: str
+    target: Target
     origin: str
     sockets: list[URL]
     api: URL
 
 
-async def opened(http: aiohttp.ClientSession, front: Front) -> Door:
+async def opened(http: aiohttp.ClientSession, target: Target) -> Page:
     """Load the page, as a browser does. Raises CanaryError."""
-    shown = front.page.with_query(None)
-    status, text, url = await _answer(http, "GET", front.page, f"the page {shown}")
+    shown = target.page.with_query(None)
+    status, text, url = await _answer(http, "GET", target.page, f"the page {shown}")
     if status != 200:
         raise CanaryError(f"the page {shown} answers {status}")
     data, base = _DATA.search(text), _BASE.search(text)
@@ -76,8 +76,8 @@ async def opened(http: aiohttp.ClientSession, front: Front) -> Door:
     said = json.loads(data[1])
     scheme = "wss" if url.scheme == "https" else "ws"
     hosts = said["hosts"] or [url.authority]
-    return Door(
-        said["room"],
+    return Page(
+        target,
         str(url.origin()),
         [URL(f"{scheme}://{host}{said['path']}") for host in hosts],
         url.with_path(f"{base[1]}/api/rooms/{said['room']}/countdown").with_query(None),
@@ -85,16 +85,20 @@ async def opened(http: aiohttp.ClientSession, front: Front) -> Door:
 
 
 async def asked(
-    http: aiohttp.ClientSession, method: str, door: Door, front: Front, body: object = None
+    http: aiohttp.ClientSession,
+    method: str,
+    page: Page,
+    body: object = None,
+    run: str | None = None,
 ) -> tuple[int, dict[str, object]]:
-    """Ask the API to start a run (POST), or to cancel the one under way (DELETE).
+    """Ask the API to start a run (POST), or to cancel `run`, None being any (DELETE).
 
     Gives the status and the answer. Raises CanaryError if none comes.
     """
-    headers = {"Authorization": f"Bearer {front.token}"} if front.token else {}
-    status, text, _ = await _answer(
-        http, method, door.api, f"the API {door.api}", json=body, headers=headers
-    )
+    token = page.target.token
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    api = page.api if run is None else page.api.with_query(run=run)
+    status, text, _ = await _answer(http, method, api, f"the API {api}", json=body, headers=headers)
     try:
         answer = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Asking a process over HTTP again and again, from its start to its end and beyond."""
+"""A probe of a process over HTTP, from before its start until after its end."""
 
 import asyncio
 
