@@ -32,7 +32,7 @@ BOARD: dict[str, dict[str, object] | None] = {
     "workshop": {"from": 5400},
     "doors": {"from": 1200},
     "quiz": {"from": 1},
-    "launch": None,
+    "rehearsal": None,
     "green-room": {"from": 600},
     "backstage": None,
 }
