@@ -32,7 +32,7 @@ BOARD: dict[str, dict[str, object] | None] = {
     "workshop": {"from": 5400},
     "doors": {"from": 1200},
     "quiz": {"from": 1},
-    "launch": None,
+    "rehearsal": None,
     "green-room": {"from": 600},
     "backstage": None,
 }
@@ -116,6 +116,10 @@ def take(stack: Stack, browser: Browser) -> None:
         expect(pages[name].locator("#banner")).to_be_hidden()
     wait_for(pages["stage-dark"], "5")
     pictures("estimating", ["desktop-dark", "phone-light", "stage-dark"])
+    for coordinator in stack.coordinators:
+        coordinator.start()
+        coordinator.wait_ready()
+    wait_for(pages["stage-dark"], "0")
 
 
 def changes(

@@ -14,6 +14,9 @@ from .watching import wait_for, wait_green
 
 AXE = Path(__file__).parents[2] / "services/frontend/node_modules/axe-core/axe.min.js"
 
+# Firefox is not told of the scheme (firefox.py), so once is enough there.
+SCHEMES = ["light", pytest.param("dark", marks=pytest.mark.chromium)]
+
 # What a screen reader is told, in order.
 TOLD = """
 window.told = [];
@@ -36,13 +39,23 @@ AXE_RUN = """axe.run().then(({violations}) =>
   violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html}`)))"""
 
 
+# As soon as axe asks for the role of this section, as the rule aria-allowed-attr does, Firefox 153
+# loses the process of the page; there axe looks at the section's parts, and at everything else.
+SECTION = "aside > section:first-child"
+
+
 def found_by_axe(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
-    return list(page.evaluate(AXE_RUN))
+    browser = page.context.browser
+    assert browser is not None
+    if browser.browser_type.name != "firefox" or page.locator(SECTION).count() == 0:
+        return list(page.evaluate(AXE_RUN))
+    contexts = (f"{{exclude: '{SECTION}'}}", f"'{SECTION} > *'")
+    runs = [AXE_RUN.replace("axe.run()", f"axe.run({context})") for context in contexts]
+    return [found for run in runs for found in page.evaluate(run)]
 
 
-@pytest.mark.chromium  # and WebKit: of the side of the page it crashes a process of Firefox 153
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("view", ["", "?view=stage"])
 def test_axe_finds_nothing(
     stack: Stack, room: str, open_page: Opening, scheme: str, view: str
@@ -61,8 +74,7 @@ def test_axe_finds_nothing(
     assert found_by_axe(page) == []
 
 
-@pytest.mark.chromium  # as above
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("view", ["", "?view=stage"])
 def test_axe_finds_nothing_in_a_phase_a_hold_or_overtime(
     stack: Stack, room: str, open_page: Opening, scheme: str, view: str
@@ -85,7 +97,6 @@ def test_axe_finds_nothing_in_a_phase_a_hold_or_overtime(
         assert found_by_axe(page) == []
 
 
-@pytest.mark.chromium  # as above
 def test_axe_finds_nothing_where_something_is_wrong(
     own_stack: Stack, room: str, open_page: Opening
 ) -> None:
@@ -101,8 +112,7 @@ def test_axe_finds_nothing_where_something_is_wrong(
     assert found_by_axe(page) == []
 
 
-@pytest.mark.chromium  # as above
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_where_the_visitor_may_only_watch(
     token_stack: Stack, room: str, open_page: Opening, scheme: str
 ) -> None:

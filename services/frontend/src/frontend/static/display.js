@@ -8,6 +8,8 @@ import { Ring } from "./ring.js";
 /** The last numbers have a colour of their own. */
 const LAST = 3;
 const DAY = 86_400;
+/** Another process shows the title. At once, its work would make other pages of this machine late. */
+const TITLE_AFTER_MS = 100;
 /** Screen readers read out only these. */
 const ANNOUNCED = new Set([10, 5, 3, 2, 1, 0]);
 
@@ -31,7 +33,7 @@ export class Display {
     if (this.#number && this.#number.textContent !== digits) {
       this.#number.textContent = digits;
       this.#number.dataset.size = sizeOf(digits);
-      setTimeout(() => (document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`));
+      setTimeout(() => (document.title = `${digits ? `${digits} · ` : ""}${this.#room} · tminus`), TITLE_AFTER_MS);
     }
     setText("caption", caption(shown));
     setText("to-zero", toZeroText(shown));

@@ -13,8 +13,11 @@
  * }} Env the clocks of a page, the steps in which they move, and its timers; a test brings its own
  */
 
-/** A browser's timer may be late or half a ms early; a longer busy-wait is interrupted more often. */
-const EARLY_MS = 2;
+/** A browser's timer may be late, or early by a ms. While a page waits in place, whatever else becomes ready to
+ * run on its core interrupts it, for several ms: the longer it waits, the more often. */
+const EARLY_MS = 1;
+/** A clock that moves in larger steps is not waited for in place. */
+const COARSE_MS = 2;
 /** The clock is corrected meanwhile, so a distant moment is computed again on the way. */
 const LONGEST_MS = 1000;
 /** How often a clock that moves in large steps is read, since it does not tell when it will move. */
@@ -41,7 +44,7 @@ export class PreciseTimer {
     clearTimer(this.#timer ?? 0);
     if (moment === null) return;
     const left = moment - this.#time();
-    const isCoarse = step() > EARLY_MS;
+    const isCoarse = step() > COARSE_MS;
     const ms = isCoarse && left > 0 && left < step() ? POLL_MS : Math.min(left - EARLY_MS, LONGEST_MS);
     this.#timer = setTimer(() => {
       // A busy-wait would freeze the page if the clock was set back meanwhile, or moves in large steps.
