@@ -122,6 +122,7 @@ async def flood(subject: str, payload: str, trial: Trial, answers: Answers) -> N
     message = f"PUB {subject} nobody.listens {len(payload)}\r\n{payload}\r\n".encode()
     count = PART_BYTES // len(message)
     part = message * count
+    reading = asyncio.create_task(_discard(reader))
     try:
         while True:
             writer.write(part)
@@ -129,9 +130,16 @@ async def flood(subject: str, payload: str, trial: Trial, answers: Answers) -> N
             answers["published"] += count
             await asyncio.sleep(0)
     finally:
+        reading.cancel()
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
+
+
+async def _discard(reader: asyncio.StreamReader) -> None:
+    """Read the server's errors, or it ends the connection of who does not."""
+    while await reader.read(1 << 16):
+        pass
 
 
 async def connections(trial: Trial, answers: Answers) -> None:

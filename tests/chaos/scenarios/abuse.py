@@ -76,6 +76,12 @@ SCENARIOS = [
         partial(abuser.by_http, "POST", COUNTDOWN, {}),
     ),
     _scenario(
+        "bad-starts",
+        "sends starts over HTTP that are not valid",
+        "429+",
+        partial(abuser.by_http, "POST", COUNTDOWN, {"from": "ten"}),
+    ),
+    _scenario(
         "rooms",
         "writes in one room after another over HTTP",
         "429+",
@@ -121,6 +127,18 @@ SCENARIOS = [
         "publishes starts on the bus",
         "",
         partial(abuser.flood, "scheduler.start", '{"room":"abuse"}'),
+    ),
+    _scenario(
+        "bus-bad-starts",
+        "publishes starts on the bus that are not valid",
+        "",
+        partial(abuser.flood, "scheduler.start", '{"from":"ten"}'),
+    ),
+    _scenario(
+        "bus-violations",
+        "publishes on the bus where that is not permitted",
+        "",
+        partial(abuser.flood, "countdown.abuse.events", "{}"),
     ),
     _scenario(
         "bus-rooms",
