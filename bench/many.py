@@ -38,7 +38,7 @@ EVEN = 0.8
 """How much of what it may have a worker gets on average: some get more than others."""
 WARMING_VIEWERS = 200
 TICKS = 4
-IDLE_PING_MS, COUNTING_PING_MS = 7000, 26_000
+IDLE_PING_MS, COUNTING_PING_MS = 7000, 39_000
 """From ping to ping of a page, on average: while nothing happens, and while a run counts."""
 JOIN_SECONDS = 120.0
 TICK_SECONDS = 30.0

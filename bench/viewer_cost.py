@@ -31,12 +31,12 @@ class Page(msgspec.Struct, frozen=True):
 PAGES = {
     "before: a ping a second": Page("before", (), counting_ms=1000, idle_ms=1000),
     "now: pings by need": Page(
-        "now", ("--subprotocol", "v2.tminus"), counting_ms=21_700, idle_ms=7000
+        "now", ("--subprotocol", "v2.tminus"), counting_ms=29_900, idle_ms=7000
     ),
 }
 """The pages by name: how one behaves that knows the time well, over a steady way. Today's leaves
-out a random part, up to a quarter, of the gaps between its pings: thirty seconds while ticks are
-signs of life, and eight in silence. So it pings each 26 seconds while a run counts; the eight
+out a random part, up to a quarter, of the gaps between its pings: 45 seconds while ticks are
+signs of life, and eight in silence. So it pings each 39 seconds while a run counts; the eight
 first pings of each that leaves and comes again are shared out among all here."""
 RETURNING = 0.01
 """The part of the viewers that leaves and comes again each ten seconds."""

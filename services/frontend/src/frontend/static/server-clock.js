@@ -24,8 +24,8 @@ const ENOUGH = 96;
 /** Good samples are the rarer the more the round trips vary: by so much, they take a ping in so many seconds. */
 const STEADY_MS = 1.25;
 const STEADY_GAP_MS = 16_000;
-/** A coordinator takes a report for out of date after forty seconds. */
-const MOST_GAP_MS = 30_000;
+/** A coordinator takes a report for out of date after sixty seconds. */
+const MOST_GAP_MS = 45_000;
 /** Pages that were opened together do not ping together: a random part of each gap is left out. */
 const SPREAD = 0.25;
 /** Before that many pongs the time counts as an estimate. */
