@@ -1,4 +1,4 @@
-"""A short text frame is read at once as the library's parser reads it, and nothing else is."""
+"""A short frame is read at once as the library's parser reads it, and nothing else is."""
 
 import pytest
 from hypothesis import example, given
@@ -7,10 +7,10 @@ from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from coordinator.short_frames import payload_of
+from coordinator.short_frames import is_empty_pong, payload_of
 
 LONGEST = 125
-HEADERS = st.tuples(st.sampled_from([0x81, 0x01, 0x82, 0x89, 0xC1]), st.integers(0, 255)).map(bytes)
+HEADERS = st.tuples(st.sampled_from([0x81, 0x01, 0x82, 0x89, 0x8A, 0xC1]), st.integers(0, 255)).map(bytes)
 PAYLOADS = st.binary(max_size=LONGEST + 3)
 
 
@@ -59,3 +59,21 @@ def test_other_frames_are_left_to_the_library(opcode: Opcode, is_last: bool) -> 
     with pytest.raises(WebSocketException):
         parsed(frame.serialize(mask=False))
     assert payload_of(frame.serialize(mask=False)) is None
+
+
+@given(st.builds(lambda head, rest: head + rest, HEADERS, st.binary(max_size=6)))
+@example(b"\x8a\x80abcd")
+@example(b"\x8a\x80abcde")
+@example(b"\x8a\x00abcd")
+@example(b"\x0a\x80abcd")
+def test_an_empty_pong_is_known_as_the_library_knows_it(data: bytes) -> None:
+    if is_empty_pong(data):
+        assert parsed(data) == (Frame(Opcode.PONG, b""), 0)
+
+
+@given(st.binary(max_size=2))
+def test_only_a_pong_without_a_payload_is_an_empty_one(payload: bytes) -> None:
+    data = Frame(Opcode.PONG, payload).serialize(mask=True)
+    assert is_empty_pong(data) == (not payload)
+    assert not is_empty_pong(data + b"\x81")
+    assert not is_empty_pong(data[:-1])

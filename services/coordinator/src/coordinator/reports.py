@@ -8,7 +8,7 @@ from .viewer import Viewer
 from .websocket import WebSocketViewer
 
 REPORT_SECONDS = 60.0
-"""A viewer's report is out of date after this long: a page pings each forty-five seconds at least."""
+"""A viewer's report is out of date after this long: a page pings each 45 seconds at least."""
 SETTLING_SECONDS = 0.5
 """For this long after a new entry, a viewer that shows the one before counts as in step."""
 NO_SCREENS = Screens(reporting=0, in_step=0, worst_error_ms=None)

@@ -12,7 +12,7 @@ from protocol import frames
 
 from . import prepared
 from .encodings import Encoding
-from .short_frames import payload_of
+from .short_frames import is_empty_pong, payload_of
 from .viewer import Host, Viewer
 
 MAX_FRAMES_A_SECOND = 10
@@ -79,6 +79,9 @@ class WebSocketViewer(Viewer):
             payload = payload_of(data)
             if payload is not None:
                 self._on_short_text(payload)
+                return
+            if self._is_pinged and is_empty_pong(data):
+                self._is_pinged = False
                 return
         # A reader and a parser are kept only while a frame is incomplete.
         reader = self._reader or StreamReader()
