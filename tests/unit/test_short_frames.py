@@ -10,7 +10,9 @@ from websockets.streams import StreamReader
 from coordinator.short_frames import is_empty_pong, payload_of
 
 LONGEST = 125
-HEADERS = st.tuples(st.sampled_from([0x81, 0x01, 0x82, 0x89, 0x8A, 0xC1]), st.integers(0, 255)).map(bytes)
+HEADERS = st.tuples(st.sampled_from([0x81, 0x01, 0x82, 0x89, 0x8A, 0xC1]), st.integers(0, 255)).map(
+    bytes
+)
 PAYLOADS = st.binary(max_size=LONGEST + 3)
 
 
