@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -233,4 +234,6 @@ async def test_a_handshake_that_has_begun_before_the_end_is_served(
         answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
         assert await process.ended() == 0
