@@ -2,6 +2,8 @@
 
 import asyncio
 
+from .waiting import until
+
 
 async def asked(port: int, path: str = "/readyz") -> tuple[int, str]:
     """The answer's status and body; 0 where nobody listens, or no longer.
@@ -22,3 +24,12 @@ async def asked(port: int, path: str = "/readyz") -> tuple[int, str]:
         writer.close()
     head, _, body = answer.decode().partition("\r\n\r\n")
     return int(head.split(" ", 2)[1]) if head else 0, body
+
+
+async def until_alive(port: int) -> None:
+    """Wait until the service at the port answers."""
+
+    async def is_alive() -> bool:
+        return (await asked(port, "/healthz"))[0] == 200
+
+    await until(is_alive)
