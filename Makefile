@@ -186,7 +186,7 @@ bench: $(INSTALLED) ## The performance table (QUICK=1: in three minutes; SERVERS
 	PYTHONPATH=tests QUICK=$(QUICK) $(BIN)/python -m bench
 
 same-instant: $(INSTALLED) ## How far apart screens change, as in docs/same-instant.md; BROWSER=firefox or webkit
-	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant $(BROWSER)
+	@PYTHONPATH=tests $(BIN)/python -m browser.same_instant_report $(BROWSER)
 
 screenshots: $(INSTALLED) ## The pictures in docs/screenshots
 	@PYTHONPATH=tests $(BIN)/python -m browser.screenshots

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
+from support.cores import pinned_program
 from support.skip import skip
 
 from . import firefox
@@ -89,13 +90,16 @@ def browser(
     browser.close()
 
 
-def launch(playwright: Playwright, name: str, folder: Path) -> Browser:
-    """Chromium or Firefox; `folder` must stay for as long as it runs."""
+def launch(playwright: Playwright, name: str, folder: Path, core: int | None = None) -> Browser:
+    """Chromium or Firefox, on one core if it is named; `folder` must stay for as long as it
+    runs."""
     if name == "chromium":
-        return playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
-    program = firefox.executable(folder)
-    if program is None:
+        program = pinned_program(executable(playwright), core, folder)
+        return playwright.chromium.launch(executable_path=program, args=FLAGS)
+    found = firefox.executable(folder)
+    if found is None:
         skip("no Firefox: install your system's")
+    program = pinned_program(f"{found}", core, folder)
     return playwright.firefox.launch(channel="moz-firefox", executable_path=program)
 
 

@@ -1,24 +1,19 @@
-"""Measures how nearly screens change together: `python -m browser.same_instant [firefox|webkit]`.
+"""How nearly screens change together, in Chromium and Firefox.
 
 Every page gets clocks of its own, wrong by minutes and by 140 millionths, and keeps the real one
 aside as the truth. What is measured is the moment at which the number in the page changes.
 """
 
 import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from . import webkit
-from .conftest import launch
 from .slow_way import Way, slow_way
-from .stack import Stack, running
+from .stack import Stack
 from .watching import wait_green
 
 CHANGES = 200
@@ -222,91 +217,3 @@ def held_up(witness: Page) -> float:
     return float(
         witness.evaluate("() => { const {worst} = window; window.worst = 0; return worst; }")
     )
-
-
-def table(runs: list[dict[str, Seen]]) -> str:
-    """What was seen, as in docs/same-instant.md."""
-    lines = [
-        "| screen | apart from the one above | clock's true error | bound shown | bound kept |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for seen in runs:
-        names = list(seen)
-        for name in names:
-            apart = "" if name == names[0] else figures(spreads(seen[names[0]], seen[name]))
-            errors = figures([abs(error) for error, _, _ in seen[name].errors])
-            bounds = [bound for _, bound, _ in seen[name].errors]
-            kept = "always" if seen[name].is_bound_kept else "no"
-            lines.append(
-                f"| {name} | {apart} | {errors} | {min(bounds):.1f} to {max(bounds):.1f} | {kept} |"
-            )
-    return "\n".join(lines)
-
-
-# What a page of WebKit records by the machine's clock, in ms. Its driver can't run a script
-# before the page's own, so the page has no other clocks.
-CHANGED = """() => {
-  window.changes = {};
-  const number = document.getElementById("number");
-  window.over = new Promise((resolve) => {
-    new MutationObserver(() => {
-      window.changes[number.textContent] ??= Date.now();
-      if (number.textContent === "0") resolve(true);
-    }).observe(number, {childList: true});
-  });
-}"""
-
-
-def measure_webkit(
-    stack: Stack, room: str, open_page: Callable[[str], webkit.WebKitPage], changes: int = CHANGES
-) -> tuple[Seen, Seen]:
-    """Let one run go over two screens of WebKit, both direct and with the machine's clock."""
-    pages = [open_page(stack.page(room, "?view=stage")) for _ in range(2)]
-    for page in pages:
-        page.evaluate(CHANGED)
-        page.wait_for("() => document.documentElement.dataset.light === 'green'")
-    stack.start(room, **{"from": changes, "interval_ms": INTERVAL_MS})
-    seen = []
-    for page in pages:
-        page.wait_for(OVER, changes * INTERVAL_MS / 1000 + 20)
-        at = page.evaluate("() => window.changes")
-        assert isinstance(at, dict)
-        seen.append(Seen({int(text): when for text, when in at.items() if text}))
-    return seen[0], seen[1]
-
-
-def main(browser_name: str) -> None:
-    """Measure everything once, and print the table."""
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as stack:
-        if browser_name == "webkit":
-            program = webkit.program()
-            assert program is not None, "no WebKit"
-            with webkit.opening(program) as open_page:
-                apart = spreads(*measure_webkit(stack, "webkit", open_page))
-            sys.stdout.write(f"two screens, direct: {figures(apart)} apart, {len(apart)} changes\n")
-        else:
-            sys.stdout.write(table(_measure_all(stack, browser_name, Path(folder))) + "\n")
-
-
-def _measure_all(stack: Stack, browser_name: str, folder: Path) -> list[dict[str, Seen]]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright, browser_name, folder)
-
-        def open_page(address: str, script: str) -> Page:
-            context = browser.new_context()
-            context.add_init_script(script)
-            page = context.new_page()
-            page.goto(address)
-            return page
-
-        runs: list[dict[str, Seen]] = []
-        for screens in ([DIRECT, DISTANT], [DIRECT, ASYMMETRIC], [DIRECT, UNSYNCED], [FAST, SLOW]):
-            runs.append(measure(stack, f"room-{len(runs)}", screens, open_page))
-            for context in browser.contexts:
-                context.close()
-        browser.close()
-        return runs
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:] or ["chromium"])

@@ -9,7 +9,8 @@ from frontend.first_paint import DELAY_MS
 from support.skip import skip
 
 from . import webkit
-from .same_instant import measure_webkit, spreads
+from .same_instant import spreads
+from .same_instant_webkit import measure_webkit
 from .stack import Stack
 from .test_accessibility import AXE, AXE_RUN, needs_axe
 from .watching import DEFAULT_RUN

@@ -7,10 +7,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 
+from support.cores import pinned
 from support.ports import free_port
 
 DRIVER = "WebKitWebDriver"
@@ -73,13 +75,19 @@ def program() -> Path | None:
 
 
 @contextmanager
-def opening(browser: Path) -> Iterator[Callable[[str], WebKitPage]]:
-    """Opens addresses, each in a browser of its own, since a driver has one session."""
+def opening(
+    browser: Path, cores: Sequence[int | None] = (None,)
+) -> Iterator[Callable[[str], WebKitPage]]:
+    """Opens addresses, each in a browser of its own, since a driver has one session.
+
+    The browsers take turns on `cores`, each on one of them.
+    """
+    turns = cycle(cores)
     with ExitStack() as cleanup:
         display = cleanup.enter_context(_display())
 
         def open_page(address: str) -> WebKitPage:
-            page = cleanup.enter_context(_session(browser, display))
+            page = cleanup.enter_context(_session(browser, display, next(turns)))
             page.goto(address)
             return page
 
@@ -101,12 +109,12 @@ def _display() -> Iterator[str]:
 
 
 @contextmanager
-def _session(browser: Path, display: str) -> Iterator[WebKitPage]:
+def _session(browser: Path, display: str, core: int | None) -> Iterator[WebKitPage]:
     address = f"http://127.0.0.1:{(port := free_port())}"
     environ = os.environ | {"DISPLAY": display, "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1"}
     options = {"binary": f"{browser}", "args": ["--automation"]}
     capabilities = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
-    command = [DRIVER, f"--port={port}"]
+    command = pinned([DRIVER, f"--port={port}"], core)
     with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until_ready(address)

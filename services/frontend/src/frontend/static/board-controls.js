@@ -2,9 +2,10 @@
  * focus. */
 
 /** @import {State} from "../../../types/protocol" */
-/** @import {ApiRequest} from "./controls.js" */
+/** @import {ApiRequest} from "./api-requests.js" */
 
-import { ARROWS, confirmation, eachPress, field, isForBrowser, newId, press, repeatable, send } from "./controls.js";
+import { eachPress, newId, repeatable, send } from "./api-requests.js";
+import { ARROWS, confirmation, field, isForBrowser, press } from "./controls.js";
 import { setTextOf } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
 import { number } from "./written.js";

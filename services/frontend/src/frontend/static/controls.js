@@ -1,17 +1,16 @@
 /** The forms start, change, recycle, cancel and send, submitted without leaving the page; and their keys. */
 
 /** @import {State} from "../../../types/protocol" */
+/** @import {ApiRequest} from "./api-requests.js" */
 
+import { DOUBLE_CLICK_MS, eachPress, newId, repeatable, send } from "./api-requests.js";
 import { byId, setText } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
+import { nextTime, onDate } from "./time-of-day.js";
 import { holds, leadMs, number } from "./written.js";
 
 /** How long Cancel waits for the second press that confirms it. */
 const ARMED_MS = 3000;
-/** A double click is one press. */
-const DOUBLE_CLICK_MS = 500;
-/** So long after a press whose outcome is unknown, another one still means the same. */
-const AGAIN_MS = 10_000;
 /** The arrow keys, and whether they mean more time or less. */
 export const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 
@@ -100,77 +99,6 @@ export function press(selector, where = document) {
 }
 
 /**
- * @typedef {{
- *   method: string,
- *   address: string,
- *   body: object | null,
- *   onSuccess?: () => void,
- *   onAnswer?: (status: number) => void,
- * }} ApiRequest `onAnswer` is told 504 if there was none
- */
-/**
- * The same request, with the same id, for a form that is submitted again before its outcome is known, or
- * by a double click; a new one otherwise.
- * @param {(form: HTMLFormElement) => ApiRequest | string} toRequest
- * @returns {(form: HTMLFormElement) => ApiRequest | string}
- */
-export function repeatable(toRequest) {
-  /** @type {{fields: string, request: ApiRequest} | null} */
-  let asked = null;
-  return (form) => {
-    const fields = JSON.stringify([...new FormData(form)]);
-    if (asked?.fields === fields) return asked.request;
-    const request = toRequest(form);
-    if (typeof request === "string") return request;
-    const made = (asked = { fields, request });
-    const forget = () => {
-      if (asked === made) asked = null;
-    };
-    setTimeout(forget, AGAIN_MS);
-    request.onAnswer = (status) => {
-      if (status < 500) setTimeout(forget, status < 400 ? DOUBLE_CLICK_MS : 0);
-    };
-    return request;
-  };
-}
-
-/**
- * A request for each press of a button, named by the last part of its address: two presses of +10 s are
- * twenty seconds. After one whose outcome is unknown it is the same again, with the same id. A double
- * click on Hold must not press Resume, which takes its place.
- * @param {(action: string, value: string) => ApiRequest} toRequest
- * @returns {(form: HTMLFormElement, button: HTMLButtonElement) => ApiRequest | null}
- */
-export function eachPress(toRequest) {
-  /** @type {Map<string, ApiRequest>} */
-  const lost = new Map();
-  let isDouble = false;
-  return (_, { formAction, value }) => {
-    const action = formAction.slice(formAction.lastIndexOf("/") + 1);
-    if (action !== "adjust") {
-      if (isDouble) return null;
-      isDouble = true;
-      setTimeout(() => (isDouble = false), DOUBLE_CLICK_MS);
-    }
-    const key = action + value;
-    const request = lost.get(key) ?? toRequest(action, value);
-    lost.delete(key);
-    request.onAnswer = (status) => {
-      if (status < 500) return;
-      lost.set(key, request);
-      setTimeout(() => lost.get(key) === request && lost.delete(key), AGAIN_MS);
-    };
-    return request;
-  };
-}
-
-/** An id for a run, a change or a message. `crypto.randomUUID` exists on pages over HTTPS only. */
-export function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
  * Submit a form to the API, and show beside it what went wrong.
  * @param {string} id
  * @param {string} words the id of the element for that
@@ -187,26 +115,6 @@ function onSubmit(id, words, toRequest) {
     setText(words, "");
     setText(words, typeof request === "string" ? request : await send(request, field(form, "link")));
   });
-}
-
-/** What went wrong, in words; empty if nothing did.
- * @param {ApiRequest} request @param {string} link the one that gives the right, if one does */
-export async function send({ method, address, body, onSuccess, onAnswer }, link) {
-  /** @type {Record<string, string>} */
-  const headers = { "Content-Type": "application/json" };
-  if (link) headers.Authorization = `Bearer ${link}`;
-  try {
-    const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
-    onAnswer?.(response.status);
-    if (response.ok) {
-      onSuccess?.();
-      return "";
-    }
-    return (await response.json()).detail ?? `It was refused (${response.status}).`;
-  } catch {
-    onAnswer?.(504);
-    return "The server can't be reached.";
-  }
 }
 
 /** The body of a start request, or what is wrong with the form; the server validates the rest.
@@ -231,40 +139,6 @@ function startBody(form, time) {
   if (clock) body.starts_at = date ? onDate(date, clock, time) : nextTime(clock, time);
   if (Number.isNaN(body.starts_at)) return "At time: clocks skip it on that date, as summer time begins.";
   return body;
-}
-
-/** The moment at which a clock in the browser's time zone shows `clock` on that date: of two, the one that is
- * still to come; NaN if there is none.
- * @param {string} date as yyyy-mm-dd @param {string} clock as hh:mm or hh:mm:ss @param {number} time */
-export function onDate(date, clock, time) {
-  // Without a zone it is the browser's.
-  const moments = showing(clock, new Date(`${date}T${clock}`));
-  return moments.find((moment) => moment > time) ?? moments[0] ?? NaN;
-}
-
-/** The next moment at which a clock in the browser's time zone shows `clock`, by the server's time.
- * @param {string} clock as hh:mm or hh:mm:ss @param {number} time */
-export function nextTime(clock, time) {
-  const [hours, minutes, seconds = 0] = clock.split(":").map(Number);
-  const moments = [0, 1, 2].flatMap((days) => {
-    const moment = new Date(time);
-    moment.setDate(moment.getDate() + days);
-    moment.setHours(hours, minutes, seconds, 0);
-    return showing(clock, moment);
-  });
-  return moments.filter((moment) => moment > time).sort((a, b) => a - b)[0];
-}
-
-/** From `first` on, the moments at which clocks show `clock`: when summer time ends, they show an hour twice, up
- * to an hour apart; when it begins, one never. @param {string} clock @param {Date} first */
-function showing(clock, first) {
-  const [hours, minutes] = clock.split(":").map(Number);
-  return [0, 30, 60]
-    .map((later) => first.getTime() + later * 60_000)
-    .filter((moment) => {
-      const date = new Date(moment);
-      return date.getHours() === hours && date.getMinutes() === minutes;
-    });
 }
 
 /** @param {HTMLFormElement} form @param {string} name */
