@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Final, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,8 +19,18 @@ Secret = Annotated[str, Meta(extra={"is_secret": True})]
 """A setting that may also be given as the content of a file; see `secret_files`."""
 
 
+MOST: Final = 2**53
+"""No number is greater than this: beyond it neither JSON nor a timer is exact."""
+LONGEST_TEXT: Final = 400
+"""An error's text with more characters loses those in the middle."""
+
+
 class SettingsError(ValueError):
     """An environment variable is not valid; the text names it in one line."""
+
+    def __init__(self, text: str) -> None:
+        half = LONGEST_TEXT // 2
+        super().__init__(text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -104,13 +114,9 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     if given.get("log_level", "").upper() in get_args(LogLevel):
         given["log_level"] = given["log_level"].upper()
     for field in msgspec.structs.fields(kind):
-        if field.name in given:
-            try:
-                msgspec.convert(given[field.name], type=field.type, strict=False)
-            except msgspec.ValidationError as error:
-                raise SettingsError(
-                    f"{field.name.upper()}={given[field.name]!r} is not valid: {error}"
-                ) from None
+        if field.name in given and (problem := _problem(given[field.name], field.type)):
+            name, value = field.name.upper(), given[field.name]
+            raise SettingsError(f"{name}={value!r} is not valid: {problem}")
     settings = msgspec.convert(given, type=kind, strict=False)
     _check_host(settings.host)
     _check_metrics_port(settings.metrics_port, settings.port)
@@ -123,6 +129,17 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         _check_proxies(settings.trusted_proxies)
     settings.check()
     return settings
+
+
+def _problem(text: str, kind: object) -> str | None:
+    """What is wrong with a variable's text as a value of `kind`."""
+    try:
+        value = msgspec.convert(text, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        return str(error)
+    if isinstance(value, int | float) and value > MOST:
+        return f"Expected a number <= {MOST}"
+    return None
 
 
 def _check_host(host: str) -> None:
@@ -210,5 +227,9 @@ def _check_pair(**files: str) -> None:
 
 
 def _check_file(name: str, path: str) -> None:
-    if path and not Path(path).is_file():
+    try:
+        is_file = not path or Path(path).is_file()
+    except OSError as error:  # too long, or in a folder that may not be read
+        raise SettingsError(f"{name}={path!r} is not valid: {error.strerror}") from None
+    if not is_file:
         raise SettingsError(f"{name}={path!r} is not valid: no such file")
