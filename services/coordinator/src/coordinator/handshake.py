@@ -1,6 +1,7 @@
 """The two handshakes of viewers, and the reasons to refuse one."""
 
 import asyncio
+import base64
 from random import randint
 from typing import Final
 
@@ -56,9 +57,10 @@ class Handshake(Struct, frozen=True):
 async def web_socket(request: web.Request) -> web.StreamResponse:
     """`GET /ws/connect?room=main[&epoch=E&after=SEQ][&ticks=0]`, or for several rooms
     `?rooms=quiz,launch[&epoch=E&after=SEQ,SEQ][&ticks=0]`."""
-    _refuse_old_http(request)
+    _refuse_other_http(request)
     handshake = _parse(request)
     _refuse_other_versions(request)
+    _refuse_other_upgrades(request)
     with request.app[ADMISSION].handshake(handshake.address, handshake.rooms):
         room = await _opened(request, handshake)
         version, subprotocols = _version(request)
@@ -80,7 +82,7 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
 
 async def event_stream(request: web.Request) -> web.StreamResponse:
     """`GET /sse/connect?room=main`, resumed by the header `Last-Event-ID`."""
-    _refuse_old_http(request)
+    _refuse_other_http(request)
     handshake = _parse(request)
     if len(handshake.rooms) > 1:
         # Its viewer comes back with one `Last-Event-ID`.
@@ -198,9 +200,9 @@ def _hand_over(
         room.join(viewer, transport, handshake.epoch, handshake.after)
 
 
-def _refuse_old_http(request: web.Request) -> None:
-    """HTTP/1.0 has neither upgrades nor chunked bodies."""
-    if request.version < (1, 1):
+def _refuse_other_http(request: web.Request) -> None:
+    """HTTP/1.0 has neither upgrades nor chunked bodies, and nobody speaks HTTP/2 like this."""
+    if request.version != (1, 1):
         raise web.HTTPVersionNotSupported(text="a viewer needs HTTP/1.1\n")
 
 
@@ -213,6 +215,25 @@ def _refuse_other_versions(request: web.Request) -> None:
             "Sec-WebSocket-Version": "13",
         }
         raise web.HTTPUpgradeRequired(text="a WebSocket needs version 13\n", headers=accepted)
+
+
+def _refuse_other_upgrades(request: web.Request) -> None:
+    """What aiohttp would refuse once the room is open, and unclearly, or not survive."""
+    upgrade = request.headers.get("Upgrade", "")
+    if upgrade.strip().lower() != "websocket":
+        raise web.HTTPBadRequest(text=f"Upgrade: {upgrade[:80]!r} is not websocket\n")
+    connection = ",".join(request.headers.getall("Connection", ()))
+    if "upgrade" not in {option.strip().lower() for option in connection.split(",")}:
+        raise web.HTTPBadRequest(text=f"Connection: {connection[:80]!r} is not upgrade\n")
+    key = request.headers.get("Sec-WebSocket-Key", "")
+    try:
+        is_key = len(base64.b64decode(key, validate=True)) == 16
+    except ValueError:
+        is_key = False
+    if not is_key:
+        raise web.HTTPBadRequest(
+            text=f"Sec-WebSocket-Key: {key[:80]!r} is not 16 bytes in base64\n"
+        )
 
 
 def _version(request: web.Request) -> tuple[int, tuple[str, ...]]:
