@@ -9,6 +9,16 @@ from .conftest import Opening
 from .stack import Stack
 from .watching import number, wait_for, wait_green
 
+# The next date on which no clock shows half past two.
+SKIPS_HALF_PAST_TWO = """() => {
+  const day = new Date();
+  do {
+    day.setDate(day.getDate() + 1);
+    day.setHours(2, 30, 0, 0);
+  } while (day.getHours() === 2);
+  return day.toLocaleDateString("sv");
+}"""
+
 
 def test_space_starts_and_escape_twice_cancels(stack: Stack, room: str, open_page: Opening) -> None:
     page = open_page(stack.page(room))
@@ -125,6 +135,21 @@ def test_a_date_and_a_time_start_a_run_then(stack: Stack, room: str, open_page: 
     expected = page.evaluate(f"new Date('{then}T18:00:30').getTime()")
     state = stack.ask("GET", f"/api/rooms/{room}")[1]["state"]
     assert state["starts_at"] == expected
+
+
+def test_a_time_that_clocks_skip_starts_nothing(
+    stack: Stack, room: str, open_page: Opening
+) -> None:
+    page = open_page(stack.page(room), timezone_id="Europe/Berlin")
+    wait_green(page)
+    page.locator("#options summary").click()
+    page.get_by_label("On date").fill(page.evaluate(SKIPS_HALF_PAST_TWO))
+    page.get_by_label("At time").fill("02:30:00")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#start-words")).to_have_text(
+        "At time: clocks skip it on that date, as summer time begins."
+    )
+    assert stack.ask("GET", f"/api/rooms/{room}")[1]["state"]["status"] == "idle"
 
 
 def test_minutes_that_are_none_start_nothing(stack: Stack, room: str, open_page: Opening) -> None:
