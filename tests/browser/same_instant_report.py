@@ -1,6 +1,7 @@
 """Prints docs/same-instant.md's tables: `python -m browser.same_instant_report [firefox|webkit]`.
 
-A screen is a machine of its own, so each browser has a core of its own, if there are two.
+A screen is a machine of its own. So each browser has a core to itself, if there are two, and the
+services run there while it does nothing.
 """
 
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from support.cores import two_cores
+from support.cores import give_way, two_cores
 
 from . import webkit
 from .conftest import launch
@@ -27,23 +28,24 @@ from .same_instant import (
     spreads,
 )
 from .same_instant_webkit import measure_webkit
-from .stack import Stack, running
+from .stack import running
+from .webkit import WebKitPage
+
+PAIRS = ([DIRECT, DISTANT], [DIRECT, ASYMMETRIC], [DIRECT, UNSYNCED], [FAST, SLOW])
 
 
 def main(browser_name: str) -> None:
     """Measure everything once, and print the table."""
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as stack:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         if browser_name == "webkit":
-            program = webkit.program()
-            assert program is not None, "no WebKit"
-            with webkit.opening(program, two_cores()) as open_page:
-                apart = spreads(*measure_webkit(stack, "webkit", open_page))
-            sys.stdout.write(f"two screens, direct: {figures(apart)} apart, {len(apart)} changes\n")
+            _measure_webkit(folder)
         else:
-            sys.stdout.write(table(_measure_all(stack, browser_name, Path(folder))) + "\n")
+            runs = _measure_all(browser_name, folder)
+            sys.stdout.write(table(runs) + "\n")
 
 
-def _measure_all(stack: Stack, browser_name: str, folder: Path) -> list[dict[str, Seen]]:
+def _measure_all(browser_name: str, folder: Path) -> list[dict[str, Seen]]:
     with sync_playwright() as playwright:
         browsers = [launch(playwright, browser_name, folder, core) for core in two_cores()]
         turns = cycle(browsers)
@@ -56,14 +58,33 @@ def _measure_all(stack: Stack, browser_name: str, folder: Path) -> list[dict[str
             return page
 
         runs: list[dict[str, Seen]] = []
-        for screens in ([DIRECT, DISTANT], [DIRECT, ASYMMETRIC], [DIRECT, UNSYNCED], [FAST, SLOW]):
-            runs.append(measure(stack, f"room-{len(runs)}", screens, open_page))
-            for browser in browsers:
-                for context in browser.contexts:
-                    context.close()
+        give_way()
+        with running(folder) as stack:
+            for screens in PAIRS:
+                runs.append(measure(stack, f"room-{len(runs)}", screens, open_page))
+                for browser in browsers:
+                    for context in browser.contexts:
+                        context.close()
         for browser in browsers:
             browser.close()
         return runs
+
+
+def _measure_webkit(folder: Path) -> None:
+    program = webkit.program()
+    assert program is not None, "no WebKit"
+    with webkit.opening(program, two_cores()) as open_page:
+        pages = iter([open_page("about:blank") for _ in range(2)])
+
+        def go(address: str) -> WebKitPage:
+            page = next(pages)
+            page.goto(address)
+            return page
+
+        give_way()
+        with running(folder) as stack:
+            apart = spreads(*measure_webkit(stack, "webkit", go))
+    sys.stdout.write(f"two screens, direct: {figures(apart)} apart, {len(apart)} changes\n")
 
 
 def table(runs: list[dict[str, Seen]]) -> str:

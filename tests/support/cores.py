@@ -1,4 +1,4 @@
-"""A program on a core of its own."""
+"""Which core a program runs on, and which program gives way."""
 
 import os
 import shutil
@@ -11,6 +11,12 @@ def two_cores() -> list[int] | list[None]:
     """Two of the cores that this process may use; twice None if it has one, or can't choose."""
     cores = sorted(os.sched_getaffinity(0)) if TASKSET else []
     return cores[:2] if len(cores) > 1 else [None, None]
+
+
+def give_way() -> None:
+    """Have this thread, and what it starts from now on, run while no other program wants to."""
+    if hasattr(os, "SCHED_IDLE"):  # Linux
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def pinned(command: list[str], core: int | None) -> list[str]:
