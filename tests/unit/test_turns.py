@@ -1,0 +1,50 @@
+"""Permits for appends: who gets the next one, and that none is lost."""
+
+import asyncio
+
+from scheduler.turns import Turns
+
+
+async def test_the_lowest_rank_goes_first_and_of_equals_the_one_that_came_first() -> None:
+    turns, went = Turns(1), []
+
+    async def go(rank: int, name: str) -> None:
+        await turns.take(rank)
+        went.append(name)
+        await asyncio.sleep(0)
+        turns.give_back()
+
+    async with asyncio.TaskGroup() as group:
+        for rank, name in [(5, "first"), (9, "late"), (3, "b"), (1, "a"), (3, "c")]:
+            group.create_task(go(rank, name))
+    assert went == ["first", "a", "b", "c", "late"]
+
+
+async def test_no_more_go_at_once_than_there_are_permits() -> None:
+    turns, going, most = Turns(3), 0, 0
+
+    async def go() -> None:
+        nonlocal going, most
+        await turns.take(0)
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0)
+        going -= 1
+        turns.give_back()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(go())
+    assert most == 3
+
+
+async def test_who_is_cancelled_takes_no_permit_with_it() -> None:
+    turns = Turns(1)
+    await turns.take(0)
+    waiting, given = (asyncio.create_task(turns.take(rank)) for rank in (1, 0))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    turns.give_back()
+    given.cancel()  # in the same turn of the loop in which it is given the permit
+    await asyncio.gather(waiting, given, return_exceptions=True)
+    await asyncio.wait_for(turns.take(0), 1)
