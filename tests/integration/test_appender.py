@@ -10,12 +10,7 @@ from prometheus_client import REGISTRY
 
 from bus.connection import Bus
 from bus.errors import BusTimeout, BusUnavailable
-from protocol.subjects import STREAM, events
-from runtime.clock import whole_now_ms
 from scheduler.appender import IN_FLIGHT, Appender
-from scheduler.commands import Commands
-from scheduler.event_store import EventStore
-from scheduler.load import Load
 from support.bus_client import ask
 from support.nats_server import NatsServer
 from support.served import Serve, until_ready
@@ -103,23 +98,6 @@ async def test_no_more_are_on_their_way_at_once_than_the_stream_s_queue_bears(
         last = await asyncio.wait_for(come.get(), 5)
         await last.respond(json.dumps(STORED).encode())
     assert [append.result() for append in appends] == [7] * (IN_FLIGHT + 1)
-
-
-async def test_of_runs_whose_events_wait_the_one_that_starts_first_goes_first(
-    connection: Bus, serve_coordinator: Serve, bus: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await serve_coordinator()  # it makes the stream
-    monkeypatch.setattr("scheduler.appender.IN_FLIGHT", 1)
-    commands = Commands(EventStore(connection, Load(100, 1000)), "scheduler-1")
-    now = whole_now_ms()
-    starts = {"on-its-way": now + 60_000, "late": now + 50_000, "early": now + 40_000}
-    async with asyncio.TaskGroup() as group:
-        for room, starts_at in starts.items():
-            start = json.dumps({"room": room, "starts_at": starts_at}).encode()
-            group.create_task(commands.start(start))
-    jetstream = bus.jetstream()
-    stored = {room: await jetstream.get_last_msg(STREAM, events(room)) for room in starts}
-    assert sorted(stored, key=lambda room: stored[room].seq or 0) == ["on-its-way", "early", "late"]
 
 
 async def test_a_scheduler_is_not_ready_while_the_stream_takes_nothing(

@@ -12,7 +12,6 @@ from bus.connection import Bus
 from bus.stream import Entry
 from protocol import events
 from protocol.events import Started
-from protocol.rules import Countdown
 from runtime import clock
 from runtime.clock import whole_now_ms
 from scheduler import clock_steps, deadlines
@@ -114,7 +113,7 @@ class Slow(Deadlines):
         self.begun: list[str] = []
         self.has_begun = asyncio.Event()
 
-    async def _append(self, room: str, countdown: Countdown) -> None:
+    async def _append(self, room: str) -> None:
         self.begun.append(room)
         self.has_begun.set()
         await asyncio.Event().wait()

@@ -18,8 +18,6 @@ from bus.connection import Bus
 from bus.errors import BusError, BusTimeout, BusUnavailable, bus_errors
 from runtime.metrics import from_zero
 
-from .turns import Turns
-
 APPEND_SECONDS = 1.5
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 CONFLICTS = {10071, 10164}
@@ -36,7 +34,7 @@ NOBODY_SECONDS = 0.05
 """The delay before retrying if nobody stores the subject: there is no leader, or no stream."""
 REFUSED_SECONDS = 10.0
 """How long a refusal counts as the stream's state, unless an append succeeds."""
-IN_FLIGHT = 32
+IN_FLIGHT = 64
 """The most appends in flight, so that many rooms don't flood the stream themselves."""
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -71,7 +69,7 @@ class Appender:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._turns = Turns(IN_FLIGHT)
+        self._turns = asyncio.Semaphore(IN_FLIGHT)
         self._waiting: set[asyncio.Future[_Answer]] = set()
         self._refusal = ""
         self._refused_at = 0.0
@@ -90,12 +88,10 @@ class Appender:
         payload: bytes,
         expected_seq: int,
         headers: Mapping[str, str] = _NO_HEADERS,
-        rank: int = 0,
     ) -> int:
         """Append to `subject` if its last sequence still is `expected_seq`; returns the new one.
 
-        `headers` are stored with it. If more appends are due at once than may be in flight, the
-        lowest `rank` goes first.
+        `headers` are stored with it.
 
         Raises Conflict if it is not, BusTimeout if the outcome is unknown, BusUnavailable if the
         stream accepts nothing.
@@ -103,13 +99,9 @@ class Appender:
         outcome = "stored"
         try:
             with bus_errors("the stream"):
-                await self._turns.take(rank)
-                try:
-                    return await self._retry_while_busy(
-                        subject, payload, {EXPECTED: str(expected_seq), **headers}
-                    )
-                finally:
-                    self._turns.give_back()
+                return await self._retry_while_busy(
+                    subject, payload, {EXPECTED: str(expected_seq), **headers}
+                )
         except Conflict:
             outcome = "conflict"
             raise
@@ -122,24 +114,25 @@ class Appender:
     async def _retry_while_busy(self, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + APPEND_SECONDS
-        while True:
-            answer = await self._publish(subject, payload, headers, deadline)
-            error = answer.error
-            if error is None or error.err_code in CONFLICTS:
-                self._refusal = ""
-            if error is None:
-                return answer.seq
-            if error.err_code in CONFLICTS:
-                raise Conflict
-            if error.err_code in UNKNOWN:
-                raise BusTimeout(f"the stream: {error.description}")
-            pause = NOBODY_SECONDS if answer is _NOBODY else NOT_NOW_SECONDS.get(error.err_code)
-            if pause is None or loop.time() + pause > deadline:
-                self._refusal = f"the stream takes nothing: {error.description}"
-                self._refused_at = loop.time()
-                raise BusUnavailable(self._refusal)
-            _appended.labels("busy").inc()
-            await asyncio.sleep(pause)
+        async with self._turns:
+            while True:
+                answer = await self._publish(subject, payload, headers, deadline)
+                error = answer.error
+                if error is None or error.err_code in CONFLICTS:
+                    self._refusal = ""
+                if error is None:
+                    return answer.seq
+                if error.err_code in CONFLICTS:
+                    raise Conflict
+                if error.err_code in UNKNOWN:
+                    raise BusTimeout(f"the stream: {error.description}")
+                pause = NOBODY_SECONDS if answer is _NOBODY else NOT_NOW_SECONDS.get(error.err_code)
+                if pause is None or loop.time() + pause > deadline:
+                    self._refusal = f"the stream takes nothing: {error.description}"
+                    self._refused_at = loop.time()
+                    raise BusUnavailable(self._refusal)
+                _appended.labels("busy").inc()
+                await asyncio.sleep(pause)
 
     async def _publish(
         self, subject: str, payload: bytes, headers: dict[str, str], deadline: float

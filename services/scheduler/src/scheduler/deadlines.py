@@ -14,7 +14,7 @@ from typing import Never
 from bus.connection import Bus
 from bus.errors import BusError
 from protocol import rules
-from protocol.events import Cancelled, Resumed
+from protocol.events import Cancelled, Event, Resumed, Terms
 from protocol.rules import Countdown
 from runtime.clock import now_ms, whole_now_ms
 from runtime.logs import logger
@@ -24,6 +24,7 @@ from .clock_steps import ClockSteps
 from .event_store import EventStore
 from .grace import Grace, Turn
 from .logged import trace_of
+from .turns import Turns
 
 log = logger(__name__)
 
@@ -33,6 +34,8 @@ NEWS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 it because of an entry that can't be read yet."""
 ROOMS_A_TURN = 256
 """How many timers are set in one turn of the event loop, which ticks wait for."""
+AT_ONCE = 32
+"""How many ticks are decided and appended at the same time."""
 
 
 class Deadlines:
@@ -47,6 +50,7 @@ class Deadlines:
         self._bus = bus
         self._store = store
         self._grace = Grace(instance)
+        self._turns = Turns(AT_ONCE)
         self._instance = instance
         self._max_hold_ms = max_hold_ms
         self._waiting: dict[str, tuple[Turn, asyncio.TimerHandle]] = {}
@@ -112,37 +116,48 @@ class Deadlines:
     async def _append_due(self, room: str) -> None:
         """Append the room's tick, which is due, and wait for the next one."""
         try:
-            await self._append(room, self._store[room])
+            await self._append(room)
         finally:
             self._appending.discard(room)
             self._wait_for_next(room)
 
-    async def _append(self, room: str, countdown: Countdown) -> None:
-        """Append what is due; if that fails, read what the stream holds."""
-        event = rules.decide(countdown, whole_now_ms(), self._instance, self._max_hold_ms)
-        if event is None:
-            return
+    async def _append(self, room: str) -> None:
+        """Append what is due, when it is its turn; if that fails, read what the stream holds."""
+        await self._turns.take(_starts_at(self._store[room]))
         try:
-            await self._store.append(event, countdown)
-            if isinstance(event, Resumed):
-                log.info("a planned hold has ended", room=room, run=event.run, **trace_of(event))
-            elif isinstance(event, Cancelled):
-                log.info("cancelled a run held too long", room=room, run=event.run)
-        except Conflict:
+            countdown = self._store[room]  # somebody else may have stored it meanwhile
+            event = rules.decide(countdown, whole_now_ms(), self._instance, self._max_hold_ms)
+            if event is None:
+                return
+            failure = await self._failure(event, countdown)
+        finally:
+            self._turns.give_back()
+        if isinstance(failure, Conflict):
             await self._catch_up(room, countdown)
-        except BusError as error:
+        elif failure is not None:
             # It may have been stored: the stream shows that as soon as it can be read.
-            number = event.remaining
             log.warning(
                 "what is due is not stored yet",
                 room=room,
                 run=event.run,
-                number=number,
-                reason=str(error),
+                number=event.remaining,
+                reason=str(failure),
                 **trace_of(event),
             )
             await asyncio.sleep(RETRY_SECONDS)
             await self._refresh(room)
+        elif isinstance(event, Resumed):
+            log.info("a planned hold has ended", room=room, run=event.run, **trace_of(event))
+        elif isinstance(event, Cancelled):
+            log.info("cancelled a run held too long", room=room, run=event.run)
+
+    async def _failure(self, event: Event, expected: Countdown) -> Conflict | BusError | None:
+        """Append the event; returns why it is not known to be stored."""
+        try:
+            await self._store.append(event, expected)
+        except (Conflict, BusError) as failure:
+            return failure
+        return None
 
     async def _catch_up(self, room: str, countdown: Countdown) -> None:
         """Read what the append after `countdown` did not know of."""
@@ -168,3 +183,9 @@ class Deadlines:
                 await self._bus.connected()
             else:
                 return
+
+
+def _starts_at(countdown: Countdown) -> int:
+    """When the run starts: who has many ticks due at the same instants as those of others makes
+    none late of a run that was there before."""
+    return countdown.last.starts_at if isinstance(countdown.last, Terms) else 0

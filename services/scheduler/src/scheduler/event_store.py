@@ -12,7 +12,7 @@ from bus.entries import is_event, place, read_event
 from bus.errors import BusUnavailable, bus_errors
 from bus.stream import Entry, epoch_of, stream_info
 from protocol import events, rules, subjects
-from protocol.events import Event, Terms, Tick, Unknown
+from protocol.events import Event, Tick, Unknown
 from protocol.rules import Countdown
 from runtime.clock import now_ms
 from runtime.metrics import LATE_SECONDS
@@ -93,12 +93,10 @@ class EventStore:
         """
         subject, payload = subjects.events(event.room), events.encode(event)
         begun_at = now_ms()
-        store = partial(
-            self._appender.append, subject, payload, expected.seq, rank=_rank(event, expected)
-        )
         if self.traces is None or event is expected.last or isinstance(event, Unknown):
-            seq = await store()
+            seq = await self._appender.append(subject, payload, expected.seq)
         else:
+            store = partial(self._appender.append, subject, payload, expected.seq)
             seq = await self.traces.append(event, expected, store)
         if isinstance(event, Tick) and event is not expected.last:
             _emitted_late.observe(max(0.0, begun_at - event.due_at) / 1000)
@@ -172,13 +170,6 @@ class EventStore:
         if len(self._over) > ROOMS_WITHOUT_A_RUN:
             room = next(iter(self._over))
             del self._over[room], self._countdowns[room]
-
-
-def _rank(event: Event, expected: Countdown) -> int:
-    """When its run starts: who has many ticks due at the same instants as those of others makes
-    none late of a run that was there before."""
-    terms = event if isinstance(event, Terms) else expected.last
-    return terms.starts_at if isinstance(terms, Terms) else 0
 
 
 def _run_traces(bus: Bus) -> "RunTraces | None":
