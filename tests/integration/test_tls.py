@@ -146,13 +146,11 @@ async def test_viewers_are_served_over_tls(
         serving("coordinator", nats_url=nats_server.url, port=port, **files),
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session,
     ):
+        await until(lambda: is_alive(port))
 
         async def is_ready() -> bool:
-            try:
-                async with session.get(f"https://127.0.0.1:{port}/readyz") as answer:
-                    return answer.status == 200
-            except aiohttp.ClientConnectorError:
-                return False
+            async with session.get(f"https://127.0.0.1:{port}/readyz") as answer:
+                return answer.status == 200
 
         await until(is_ready)
         async with session.ws_connect(f"wss://127.0.0.1:{port}/ws/connect") as viewer:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from yarl import URL
 
+from .probe import asked
 from .process import AsyncProcess
 from .viewer import Viewer
 from .waiting import WAIT_SECONDS, until
@@ -27,10 +28,10 @@ class Workers:
         self.metrics_port = metrics_port
 
     async def metrics(self) -> dict[str, float]:
-        """Every sample of all of them, by its name and labels as they are written there."""
-        url = f"http://127.0.0.1:{self.metrics_port}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            lines = (await answer.text()).splitlines()
+        """Every sample of all of them, by its name and labels as they are written there; none while
+        the parent does not answer."""
+        _, text = await asked(self.metrics_port, "/metrics")
+        lines = text.splitlines()
         found = [line.rpartition(" ") for line in lines if not line.startswith("#")]
         assert len(found) == len({name for name, _, _ in found}), "a sample is there twice"
         return {name: float(value) for name, _, value in found}
@@ -48,10 +49,7 @@ class Workers:
         """Wait until so many are."""
 
         async def is_so() -> bool:
-            try:
-                return (await self.metrics())["tminus_workers_ready"] == count
-            except aiohttp.ClientConnectorError:  # the parent has only been started
-                return False
+            return (await self.metrics()).get("tminus_workers_ready") == count
 
         await until(is_so, READY_SECONDS)
 
