@@ -24,7 +24,7 @@ from .clock_steps import ClockSteps
 from .event_store import EventStore
 from .grace import Grace, Turn
 from .logged import trace_of
-from .turns import Turns
+from .permits import Permits
 
 log = logger(__name__)
 
@@ -50,7 +50,7 @@ class Deadlines:
         self._bus = bus
         self._store = store
         self._grace = Grace(instance)
-        self._turns = Turns(AT_ONCE)
+        self._permits = Permits(AT_ONCE)
         self._instance = instance
         self._max_hold_ms = max_hold_ms
         self._waiting: dict[str, tuple[Turn, asyncio.TimerHandle]] = {}
@@ -123,7 +123,7 @@ class Deadlines:
 
     async def _append(self, room: str) -> None:
         """Append what is due, when it is its turn; if that fails, read what the stream holds."""
-        await self._turns.take(_starts_at(self._store[room]))
+        await self._permits.take(_starts_at(self._store[room]))
         try:
             countdown = self._store[room]  # somebody else may have stored it meanwhile
             event = rules.decide(countdown, whole_now_ms(), self._instance, self._max_hold_ms)
@@ -131,7 +131,7 @@ class Deadlines:
                 return
             failure = await self._failure(event, countdown)
         finally:
-            self._turns.give_back()
+            self._permits.give_back()
         if isinstance(failure, Conflict):
             await self._catch_up(room, countdown)
         elif failure is not None:

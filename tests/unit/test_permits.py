@@ -2,18 +2,18 @@
 
 import asyncio
 
-from scheduler.turns import Turns
+from scheduler.permits import Permits
 
 
 async def test_the_lowest_rank_goes_first_and_of_equals_the_one_that_came_first() -> None:
-    turns = Turns(1)
+    permits = Permits(1)
     went: list[str] = []
 
     async def go(rank: int, name: str) -> None:
-        await turns.take(rank)
+        await permits.take(rank)
         went.append(name)
         await asyncio.sleep(0)
-        turns.give_back()
+        permits.give_back()
 
     async with asyncio.TaskGroup() as group:
         for rank, name in [(5, "late"), (3, "b"), (1, "a"), (3, "c")]:
@@ -22,16 +22,16 @@ async def test_the_lowest_rank_goes_first_and_of_equals_the_one_that_came_first(
 
 
 async def test_no_more_go_at_once_than_there_are_permits() -> None:
-    turns, going, most = Turns(3), 0, 0
+    permits, going, most = Permits(3), 0, 0
 
     async def go() -> None:
         nonlocal going, most
-        await turns.take(0)
+        await permits.take(0)
         going += 1
         most = max(most, going)
         await asyncio.sleep(0)
         going -= 1
-        turns.give_back()
+        permits.give_back()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
@@ -40,14 +40,14 @@ async def test_no_more_go_at_once_than_there_are_permits() -> None:
 
 
 async def test_who_is_cancelled_takes_no_permit_with_it() -> None:
-    turns = Turns(1)
-    await turns.take(0)
-    waits, is_given = (asyncio.create_task(turns.take(rank)) for rank in (1, 0))
+    permits = Permits(1)
+    await permits.take(0)
+    waits, is_given = (asyncio.create_task(permits.take(rank)) for rank in (1, 0))
     await asyncio.sleep(0)
     waits.cancel()
-    turns.give_back()
+    permits.give_back()
     await asyncio.sleep(0)  # it is given the permit
     is_given.cancel()  # before it can run
     results = await asyncio.gather(waits, is_given, return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError] * 2
-    await asyncio.wait_for(turns.take(0), 1)
+    await asyncio.wait_for(permits.take(0), 1)

@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 
-class Turns:
+class Permits:
     """So many permits. The lowest rank gets the next one, and of equals the one that has waited
     longest; so it is among those that come in the same turn of the event loop, too."""
 
