@@ -24,6 +24,9 @@ import frontend.settings
 import scheduler.app
 import scheduler.settings
 from bus.connection import Bus
+from coordinator.connections import Connections
+from coordinator.io_uring import Ring
+from coordinator.room import Room
 from runtime.background import background
 from runtime.settings import Settings
 from support.api_client import Api, calling
@@ -31,6 +34,7 @@ from support.nats_server import CONFIG, PASSWORDS, NatsServer
 from support.ports import free_port
 from support.process import AsyncProcess
 from support.served import Serve, Serving, until_ready
+from support.skip import skip
 
 AiohttpServer = Callable[[web.Application], Awaitable[TestServer]]
 S = TypeVar("S", bound=Settings)
@@ -67,6 +71,26 @@ async def operator(deployed_nats_server: NatsServer) -> AsyncIterator[Client]:
     )
     yield client
     await client.close()
+
+
+@pytest.fixture
+def ring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
+    """A ring of this kernel's, which rooms use for any number of viewers."""
+    try:
+        ring = Ring()
+    except OSError as error:
+        skip(f"there is no io_uring here: {error}")
+        raise
+    monkeypatch.setattr("coordinator.fanout.FEW", 0)
+    yield ring
+    ring.close()
+
+
+@pytest.fixture
+async def room(ring: Ring) -> Room:
+    room = Room("main", "coordinator-1", Connections(ring))
+    room.on_read()
+    return room
 
 
 @pytest.fixture

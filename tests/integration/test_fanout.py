@@ -3,8 +3,6 @@
 import asyncio
 import os
 import socket
-import struct
-from collections.abc import Iterator
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -18,29 +16,9 @@ from coordinator.subscriptions import Subscriptions
 from coordinator.websocket import WebSocketViewer
 from support.bus_client import ask
 from support.served import Serve
-from support.skip import skip
 from support.sockets import at_once, is_held_back, joined, received
 from support.viewer import is_last_tick, viewing
 from support.waiting import WAIT_SECONDS
-
-
-@pytest.fixture
-def ring() -> Iterator[Ring]:
-    """A ring of this kernel's."""
-    try:
-        ring = Ring()
-    except OSError as error:
-        skip(f"there is no io_uring here: {error}")
-        raise
-    yield ring
-    ring.close()
-
-
-@pytest.fixture
-async def room(ring: Ring) -> Room:
-    room = Room("main", "coordinator-1", Connections(ring))
-    room.on_read()
-    return room
 
 
 async def test_many_are_sent_the_same_in_more_than_one_call(room: Room) -> None:
@@ -86,6 +64,36 @@ async def test_who_is_skipped_costs_no_call_of_its_own(
         for number, (_, far) in enumerate(pairs):
             expected = b"one two " if number % 2 else b"two "
             assert await received(far, len(expected)) == expected
+
+
+async def test_a_few_use_no_ring_until_more_come(
+    room: Room, ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.fanout.FEW", 3)
+    calls, call = [], ring._call
+    monkeypatch.setattr(ring, "_call", lambda *words: calls.append(words) or call(*words))  # type: ignore[func-returns-value]
+    async with joined(room, 3) as pairs:
+        group = room.groups[event_stream(True)]
+        group.write(b"few ")
+        assert not calls
+        for _, far in pairs:
+            assert await received(far, 4) == b"few "
+        (paused, far_paused), (behind, far_behind), _ = pairs
+        group.pause(paused)
+        alone = os.urandom(50_000)
+        behind.write(alone)
+        assert is_held_back(behind)
+        async with joined(room, 1) as later:
+            told = at_once(far_behind)
+            group.write(b"many")
+            assert len(calls) == 1
+            assert told + await received(far_behind, 50_004 - len(told)) == alone + b"many"
+            for _, far in (pairs[2], *later):
+                assert await received(far, 4) == b"many"
+            group.resume(paused)
+            group.write(b"all")
+            assert await received(far_paused, 3) == b"all"
+            assert not goes_by_transport(room)
 
 
 async def test_what_was_written_to_one_comes_before_what_goes_to_all(room: Room) -> None:
@@ -149,91 +157,6 @@ async def test_who_lags_is_told_the_state_in_one_piece_and_then_goes_on(room: Ro
         told = await received(far, lambda data: data.endswith(b"seen"))
         assert b"missed" not in told
         assert not goes_by_transport(room)
-
-
-async def test_who_leaves_leaves_the_others_their_places(room: Room) -> None:
-    async with joined(room, 5) as pairs:
-        group = room.groups[event_stream(True)]
-        for gone in (1, 4):
-            pairs[gone][1].close()
-        async with asyncio.timeout(WAIT_SECONDS):
-            while len(group) > 3:
-                await asyncio.sleep(0.001)
-        # New connections get the descriptors that were somebody else's, and nothing of theirs.
-        strangers = [end for _ in range(4) for end in socket.socketpair()]
-        group.pause(pairs[3][0])  # who has got another's place answers for it alone
-        group.write(b"hello")
-        for kept in (0, 2):
-            assert await received(pairs[kept][1], 5) == b"hello"
-        group.resume(pairs[3][0])
-        group.write(b"again")
-        for kept in (0, 2, 3):
-            assert await received(pairs[kept][1], 5) == b"again"
-        for end in strangers:
-            end.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                end.recv(5)
-        for end in strangers:
-            end.close()
-
-
-@pytest.mark.parametrize("has_ring", [True, False])
-@pytest.mark.parametrize("way", ["close", "reset", "half"])
-async def test_who_leaves_with_full_buffers_costs_the_others_nothing(
-    way: str, has_ring: bool, request: pytest.FixtureRequest
-) -> None:
-    """By closing, by a reset, or by closing its side and reading all that was sent."""
-    room = Room(
-        "main",
-        "coordinator-1",
-        Connections(request.getfixturevalue("ring") if has_ring else None),
-    )
-    room.on_read()
-    async with joined(room, 4) as pairs:
-        group, word = room.groups[event_stream(True)], os.urandom(50_000)
-        gone, far = pairs[1]
-        others = [end for place, (_, end) in enumerate(pairs) if place != 1]
-        while not gone.lagging_since:
-            group.write(word)
-            for end in others:
-                assert await received(end, len(word)) == word
-        if way == "half":
-            far.shutdown(socket.SHUT_WR)
-        else:
-            if way == "reset":
-                far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            far.close()
-        async with asyncio.timeout(WAIT_SECONDS):
-            while len(group) > 3:
-                group.write(b"on")
-                for end in others:
-                    assert await received(end, 2) == b"on"
-                if way == "half":
-                    at_once(far)
-                await asyncio.sleep(0.001)
-        assert gone.was_open
-        assert room._connections.count == 3
-        assert not room._connections.lagging
-        group.write(word)
-        for end in others:
-            assert await received(end, len(word)) == word
-
-
-async def test_a_descriptor_is_closed_only_after_its_seat_is_empty(room: Room) -> None:
-    async with joined(room, 4) as pairs:
-        viewers = [viewer for viewer, _ in pairs]
-        pairs[0][1].close()
-        pairs[1][1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        pairs[1][1].close()  # with a reset
-        for viewer in viewers[2:]:
-            assert viewer.transport is not None
-        viewers[2].transport.abort()  # type: ignore[union-attr]  # asserted
-        viewers[3].close(1000, "")
-        pairs[3][1].shutdown(socket.SHUT_WR)
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not all(viewer.was_open for viewer in viewers):
-                await asyncio.sleep(0.001)
-        assert not room.groups
 
 
 async def test_a_ring_that_fails_ends_the_service(
@@ -301,6 +224,7 @@ async def test_a_countdown_with_and_without_a_ring(
     def refuse() -> Ring:
         raise PermissionError(1, "not allowed")
 
+    monkeypatch.setattr("coordinator.fanout.FEW", 0)
     if not has_ring:
         monkeypatch.setattr(coordinator.app, "Ring", refuse)
     server: TestServer = await serve_coordinator()

@@ -172,14 +172,13 @@ class Client(NatsClient):
         command: bytes = super()._connect_command()
         return command
 
-    async def _process_msg(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
-    ) -> None:
+    def take_inline(self, sid: int, subject: bytes, headers: bytes, payload: bytes) -> bool:
+        """Have a message of an inline subscription handled; returns whether it is one."""
         subscription = self._subs.get(sid)
-        if isinstance(subscription, InlineSubscription):
-            subscription.take(subject, headers, data)
-        else:
-            await super()._process_msg(sid, subject, reply, data, headers)
+        if not isinstance(subscription, InlineSubscription):
+            return False
+        subscription.take(subject, headers, payload)
+        return True
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None

@@ -34,19 +34,23 @@ class Parser(NatsParser):
                     return
                 line = bytes(self.buf[:end])
                 del self.buf[: end + CRLF_SIZE]
-                await self._on_line(line)
+                operation, *fields = [
+                    field for field in line.replace(b"\t", b" ").split(b" ") if field
+                ]
+                match operation.upper():
+                    case b"MSG":
+                        self._expect(fields[:-1], b"0", fields[-1])
+                    case b"HMSG":
+                        self._expect(fields[:-2], *fields[-2:])
+                    case other:
+                        await self._on_control(other, fields)
             elif len(self.buf) >= self.needed + CRLF_SIZE:
                 await self._on_payload()
             else:
                 return
 
-    async def _on_line(self, line: bytes) -> None:
-        operation, *fields = [field for field in line.replace(b"\t", b" ").split(b" ") if field]
-        match operation.upper():
-            case b"MSG":
-                self._expect(fields[:-1], b"0", fields[-1])
-            case b"HMSG":
-                self._expect(fields[:-2], *fields[-2:])
+    async def _on_control(self, operation: bytes, fields: list[bytes]) -> None:
+        match operation:
             case b"PING":
                 await self.nc._process_ping()
             case b"PONG":
@@ -75,7 +79,8 @@ class Parser(NatsParser):
         self.state, self.header_needed = AWAITING_CONTROL_LINE, 0
         to = self.msg_arg
         try:
-            await self.nc._process_msg(to["sid"], to["subject"], to["reply"], payload, headers)
+            if not self.nc.take_inline(to["sid"], to["subject"], headers, payload):
+                await self.nc._process_msg(to["sid"], to["subject"], to["reply"], payload, headers)
         except Exception as error:
             _unreadable.inc()
             await self.nc._error_cb(error)

@@ -3,13 +3,16 @@
 With a ring, one system call sends the same bytes to all, past their transports. That is right only
 while a viewer's transport has an empty buffer, since buffered data has to go first. So a viewer
 that took only a part is written to through its transport until the buffer is empty. Without a ring,
-all viewers are written to through their transports.
+and while there are few, all viewers are written to through their transports.
 """
 
 from collections.abc import Callable, Iterator
 
 from .io_uring import CAPACITY, Ring, Slots
 from .viewer import Viewer
+
+FEW = 8
+"""So many viewers cost less by their transports than by a ring, which takes longer to prepare."""
 
 
 class FanOut:
@@ -19,15 +22,16 @@ class FanOut:
     only the place of one that has left is taken by the last.
     """
 
-    __slots__ = ("_behind", "_slots", "_viewers", "_writes")
+    __slots__ = ("_behind", "_ring", "_slots", "_viewers", "_writes")
 
     def __init__(self, ring: Ring | None) -> None:
         self._viewers: list[Viewer] = []
         self._writes: list[Callable[[bytes], None]] = []
         """Each transport's `write`, bound in advance: checking every viewer and looking up its
         transport would cost a tenth of the sending. A paused viewer's entry is `_send_nothing`."""
-        self._slots = None if ring is None else Slots(ring)
-        """Each viewer's submission, if there is a ring."""
+        self._ring = ring
+        self._slots: Slots | None = None
+        """Each viewer's submission, once there have been more than a FEW and if there is a ring."""
         self._behind: set[Viewer] = set()
         """Viewers whose transport has data in its buffer."""
 
@@ -44,7 +48,18 @@ class FanOut:
         self._viewers.append(viewer)
         self._writes.append(viewer.transport.write)
         if self._slots is not None:
-            self._slots.add(viewer.transport.get_extra_info("socket").fileno())
+            self._add_slot(self._slots, viewer)
+        elif self._ring is not None and len(self._viewers) > FEW:
+            self._slots = Slots(self._ring)
+            for each in self._viewers:
+                self._add_slot(self._slots, each)
+
+    def _add_slot(self, slots: Slots, viewer: Viewer) -> None:
+        assert viewer.transport is not None
+        slots.add(viewer.transport.get_extra_info("socket").fileno())
+        if self._writes[viewer.place] is _send_nothing:
+            slots.skip(viewer.place)
+        else:
             self.check_buffer(viewer)
 
     def remove(self, viewer: Viewer) -> None:
