@@ -8,6 +8,7 @@ from statistics import median
 
 import msgspec
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from bench.bus import connected, nats_server
@@ -17,6 +18,7 @@ FROM = 10
 INTERVAL_MS = 1000
 LEAD_SECONDS = 3.0
 STARTS_AT_ONCE = 50
+RETRY_SECONDS = 0.1
 
 
 class Lateness(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +92,13 @@ async def lateness(*, schedulers: int, rooms: int, spread: bool, sync_always: bo
 async def _start(client: Client, limit: asyncio.Semaphore, room: str, starts_at: int) -> None:
     terms = {"room": room, "from": FROM, "interval_ms": INTERVAL_MS, "starts_at": starts_at}
     async with limit:
-        answer = await client.request("scheduler.start", msgspec.json.encode(terms), timeout=10)
+        while True:
+            try:
+                request = msgspec.json.encode(terms)
+                answer = await client.request("scheduler.start", request, timeout=10)
+                break
+            except NoRespondersError:  # faster than a scheduler takes requests
+                await asyncio.sleep(RETRY_SECONDS)
     if answer.headers and "Nats-Service-Error-Code" in answer.headers:
         raise RuntimeError(f"{room} was not started: {answer.headers}")
 

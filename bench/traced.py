@@ -99,7 +99,7 @@ async def deliver(_url: str) -> dict[str, float]:
             f"Nats-Last-Sequence: {seq - 1}\r\n\r\n"
         )
         data = payload.replace(b'"by":"', b'"by":"%d-' % seq)
-        followed._on_event(b"live.main.events", block.encode(), data)
+        followed._on_event(b"live.main.events", b"", block.encode(), data)
         await asyncio.sleep(0)
 
     cpu, _ = await _timed(event, EVENTS)

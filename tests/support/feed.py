@@ -134,12 +134,12 @@ async def append(client: Client, subject: str, payload: bytes = b"x") -> None:
 
 
 async def appends(client: Client, rooms: list[str], count: int, seed: int = 0) -> None:
-    """Store `count` entries in rooms taken at random, nine events to a message: even as fast as a
-    server takes them, no room gets 64 messages a second, a flood of which a feed skips some."""
+    """Store `count` entries in rooms taken at random, nineteen events to a message: even as fast as
+    a server takes them, no room gets 64 messages a second, a flood of which a feed skips some."""
     chance = random.Random(seed)
     for _ in range(count):
         room = chance.choice(rooms)
-        kind = "message" if chance.random() < 0.1 else "events"
+        kind = "message" if chance.random() < 0.05 else "events"
         await append(client, f"countdown.{room}.{kind}")
 
 

@@ -121,7 +121,7 @@ async def test_a_cancellation_in_the_turn_of_the_reply_is_not_lost(
     client = Client()
     requesting = asyncio.create_task(client.request("anything"))
     await asyncio.sleep(0)
-    client.inbox.on_reply(replies[0].encode(), b"", b"")
+    client.inbox.on_reply(replies[0].encode(), b"", b"", b"")
     requesting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await requesting

@@ -172,12 +172,14 @@ class Client(NatsClient):
         command: bytes = super()._connect_command()
         return command
 
-    def take_inline(self, sid: int, subject: bytes, headers: bytes, payload: bytes) -> bool:
+    def take_inline(
+        self, sid: int, subject: bytes, reply: bytes, headers: bytes, payload: bytes
+    ) -> bool:
         """Have a message of an inline subscription handled; returns whether it is one."""
         subscription = self._subs.get(sid)
         if not isinstance(subscription, InlineSubscription):
             return False
-        subscription.take(subject, headers, payload)
+        subscription.take(subject, reply, headers, payload)
         return True
 
     def _build_message(

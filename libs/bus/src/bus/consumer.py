@@ -9,15 +9,16 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from protocol import subjects
 
+from .client import Client
 from .connection import Bus
 from .errors import BusError, bus_errors
+from .headers import server_headers
 from .stream import Entry
 
 HEARTBEAT_SECONDS = 1.0
@@ -25,17 +26,23 @@ SILENCE_SECONDS = 3.0
 """Without a delivery or a heartbeat for this long, the consumer counts as lost."""
 DELETE_SECONDS = 0.5
 """How long the server may take to delete a consumer; it deletes it by itself after 30 s."""
-ENTRY_REPLY = "$JS.ACK."
-TURN_ENTRIES = 100
-"""After so many entries in a row, the event loop runs other tasks."""
+ENTRY_REPLY = b"$JS.ACK."
+FLOW_REPLY = b"$JS.FC."
 
 
 class Consumer:
     """One consumer on the server, and what it delivers."""
 
-    def __init__(self, on_entry: Callable[[Entry], None], on_current: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_entry: Callable[[Entry], None],
+        on_current: Callable[[], None],
+        answer: Callable[[str], None],
+    ) -> None:
+        """`answer` publishes an empty message to a subject of the server's."""
         self._on_entry = on_entry
         self._on_current = on_current
+        self._answer = answer
         self._clock = asyncio.get_running_loop().time
         self._heard = self._clock()
         self._deliveries = 0
@@ -56,39 +63,38 @@ class Consumer:
                     await self.lost.wait()
         return ""
 
-    async def receive(self, message: Msg) -> None:
+    def receive(self, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None:
         """Handle what the server sends: an entry, a heartbeat, or a flow control request.
 
         An entry is recognised by its reply subject, which the server sets. Its headers are its
         publisher's, who can forge a heartbeat's.
         """
         self._heard = self._clock()
-        if not message.reply.startswith(ENTRY_REPLY):
-            await self._answer(message, message.headers or {})
+        if not reply.startswith(ENTRY_REPLY):
+            self._on_control(reply, server_headers(headers))
             return
-        at, seq, delivery, self.pending = _metadata(message)
+        at, seq, delivery, self.pending = _metadata(reply)
         if delivery != self._deliveries + 1:
             self.lost.set()
             return
         self._deliveries = delivery
-        self._on_entry(Entry(seq, message.subject, message.data, at))
+        self._on_entry(Entry(seq, subject.decode(errors="replace"), payload, at))
         self.owed -= 1
         if self.owed == 0:
             self._on_current()
-        if delivery % TURN_ENTRIES == 0:
-            await asyncio.sleep(0)
 
-    async def _answer(self, message: Msg, headers: dict[str, str]) -> None:
+    def _on_control(self, reply: bytes, headers: dict[bytes, bytes]) -> None:
         """Answer flow control; check with a heartbeat whether a delivery was lost."""
-        if reply := message.reply or headers.get("Nats-Consumer-Stalled", ""):
-            with suppress(BusError), bus_errors("flow control"):
-                await message._client.publish(reply)
-        last = headers.get("Nats-Last-Consumer")
+        stalled = headers.get(b"Nats-Consumer-Stalled", b"")
+        asked = reply or stalled
+        if asked.startswith(FLOW_REPLY) and b" " not in asked:
+            self._answer(asked.decode())
+        last = headers.get(b"Nats-Last-Consumer")
         if last is None:
             return
         if int(last) != self._deliveries:
             self.lost.set()
-        elif "Nats-Consumer-Stalled" not in headers:
+        elif not stalled:
             # The server has nothing to deliver: what was pending was purged, or has expired.
             self.pending = 0
             if self.owed > 0:
@@ -128,9 +134,9 @@ async def consuming(
     )
     # A push consumer waits for a subscriber, so `num_pending` is known before any delivery.
     info = await jetstream.add_consumer(subjects.STREAM, config)
-    consumer = Consumer(on_entry, on_current)
+    consumer = Consumer(on_entry, on_current, partial(client.publish_soon, payload=b"", reply=""))
     consumer.owed = consumer.pending = info.num_pending or 0
-    subscription = await client.subscribe(inbox, cb=consumer.receive)
+    subscription = client.subscribe_inline(inbox, consumer.receive)
     try:
         if not consumer.owed:
             on_current()
@@ -169,14 +175,14 @@ async def read(
             raise BusError("the consumer was lost while reading")
 
 
-def _metadata(message: Msg) -> tuple[int, int, int, int]:
+def _metadata(reply: bytes) -> tuple[int, int, int, int]:
     """When it was stored (ms), its stream sequence, its delivery number and how many entries are
     pending behind it, from the reply subject.
 
     `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<delivery>.<ns>.<pending>`, with more
     tokens before the stream's name, and perhaps one at the end, if there is a domain (ADR-15).
     """
-    tokens = message.reply.split(".")
+    tokens = reply.split(b".")
     first = 5 if len(tokens) == 9 else 7
     seq, delivery, stored_ns, pending = map(int, tokens[first : first + 4])
     return stored_ns // 1_000_000, seq, delivery, pending

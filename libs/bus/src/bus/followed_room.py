@@ -181,7 +181,7 @@ class FollowedRoom:
         self._client = None
         self._subscriptions.clear()
 
-    def _on_event(self, _subject: bytes, headers: bytes, payload: bytes) -> None:
+    def _on_event(self, _subject: bytes, _reply: bytes, headers: bytes, payload: bytes) -> None:
         """The stream has stored an event of the room."""
         if self.is_closed:
             return
@@ -208,7 +208,7 @@ class FollowedRoom:
             return False
         return self.is_flooded or (not self.is_reading and self._time() > self._careful_until)
 
-    def _on_message(self, _subject: bytes, _headers: bytes, _payload: bytes) -> None:
+    def _on_message(self, *_: bytes) -> None:
         """Somebody has published a message: it will be in the stream in a moment."""
         if self.is_closed:
             return

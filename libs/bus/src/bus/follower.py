@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from typing import Never
 
 import nats.js.errors
-from nats.aio.client import Client
 from nats.js.api import DeliverPolicy, StreamInfo
 from prometheus_client import Counter, Gauge
 
 from protocol import subjects
 from runtime.logs import logger
 
+from .client import Client
 from .connection import Bus
 from .consumer import Consumer, consuming, read
 from .entries import is_event

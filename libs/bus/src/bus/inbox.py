@@ -28,7 +28,7 @@ class Inbox:
         """Nobody expects replies there any more."""
         self._expected.pop(subject.encode(), None)
 
-    def on_reply(self, subject: bytes, headers: bytes, payload: bytes) -> None:
+    def on_reply(self, subject: bytes, _reply: bytes, headers: bytes, payload: bytes) -> None:
         """Handle a message to a subject below the prefix."""
         if (take := self._expected.get(subject)) is not None:
             take(headers, payload)

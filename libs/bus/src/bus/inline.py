@@ -11,8 +11,8 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
-Handle = Callable[[bytes, bytes, bytes], None]
-"""Takes a message: its subject, its block of headers, its payload."""
+Handle = Callable[[bytes, bytes, bytes, bytes], None]
+"""Takes a message: its subject, its reply subject, its block of headers, its payload."""
 
 
 _NO_CALLS: dict[Any, Any] = {}
@@ -43,12 +43,12 @@ class InlineSubscription(Subscription):
         self._max_msgs = self._received = 0
         self._pending_next_msgs_calls = _NO_CALLS
 
-    def take(self, subject: bytes, headers: bytes, payload: bytes) -> None:
+    def take(self, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None:
         """Handle a message; the subscription ends with the last one of its limit."""
         self._received += 1
         if 0 < self._max_msgs <= self._received:
             self._conn._remove_sub(self._id)
-        self._handle(subject, headers, payload)
+        self._handle(subject, reply, headers, payload)
 
     async def unsubscribe(self, limit: int = 0) -> None:
         """Receive no more than `limit` messages in all."""

@@ -6,6 +6,7 @@ feeds and vertical tabs, and it stops reading for good if it can't build a messa
 read. Here a line is split as the server splits it, and only a message that can't be read is lost.
 """
 
+import asyncio
 import json
 
 from nats.errors import ProtocolError
@@ -15,6 +16,8 @@ from prometheus_client import Counter
 
 MAX_LINE_BYTES = 1 << 20
 """No server sends a longer line; the longest is its INFO."""
+TURN_MESSAGES = 100
+"""After so many messages in a row, the event loop runs other tasks."""
 
 _unreadable = Counter("tminus_bus_unreadable_total", "Messages that the NATS client can't read.")
 
@@ -25,6 +28,7 @@ class Parser(NatsParser):
     async def parse(self, data: bytes = b"") -> None:
         """Pass on all messages that `data` completes; raises ProtocolError if it is not NATS."""
         self.buf.extend(data)
+        messages = 0
         while self.buf:
             if self.state == AWAITING_CONTROL_LINE:
                 end = self.buf.find(b"\r\n")
@@ -46,6 +50,9 @@ class Parser(NatsParser):
                         await self._on_control(other, fields)
             elif len(self.buf) >= self.needed + CRLF_SIZE:
                 await self._on_payload()
+                messages += 1
+                if messages % TURN_MESSAGES == 0:
+                    await asyncio.sleep(0)
             else:
                 return
 
@@ -78,9 +85,10 @@ class Parser(NatsParser):
         del self.buf[: self.needed + CRLF_SIZE]
         self.state, self.header_needed = AWAITING_CONTROL_LINE, 0
         to = self.msg_arg
+        sid, subject, reply = to["sid"], to["subject"], to["reply"]
         try:
-            if not self.nc.take_inline(to["sid"], to["subject"], headers, payload):
-                await self.nc._process_msg(to["sid"], to["subject"], to["reply"], payload, headers)
+            if not self.nc.take_inline(sid, subject, reply, headers, payload):
+                await self.nc._process_msg(sid, subject, reply, payload, headers)
         except Exception as error:
             _unreadable.inc()
             await self.nc._error_cb(error)
