@@ -18,7 +18,8 @@ INTERVAL_MS = 200
 async def test_those_of_the_run_that_starts_first_are_first(
     serve_coordinator: Serve, serve_scheduler: Serve, bus: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.deadlines.AT_ONCE", 1)
+    for limit in ("FIRST", "LEAST", "MOST"):
+        monkeypatch.setattr(f"scheduler.concurrency_limit.{limit}", 1)
     await serve_coordinator()  # it makes the stream
     await serve_scheduler()
     ticks = await bus.subscribe("countdown.*.events")

@@ -15,8 +15,6 @@ from ..stack import running
 
 PATIENCE_SECONDS = 60.0
 LATE_LIMIT_MS = 30
-SHOWN_LATER_MS = 250
-"""How long after it is due each page shows a number: up to there no page shows it late."""
 
 Means = Callable[[Trial, Answers], Coroutine[Any, Any, None]]
 
@@ -52,17 +50,16 @@ def _scenario(
     does: str,
     status: str,
     means: Means,
-    late_limit_ms: int = LATE_LIMIT_MS,
 ) -> Scenario:
     refused = f"refused with {status.rstrip('+')}" if status else "what is not read is dropped"
     return Scenario(
         f"abuse-{name}",
         f"one abuser {does}; ten rooms count",
-        f"{refused}; no tick of the ten more than {late_limit_ms} ms late",
+        f"{refused}; no tick of the ten more than {LATE_LIMIT_MS} ms late",
         partial(abused, means=means, expected=status),
         rounds=1,
         setup=partial(running, frontends=1),
-        late_limit_ms=late_limit_ms,
+        late_limit_ms=LATE_LIMIT_MS,
     )
 
 
@@ -108,7 +105,6 @@ SCENARIOS = [
         "starts as many runs as allowed, due at the same instants as somebody's ticks",
         "429",
         partial(abuser.runs, abuser.aligned),
-        late_limit_ms=SHOWN_LATER_MS,
     ),
     _scenario(
         "bus-messages",

@@ -65,7 +65,7 @@ _NOBODY = _Answer(error=_Error(description="nobody stores it at the moment"))
 
 
 class Appender:
-    """The appends in flight, and those that wait for a permit."""
+    """The appends in flight, and those that wait until there are fewer."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus

@@ -24,7 +24,7 @@ from .clock_steps import ClockSteps
 from .event_store import EventStore
 from .grace import Grace, Turn
 from .logged import trace_of
-from .permits import Permits
+from .tick_queue import TickQueue
 
 log = logger(__name__)
 
@@ -34,8 +34,6 @@ NEWS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 it because of an entry that can't be read yet."""
 ROOMS_A_TURN = 256
 """How many timers are set in one turn of the event loop, which ticks wait for."""
-AT_ONCE = 32
-"""How many ticks are decided and appended at the same time."""
 
 
 class Deadlines:
@@ -50,7 +48,7 @@ class Deadlines:
         self._bus = bus
         self._store = store
         self._grace = Grace(instance)
-        self._permits = Permits(AT_ONCE)
+        self._queue = TickQueue(self._begin)
         self._instance = instance
         self._max_hold_ms = max_hold_ms
         self._waiting: dict[str, tuple[Turn, asyncio.TimerHandle]] = {}
@@ -111,6 +109,11 @@ class Deadlines:
         elif self._group is not None:
             self._stop_waiting(room)
             self._appending.add(room)
+            self._queue.add(_starts_at(self._store[room]), room)
+
+    def _begin(self, room: str) -> None:
+        """It is the turn of the room's tick."""
+        if self._group is not None:
             self._group.create_task(self._append_due(room), name=f"tick {room}")
 
     async def _append_due(self, room: str) -> None:
@@ -122,16 +125,18 @@ class Deadlines:
             self._wait_for_next(room)
 
     async def _append(self, room: str) -> None:
-        """Append what is due, when it is its turn; if that fails, read what the stream holds."""
-        await self._permits.take(_starts_at(self._store[room]))
+        """Append what is due; if that fails, read what the stream holds."""
+        time, took = asyncio.get_running_loop().time, None
         try:
             countdown = self._store[room]  # somebody else may have stored it meanwhile
             event = rules.decide(countdown, whole_now_ms(), self._instance, self._max_hold_ms)
             if event is None:
                 return
+            began = time()
             failure = await self._failure(event, countdown)
+            took = time() - began
         finally:
-            self._permits.give_back()
+            self._queue.done(took)
         if isinstance(failure, Conflict):
             await self._catch_up(room, countdown)
         elif failure is not None:
