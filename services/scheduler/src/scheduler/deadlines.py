@@ -126,7 +126,7 @@ class Deadlines:
 
     async def _append(self, room: str) -> None:
         """Append what is due; if that fails, read what the stream holds."""
-        time, took = asyncio.get_running_loop().time, None
+        time, answered_after = asyncio.get_running_loop().time, None
         try:
             countdown = self._store[room]  # somebody else may have stored it meanwhile
             event = rules.decide(countdown, whole_now_ms(), self._instance, self._max_hold_ms)
@@ -134,9 +134,10 @@ class Deadlines:
                 return
             began = time()
             failure = await self._failure(event, countdown)
-            took = time() - began
+            if failure is None or isinstance(failure, Conflict):
+                answered_after = time() - began
         finally:
-            self._queue.done(took)
+            self._queue.done(answered_after)
         if isinstance(failure, Conflict):
             await self._catch_up(room, countdown)
         elif failure is not None:

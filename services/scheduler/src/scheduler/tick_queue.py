@@ -28,11 +28,12 @@ class TickQueue:
         heappush(self._waiting, (rank, next(self._order), room))
         self._begin_soon()
 
-    def done(self, seconds: float | None) -> None:
-        """One that had begun is done; its append has taken so long, None if there was none."""
+    def done(self, answered_after: float | None) -> None:
+        """One that had begun is done; the stream has answered its append after so many seconds,
+        None if it has not."""
         self._begun -= 1
-        if seconds is not None:
-            self._limit.note(seconds, is_reached=bool(self._waiting))
+        if answered_after is not None:
+            self._limit.note(answered_after, is_reached=bool(self._waiting))
         self._begin_soon()
 
     def _begin_soon(self) -> None:
