@@ -258,7 +258,7 @@ async def test_a_past_that_takes_long_to_read_is_read_to_its_end(
     await scheduler.close()
     monkeypatch.setattr("bus.consumer.READ_SECONDS", 0.2, raising=False)
     monkeypatch.setattr("bus.consumer.SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr("bus.consumer.TURN_ENTRIES", 1)
+    monkeypatch.setattr("bus.parser.TURN_MESSAGES", 1)
     decode = is_event
 
     def slowly(entry: Entry) -> bool:

@@ -1,4 +1,8 @@
-"""Free ports, of those that the system gives to no outgoing connection meanwhile."""
+"""Free ports, of those that the system gives to no outgoing connection meanwhile.
+
+None is given again before all were: whoever got it may not listen on it yet when the next is asked
+for.
+"""
 
 import socket
 from contextlib import ExitStack, suppress
@@ -7,6 +11,7 @@ from typing import Final
 
 PORTS: Final = range(15_000, 32_768)
 """Below the ephemeral ports of Linux, macOS and Windows."""
+_unused: list[int] = []
 
 
 def free_port() -> int:
@@ -16,12 +21,12 @@ def free_port() -> int:
 
 def free_ports(count: int) -> list[int]:
     """Several of them, all different."""
-    first, ports = SystemRandom().randrange(len(PORTS)), list[int]()
+    ports = list[int]()
     with ExitStack() as probes:
-        for number in range(first, first + len(PORTS)):
-            if len(ports) == count:
-                break
-            port = PORTS[number % len(PORTS)]
+        while len(ports) < count:
+            if not _unused:
+                _unused.extend(SystemRandom().sample(PORTS, len(PORTS)))
+            port = _unused.pop()
             with suppress(OSError):
                 probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
                 ports.append(port)
