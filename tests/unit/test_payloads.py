@@ -55,7 +55,7 @@ def test_an_event_of_a_newer_version_is_kept_as_it_is() -> None:
     assert events.encode(event) == payload
     frame = json.loads(frames.encode(frames.of_event(7, event)))
     assert frame == json.loads(payload) | {"seq": 7}
-    assert frames.kind(event) == "scrubbed"
+    assert frames.kind(frames.of_event(7, event)) == "scrubbed"
 
 
 @pytest.mark.parametrize(

@@ -221,8 +221,10 @@ def encode(frame: Struct) -> bytes:
 
 
 def kind(frame: Struct) -> str:
-    """The `type` of a frame, or of the event that it is to be made of."""
-    return frame.type if isinstance(frame, Unknown) else _tag(type(frame))
+    """The frame's `type`."""
+    if isinstance(frame, UnknownFrame):
+        return frame.event.type
+    return _tag(type(frame))
 
 
 @cache

@@ -7,7 +7,7 @@ from protocol.events import Event
 from protocol.rules import Countdown, apply
 from protocol.state import State, state_of
 
-from .prepared import PreparedEvent, PreparedFrame
+from .prepared import PreparedFrame
 
 MAX_EVENTS = 256
 MAX_MESSAGES = 256
@@ -57,7 +57,9 @@ class History:
             return None  # stored again by a scheduler, since the first one was removed
         if previous is None or previous.run != event.run:
             self._run_seq = seq
-        frame = PreparedEvent(seq, event, epoch, frames.delta(previous, seq, event))
+        frame = PreparedFrame(
+            frames.of_event(seq, event), epoch, delta=frames.delta(previous, seq, event)
+        )
         self._events.append(frame)
         if len(self._events) > MAX_EVENTS:
             self._event_floor = self._events.popleft().seq or 0

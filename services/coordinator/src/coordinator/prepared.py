@@ -8,7 +8,6 @@ from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
-from protocol.events import Event, Tick
 from protocol.frames import TickDelta
 
 FINAL_TEXT = 0x81
@@ -17,8 +16,8 @@ MAX_REASON_BYTES = 123
 
 
 class PreparedFrame:
-    """One frame, encoded for every kind of viewer that there is, once; `seq` is None if it has no
-    sequence, `due_at` if it is no tick."""
+    """One frame, encoded for every kind of viewer; `seq` is None if it has no sequence, `due_at`
+    if it is no tick."""
 
     __slots__ = (
         "_brief",
@@ -26,29 +25,32 @@ class PreparedFrame:
         "_delta",
         "_epoch",
         "_event_stream",
-        "_source",
         "_websocket",
         "due_at",
+        "json",
         "kind",
         "seq",
     )
 
-    def __init__(self, source: Struct, epoch: str = "", *, has_place: bool = True) -> None:
-        self.kind = frames.kind(source)
-        self.seq: int | None = getattr(source, "seq", None) if has_place else None
-        self.due_at: int | None = None
-        self._source = source
+    def __init__(
+        self,
+        frame: Struct,
+        epoch: str = "",
+        *,
+        has_place: bool = True,
+        delta: TickDelta | None = None,
+    ) -> None:
+        """`delta` is what is new in the frame, if that is less."""
+        self.kind = frames.kind(frame)
+        self.seq: int | None = getattr(frame, "seq", None) if has_place else None
+        self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
+        self.json = frames.encode(frame)
         self._epoch = epoch
-        self._delta: TickDelta | None = None
+        self._delta = delta
         self._brief: bytes | None = None
         self._brief_in_room: bytes | None = None
         self._websocket: bytes | None = None
         self._event_stream: bytes | None = None
-
-    @property
-    def json(self) -> bytes:
-        """The frame's JSON; pages need that of few ticks."""
-        return frames.encode(self._source)
 
     @property
     def websocket(self) -> bytes:
@@ -88,23 +90,6 @@ class PreparedFrame:
             head = f"{place}event: {self.kind}\ndata: ".encode()
             self._event_stream = chunk(head + self.json + b"\n\n")
         return self._event_stream
-
-
-class PreparedEvent(PreparedFrame):
-    """The frame of an event; `delta` is what is new in it, if that is less."""
-
-    __slots__ = ("_event", "_place")
-
-    def __init__(self, seq: int, event: Event, epoch: str, delta: TickDelta | None) -> None:
-        super().__init__(event, epoch)
-        self.seq = self._place = seq
-        self.due_at = event.due_at if isinstance(event, Tick) else None
-        self._event = event
-        self._delta = delta
-
-    @property
-    def json(self) -> bytes:
-        return frames.encode(frames.of_event(self._place, self._event))
 
 
 def text_frame(data: bytes) -> bytes:
