@@ -12,7 +12,8 @@ from .io_uring import CAPACITY, Ring, Slots
 from .viewer import Viewer
 
 FEW = 8
-"""So many viewers cost less by their transports than by a ring, which takes longer to prepare."""
+"""Up to so many viewers cost less by their transports than by a ring, which takes
+longer to prepare."""
 
 
 class FanOut:
