@@ -1,14 +1,18 @@
 """What is read from the bus and from viewers: what passes, and what each refusal says."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from protocol import events, frames, messages, requests, subjects
-from protocol.events import EventError, Tick, Unknown
+from protocol.events import Event, EventError, Tick, Unknown
 from protocol.frames import FrameError
 from protocol.messages import MessageError
 from protocol.requests import RequestError, Start
@@ -53,9 +57,45 @@ def test_an_event_of_a_newer_version_is_kept_as_it_is() -> None:
     assert isinstance(event, Unknown)
     assert (event.type, event.run, event.from_, event.by) == ("scrubbed", "r1", 10, "")
     assert events.encode(event) == payload
-    frame = json.loads(frames.encode(frames.of_event(7, event)))
-    assert frame == json.loads(payload) | {"seq": 7}
-    assert frames.kind(frames.of_event(7, event)) == "scrubbed"
+    assert json.loads(frames.encode_event(7, event)) == json.loads(payload) | {"seq": 7}
+    assert frames.kind(event) == "scrubbed"
+
+
+TERMS = {
+    "room": "main",
+    "run": "r1",
+    "from_": 10,
+    "interval_ms": 1000,
+    "starts_at": 7,
+    "by": "s",
+    "change": "held:1",
+}
+
+
+@pytest.mark.parametrize("trace", [None, events.Trace(parent="00-ab-cd-01", until=9)])
+@pytest.mark.parametrize(
+    ("event", "frame"),
+    [
+        (events.Started, frames.StartedFrame),
+        (partial(Tick, remaining=7, due_at=8, emitted=9), frames.TickFrame),
+        (partial(events.Held, remaining=7, held_at=8), frames.HeldFrame),
+        (partial(events.Resumed, remaining=7, at=8), frames.ResumedFrame),
+        (partial(events.Adjusted, remaining=None, at=8, seconds=-5), frames.AdjustedFrame),
+        (partial(events.Recycled, remaining=7, at=8), frames.RecycledFrame),
+        (partial(events.Cancelled, remaining=None), frames.CancelledFrame),
+    ],
+)
+def test_an_event_s_frame_is_the_event_and_its_place_and_not_its_trace(
+    event: Callable[..., Event], frame: type[Struct], trace: events.Trace | None
+) -> None:
+    stored = event(**TERMS, trace=trace)
+    encoded = frames.encode_event(417, stored)
+    decoded = msgspec.json.decode(encoded, type=frame)
+    assert msgspec.structs.asdict(decoded) == (
+        msgspec.structs.asdict(stored) | {"seq": 417, "trace": None}
+    )
+    assert frames.encode(decoded) == encoded
+    assert frames.kind(stored) == frames.kind(decoded)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
+from nats.aio.client import DEFAULT_BUFFER_SIZE, DEFAULT_FLUSH_TIMEOUT, Srv
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -19,6 +21,7 @@ from runtime.logs import logger
 from .inbox import Inbox
 from .inline import Handle, InlineSubscription
 from .parser import Parser
+from .transport import Transport
 
 log = logger(__name__)
 
@@ -41,7 +44,7 @@ class Client(NatsClient):
     def __init__(self, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
         """Each connection over TLS gets a context from `tls`, so certificates may be renewed."""
         super().__init__()
-        self._ps = Parser(self)
+        self._ps: Parser = Parser(self)
         self._tls = tls
         self._inbox: Inbox | None = None
 
@@ -96,6 +99,10 @@ class Client(NatsClient):
         return subscription
 
     def _send_soon(self, command: bytes) -> None:
+        if self.is_connected and not self._pending and self._transport:
+            with suppress(RuntimeError):  # it is closing
+                self._transport.write(command)
+                return
         self._pending.append(command)
         self._pending_data_size += len(command)
         if self._flush_queue is not None and self._flush_queue.empty():
@@ -147,6 +154,16 @@ class Client(NatsClient):
         """
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """Connect, by a transport of ours unless it is a WebSocket."""
+        if s.uri.scheme in ("ws", "wss"):
+            await super()._connect_to_server(s)
+            return
+        s.last_attempt = time.monotonic()
+        self._transport = Transport(self._ps)
+        timeout = self.options["connect_timeout"]
+        await self._transport.connect(s.uri, DEFAULT_BUFFER_SIZE, timeout)
 
     async def _process_connect_init(self) -> None:
         """Shake hands; a server that wants another certificate only ends the connection."""

@@ -101,13 +101,6 @@ class CancelledFrame(Cancelled, frozen=True, kw_only=True, tag_field="type", tag
     seq: Seq
 
 
-class UnknownFrame(Struct, frozen=True, kw_only=True):
-    """An event of a type that only a newer version knows, passed on as it is with its place."""
-
-    seq: Seq
-    event: Unknown
-
-
 class MessageFrame(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
     """A message; `at` is when the stream stored it."""
 
@@ -214,17 +207,22 @@ _pings = msgspec.json.Decoder(Ping | Pong)
 
 def encode(frame: Struct) -> bytes:
     """The frame's JSON."""
-    if isinstance(frame, UnknownFrame):
-        fields = msgspec.json.decode(frame.event.payload, type=dict[str, msgspec.Raw])
-        return _encoder.encode(fields | {"seq": frame.seq})
     return _encoder.encode(frame)
 
 
+def encode_event(seq: int, event: Event) -> bytes:
+    """The JSON of the frame of `event`, stored as `seq`: the event and its place."""
+    if isinstance(event, Unknown):
+        fields = msgspec.json.decode(event.payload, type=dict[str, msgspec.Raw])
+        return _encoder.encode(fields | {"seq": seq})
+    if event.trace is not None:  # no viewer's business
+        event = msgspec.structs.replace(event, trace=None)
+    return b'%s,"seq":%d}' % (_encoder.encode(event)[:-1], seq)
+
+
 def kind(frame: Struct) -> str:
-    """The frame's `type`."""
-    if isinstance(frame, UnknownFrame):
-        return frame.event.type
-    return _tag(type(frame))
+    """The `type` of a frame or an event."""
+    return frame.type if isinstance(frame, Unknown) else _tag(type(frame))
 
 
 @cache
@@ -241,25 +239,6 @@ def decode_ping(payload: bytes) -> Ping:
     if not isinstance(ping, Ping):
         raise FrameError("a viewer may send pings only")
     return ping
-
-
-_FRAMES: dict[type[Struct], type[EventFrame]] = {
-    Started: StartedFrame,
-    Tick: TickFrame,
-    Held: HeldFrame,
-    Resumed: ResumedFrame,
-    Adjusted: AdjustedFrame,
-    Recycled: RecycledFrame,
-    Cancelled: CancelledFrame,
-}
-
-
-def of_event(seq: int, event: Event) -> EventFrame | UnknownFrame:
-    """The frame of `event`, stored as `seq`."""
-    if isinstance(event, Unknown):
-        return UnknownFrame(seq=seq, event=event)
-    # Its trace is no viewer's business.
-    return _FRAMES[type(event)](seq=seq, **msgspec.structs.asdict(event) | {"trace": None})
 
 
 def delta(previous: Event | None, seq: int, event: Event) -> TickDelta | None:

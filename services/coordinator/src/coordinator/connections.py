@@ -105,7 +105,7 @@ class Connections:
         if not self.count:
             return
         window_ms = 500 + self.count // 2
-        bye = PreparedFrame(Bye(reason="shutting down", reconnect_ms=window_ms))
+        bye = PreparedFrame.of(Bye(reason="shutting down", reconnect_ms=window_ms))
         viewers = [viewer for slot in self._slots for viewer in slot]
         for viewer in viewers:
             if viewer.transport is not None and not viewer.is_closing:

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from protocol import frames
 from protocol.events import Event
+from protocol.frames import MessageFrame
 from protocol.rules import Countdown, apply
 from protocol.state import State, state_of
 
@@ -57,18 +57,16 @@ class History:
             return None  # stored again by a scheduler, since the first one was removed
         if previous is None or previous.run != event.run:
             self._run_seq = seq
-        frame = PreparedFrame(
-            frames.of_event(seq, event), epoch, delta=frames.delta(previous, seq, event)
-        )
+        frame = PreparedFrame.of_event(seq, event, previous, epoch)
         self._events.append(frame)
         if len(self._events) > MAX_EVENTS:
             self._event_floor = self._events.popleft().seq or 0
         return frame
 
-    def add_message(self, seq: int, message: frames.MessageFrame, epoch: str) -> PreparedFrame:
+    def add_message(self, seq: int, message: MessageFrame, epoch: str) -> PreparedFrame:
         """Add a message; returns the frame to send."""
         self.seq = seq
-        frame = PreparedFrame(message, epoch)
+        frame = PreparedFrame.of(message, epoch)
         self._messages.append(frame)
         if len(self._messages) > MAX_MESSAGES:
             self._message_floor = self._messages.popleft().seq or 0

@@ -146,7 +146,7 @@ class Hub:
             has_waited = room.outbox.has_deferred
             if room.count != room.told_count:
                 room.told_count = room.count
-                room.outbox.defer(PreparedFrame(Viewers(room=name, count=room.count)))
+                room.outbox.defer(PreparedFrame.of(Viewers(room=name, count=room.count)))
             if has_waited:
                 room.outbox.send_deferred(len(room))
 

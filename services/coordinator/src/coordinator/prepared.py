@@ -1,6 +1,7 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
+from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -8,6 +9,7 @@ from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
 from protocol import frames
+from protocol.events import Event, Tick
 from protocol.frames import TickDelta
 
 FINAL_TEXT = 0x81
@@ -33,24 +35,32 @@ class PreparedFrame:
     )
 
     def __init__(
-        self,
-        frame: Struct,
-        epoch: str = "",
-        *,
-        has_place: bool = True,
-        delta: TickDelta | None = None,
+        self, kind: str, json: bytes, seq: int | None, epoch: str = "", due_at: int | None = None
     ) -> None:
-        """`delta` is what is new in the frame, if that is less."""
-        self.kind = frames.kind(frame)
-        self.seq: int | None = getattr(frame, "seq", None) if has_place else None
-        self.due_at = frame.due_at if isinstance(frame, frames.TickFrame) else None
-        self.json = frames.encode(frame)
+        self.kind = kind
+        self.json = json
+        self.seq = seq
+        self.due_at = due_at
         self._epoch = epoch
-        self._delta = delta
+        self._delta: TickDelta | None = None
         self._brief: bytes | None = None
         self._brief_in_room: bytes | None = None
         self._websocket: bytes | None = None
         self._event_stream: bytes | None = None
+
+    @classmethod
+    def of(cls, frame: Struct, epoch: str = "", *, has_place: bool = True) -> Self:
+        """A frame as it is."""
+        seq = getattr(frame, "seq", None) if has_place else None
+        return cls(frames.kind(frame), frames.encode(frame), seq, epoch)
+
+    @classmethod
+    def of_event(cls, seq: int, event: Event, previous: Event | None, epoch: str) -> Self:
+        """The frame of `event`, stored as `seq` after `previous`."""
+        due_at = event.due_at if isinstance(event, Tick) else None
+        prepared = cls(frames.kind(event), frames.encode_event(seq, event), seq, epoch, due_at)
+        prepared._delta = frames.delta(previous, seq, event)
+        return prepared
 
     @property
     def websocket(self) -> bytes:

@@ -49,6 +49,8 @@ class Reconciler:
         if state != self._seen:
             self._suspects |= dict.fromkeys(self._hub.rooms, 0)
             self._seen = state
+        if not self._suspects:
+            return
         rooms = {
             name: room.history.countdown.seq
             for name in self._suspects

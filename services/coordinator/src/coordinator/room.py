@@ -242,7 +242,7 @@ class Room:
             state=self.history.state,
         )
         # An event stream resumes after its last id, so a hello before a replay has none.
-        greeting = PreparedFrame(hello, self.epoch, has_place=not replayed)
+        greeting = PreparedFrame.of(hello, self.epoch, has_place=not replayed)
         viewer.write(viewer.encoding.encode([greeting, *replayed]))
 
 

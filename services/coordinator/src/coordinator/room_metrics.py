@@ -33,12 +33,16 @@ _screens = Gauge("tminus_screens", "Screens that report what they show.")
 _in_step = Gauge("tminus_screens_in_step", "Screens that show the last entry of their room.")
 _error = Gauge("tminus_screen_error_seconds", "The largest clock error that a screen reports.")
 
+_late: Final[list[float]] = []
+"""How late ticks were sent, in seconds, since the metrics were updated."""
+
 
 class RoomMetrics:
     """Updated once a second, since each change of a metric takes a lock."""
 
     def __init__(self) -> None:
         self._frames: Count[str] = Count()
+        self._sizes: Sequence[int] = ()
 
     def count(self, kind: str) -> None:
         """A frame of this kind was sent to the viewers of a room."""
@@ -50,7 +54,13 @@ class RoomMetrics:
         for kind, frames in self._frames.items():
             _sent.labels(kind).inc(frames)
         self._frames.clear()
+        for seconds in _late:
+            _sent_late.observe(seconds)
+        _late.clear()
         _viewers.set(viewers)
+        if sizes == self._sizes:
+            return
+        self._sizes = sizes
         _watched.set(len(sizes))
         by_size = Count(bisect_left(MOST_VIEWERS, size) for size in sizes)
         for place, label in enumerate(ROOM_SIZES):
@@ -61,7 +71,7 @@ def note_sent(batch: Iterable[PreparedFrame]) -> None:
     """These frames were written to a room's viewers just now."""
     for frame in batch:
         if frame.due_at is not None:
-            _sent_late.observe(max(0.0, now_ms() - frame.due_at) / 1000)
+            _late.append(max(0.0, now_ms() - frame.due_at) / 1000)
 
 
 def note_screens(rooms: Iterable[Screens]) -> None:
