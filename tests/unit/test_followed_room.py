@@ -1,8 +1,10 @@
-"""What a followed room makes of the answer to its question for the next message."""
+"""What a followed room makes of the messages that it sees on their way, and of the answers to its
+questions for the next one."""
 
 import pytest
 
-from bus.followed_room import FollowedRoom
+from bus.client import Client
+from bus.followed_room import HINTS, QUESTIONS, FollowedRoom
 from bus.stream import Entry
 
 ANSWER = (
@@ -25,6 +27,13 @@ class Followed:
         """What is delivered and how often it is to be read, after this answer."""
         self.room._on_answer(headers, b"hello")
         return self.delivered, self.attended
+
+    async def subscribe(self) -> Client:
+        """Have it subscribed over a client that keeps what it would send, in `_pending`."""
+        client = Client()
+        await self.room.subscribe(client)
+        client._pending.clear()
+        return client
 
     def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
         self.delivered.append(entry.seq)
@@ -72,3 +81,44 @@ async def test_a_room_that_is_closed_takes_no_answer() -> None:
     followed = Followed()
     followed.room.is_closed = True
     assert followed.answer(ANSWER) == ([], 0)
+
+
+async def test_the_stream_is_asked_again_for_a_message_that_is_not_stored_yet() -> None:
+    followed = Followed()
+    client = await followed.subscribe()
+    followed.room.awaited = 0
+    followed.room._on_message()
+    for _ in range(QUESTIONS - 1):
+        assert followed.answer(NOT_THERE) == ([], 0)
+    assert [b"next_by_subj" in question for question in client._pending] == [True] * QUESTIONS
+    assert followed.answer(NOT_THERE) == ([], 1)
+    assert len(client._pending) == QUESTIONS
+
+
+async def test_a_room_is_read_whose_question_nobody_answers() -> None:
+    followed = Followed()
+    client = await followed.subscribe()
+    assert followed.answer(b"NATS/1.0 503\r\n\r\n") == ([], 1)
+    assert not client._pending
+
+
+@pytest.mark.parametrize(("seconds", "is_flood"), [(0.02, False), (0.005, True)])
+async def test_messages_are_seen_for_as_long_as_they_are_no_flood(
+    seconds: float, is_flood: bool
+) -> None:
+    followed = Followed()
+    client = await followed.subscribe()
+    room, now = followed.room, 1000.0
+    room._time = lambda: now
+    room._subscribe_to_messages(client)
+    for _ in range(3 * HINTS):
+        now += seconds
+        if room.has_hints_left:
+            room._on_message()
+    commands = [one for one in client._pending if b"next_by_subj" not in one]
+    assert (room.is_flooded, room.has_hints_left) == (is_flood, not is_flood)
+    first, *others = [one for one in commands if one.startswith(b"SUB countdown.main.message")]
+    assert first.endswith(b" %d\r\n" % HINTS)
+    assert bool(others) == (not is_flood)
+    # The next subscription is there before the one before it ends.
+    assert [one[:3] for one in commands] == [b"SUB", b"UNS"] * (1 + len(others))

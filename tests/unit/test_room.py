@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from coordinator.hub import DROPPED_A_TURN
 from support.hub import Socket, entries, join, new_hub, room_of
 
 
@@ -99,15 +100,31 @@ async def test_a_room_is_let_go_of_some_time_after_its_last_viewer(
     viewer, _ = join(hub)
     hub.on_entry("main", entries(1)[0])
     monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
-    hub.drop_idle_rooms()
+    await hub.drop_idle_rooms()
     assert set(hub.rooms) == {"main"}
     monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 30)
     viewer.connection_lost(None)
-    hub.drop_idle_rooms()
+    await hub.drop_idle_rooms()
     assert set(hub.rooms) == {"main"}
     monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
-    hub.drop_idle_rooms()
+    await hub.drop_idle_rooms()
     assert not hub.rooms
+
+
+async def test_many_rooms_are_let_go_of_in_several_turns_but_for_one_that_is_watched_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = await new_hub()
+    monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
+    for number in range(3 * DROPPED_A_TURN):
+        room_of(hub, f"room-{number}")
+    last = f"room-{number}"
+    dropping = asyncio.create_task(hub.drop_idle_rooms())
+    await asyncio.sleep(0)
+    assert len(hub.rooms) == 2 * DROPPED_A_TURN
+    join(hub, name=last)
+    await dropping
+    assert set(hub.rooms) == {last}
 
 
 async def test_a_room_that_was_waited_for_is_kept_as_if_it_had_been_watched() -> None:
@@ -130,7 +147,7 @@ async def test_a_room_is_kept_for_those_who_wait_to_come_in(
     monkeypatch.setattr("coordinator.hub.LINGER_SECONDS", 0)
     waiting = asyncio.create_task(hub.opened("main", timeout=5))
     await asyncio.sleep(0)
-    hub.drop_idle_rooms()
+    await hub.drop_idle_rooms()
     assert set(hub.rooms) == {"main"}
     room = room_of(hub)
     assert await waiting is room

@@ -13,7 +13,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, MaxPayloadError, NoRespondersError, ProtocolError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import Header
-from nats.protocol.command import pub_cmd, sub_cmd
+from nats.protocol.command import pub_cmd, sub_cmd, unsub_cmd
 from prometheus_client import Counter
 
 from runtime.logs import logger
@@ -90,13 +90,22 @@ class Client(NatsClient):
         """Publish without waiting for anything; only for what we send to the server itself."""
         self._send_soon(pub_cmd(subject, reply, payload))
 
-    def subscribe_inline(self, subject: str, handle: Handle) -> InlineSubscription:
-        """Have `handle` called with each message as soon as it is read."""
+    def subscribe_inline(
+        self, subject: str, handle: Handle, *, limit: int = 0
+    ) -> InlineSubscription:
+        """Have `handle` called with each message, or with the next `limit`, as soon as it is
+        read."""
         self._sid += 1
-        subscription = InlineSubscription(self, self._sid, subject, handle)
+        subscription = InlineSubscription(self, self._sid, subject, handle, limit)
         self._subs[self._sid] = subscription
-        self._send_soon(sub_cmd(subject, "", self._sid))
+        command = sub_cmd(subject, "", self._sid)
+        self._send_soon(command + unsub_cmd(self._sid, limit) if limit else command)
         return subscription
+
+    def unsubscribe_soon(self, subscription: InlineSubscription) -> None:
+        """Receive no more of a subscription, without waiting for anything."""
+        if self._subs.pop(subscription._id, None) is not None:
+            self._send_soon(unsub_cmd(subscription._id, 0))
 
     def _send_soon(self, command: bytes) -> None:
         if self.is_connected and not self._pending and self._transport:

@@ -179,19 +179,21 @@ class Feed:
 
     async def _read_rooms(self, client: Client) -> None:
         while True:
-            room = await self._queue.get()
-            try:
-                with bus_errors(f"reading room {room.name}"):
-                    await self._attend(client, room)
-                room.is_reading = False
-            except BusError as error:
-                self._say(str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                if room.is_reading:  # it was interrupted
-                    self._queue.put_nowait(room)
-                elif room.is_stale and not room.is_closed:
-                    self._attend_to(room)
+            await self._read_room(client, await self._queue.get())
+
+    async def _read_room(self, client: Client, room: FollowedRoom) -> None:
+        try:
+            with bus_errors(f"reading room {room.name}"):
+                await self._attend(client, room)
+            room.is_reading = False
+        except BusError as error:
+            self._say(str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            if room.is_reading:  # it was interrupted
+                self._queue.put_nowait(room)
+            elif room.is_stale and not room.is_closed:
+                self._attend_to(room)
 
     async def _attend(self, client: Client, room: FollowedRoom) -> None:
         """Read the room once; if not all that was signalled is there yet, again after a pause."""

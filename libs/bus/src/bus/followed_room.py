@@ -18,17 +18,19 @@ from protocol import subjects
 from .client import Client
 from .direct import ask_for_next
 from .errors import BusError, bus_errors
-from .headers import entry_of, server_headers
+from .headers import entry_of, server_headers, status_of
 from .inline import InlineSubscription
 from .stream import Entry
 
 HINTS = 64
-"""After so many messages of a room the server sends no more of them: a flood is read from the
-stream, as far as it is stored."""
+"""After so many messages of a room the server sends no more of them, unless it is asked in time to
+go on: a flood is read from the stream, as far as it is stored."""
 FLOOD_SECONDS = 0.05
 """The pause before a flooded room is read and subscribed to again."""
 FLOODED_SECONDS = 1.0
 """A room that has HINTS messages in less than this is flooded, for as long again."""
+QUESTIONS = 4
+"""How often the stream is asked for a message that is on its way, before the room is read."""
 CAREFUL_SECONDS = 0.5
 """For so long after a message was seen, or may have been published unseen, events are read with
 whatever else was stored: no message takes longer than that from being published to being stored."""
@@ -51,6 +53,7 @@ class FollowedRoom:
         "_is_in_order",
         "_listens_again_at",
         "_listens_since",
+        "_questions",
         "_reply",
         "_subscriptions",
         "_time",
@@ -111,6 +114,8 @@ class FollowedRoom:
         """When it is read again."""
         self._hints = 0
         """How many messages the current subscription has received."""
+        self._questions = 0
+        """How often the stream was asked for the latest message."""
         self._careful_until = 0.0
         """By the loop's clock; until then a message may be stored that has not been read."""
         self._listens_since = 0.0
@@ -154,20 +159,23 @@ class FollowedRoom:
         if self._client is not client:
             events = subjects.live_events(self.name)
             self._subscriptions[events] = client.subscribe_inline(events, self._on_event)
-            await self._subscribe_to_messages(client)
+            self._subscribe_to_messages(client)
             self._client, self._reply = client, client.inbox.expect(self._on_answer)
         elif not self.has_hints_left and self._time() >= self._listens_again_at:
-            await self._subscribe_to_messages(client)
+            self._subscribe_to_messages(client)
 
-    async def _subscribe_to_messages(self, client: Client) -> None:
-        """Subscribe for the next HINTS messages; an earlier subscription has reached its limit."""
+    def _subscribe_to_messages(self, client: Client) -> None:
+        """Subscribe for the next HINTS messages."""
         messages = subjects.messages(self.name)
         self._hints = 0
         self._listens_since = self._time()
         self.be_careful()
-        subscription = client.subscribe_inline(messages, self._on_message)
-        await subscription.unsubscribe(limit=HINTS)
-        self._subscriptions[messages] = subscription
+        before = self._subscriptions.get(messages)
+        self._subscriptions[messages] = client.subscribe_inline(
+            messages, self._on_message, limit=HINTS
+        )
+        if before is not None:  # only now: a message that both receive is better than one unseen
+            client.unsubscribe_soon(before)
 
     async def unsubscribe(self, client: Client) -> None:
         """Receive no more signals over `client`, the one that is connected."""
@@ -213,16 +221,23 @@ class FollowedRoom:
         if self.is_closed:
             return
         self.awaited += 1
-        self._hints += 1
         self.be_careful()
-        self._listens_again_at = self._time() + FLOOD_SECONDS
-        if self._hints == HINTS and self._time() - self._listens_since < FLOODED_SECONDS:
-            self._flooded_until = self._time() + FLOODED_SECONDS
-        if self._client is not None and self._is_next_alone():
-            messages = subjects.messages(self.name)
-            ask_for_next(self._client, messages, self.last[messages] + 1, self._reply)
-        else:
-            self._attend(self)
+        self._count_hint()
+        self._questions = 0
+        self._ask_or_read()
+
+    def _count_hint(self) -> None:
+        """Subscribe again once half of the HINTS have come, if they took the time that is no flood;
+        if all came in less, the room is flooded."""
+        self._hints += 1
+        now = self._time()
+        self._listens_again_at = now + FLOOD_SECONDS
+        listened = now - self._listens_since
+        if self._hints == HINTS and listened < FLOODED_SECONDS:
+            self._flooded_until = now + FLOODED_SECONDS
+        elif self._hints >= HINTS / 2 and listened >= FLOODED_SECONDS / 2:
+            assert self._client is not None
+            self._subscribe_to_messages(self._client)
 
     def _on_answer(self, headers: bytes, payload: bytes) -> None:
         """The message after the last one delivered; it may not be stored yet, or have been read
@@ -230,11 +245,23 @@ class FollowedRoom:
         if self.is_closed:
             return
         entry = entry_of(server_headers(headers), payload, headers)
-        if entry is not None and entry.seq > self.position and self._is_next_alone():
+        if entry is None and status_of(headers)[0] == "404":
+            self._ask_or_read()
+        elif entry is not None and entry.seq > self.position and self._is_next_alone():
             self.awaited = 0
             self._deliver(self, entry)
         else:
             self._attend(self)
+
+    def _ask_or_read(self) -> None:
+        """Ask for the next message; read the room instead if that is not all that may be missing,
+        or if it was asked for often enough."""
+        if self._client is None or self._questions == QUESTIONS or not self._is_next_alone():
+            self._attend(self)
+            return
+        self._questions += 1
+        messages = subjects.messages(self.name)
+        ask_for_next(self._client, messages, self.last[messages] + 1, self._reply)
 
     def _is_next_alone(self) -> bool:
         """Whether one message is all that may be missing, and all events before it are known."""

@@ -35,12 +35,15 @@ class InlineSubscription(Subscription):
     _wait_for_msgs_task = None
     _message_iterator = None
 
-    def __init__(self, client: Client, id: int, subject: str, handle: Handle) -> None:
+    def __init__(
+        self, client: Client, id: int, subject: str, handle: Handle, limit: int = 0
+    ) -> None:
         self._conn = client
         self._id = id
         self._subject = subject
         self._handle = handle
-        self._max_msgs = self._received = 0
+        self._max_msgs = limit
+        self._received = 0
         self._pending_next_msgs_calls = _NO_CALLS
 
     def take(self, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None:

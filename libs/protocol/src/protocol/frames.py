@@ -241,12 +241,10 @@ def decode_ping(payload: bytes) -> Ping:
     return ping
 
 
-def delta(previous: Event | None, seq: int, event: Event) -> TickDelta | None:
-    """What is new for who knows `previous`; None if it is more than the number."""
-    if not isinstance(event, Tick) or previous is None or isinstance(previous, Unknown):
-        return None
+def is_next_tick(event: Tick, previous: Event | None) -> bool:
+    """Whether to who knows `previous` nothing is new in a tick but its number."""
+    if previous is None or isinstance(previous, Unknown):
+        return False
     # Every change within a run has an id, and a hold says since when.
     terms = (event.run, event.change, event.held_at)
-    if terms != (previous.run, previous.change, None) or previous.held_at is not None:
-        return None
-    return TickDelta(room=event.room, seq=seq, remaining=event.remaining)
+    return terms == (previous.run, previous.change, None) and previous.held_at is None

@@ -74,15 +74,18 @@ class Connections:
             await asyncio.sleep(1)
             if self.ring is not None:
                 self.ring.check()
-            self._now = (self._now + 1) % LOOK_SECONDS
-            for viewer in list(self._slots[self._now]):
-                self._look_at(viewer)
-            slow_since = self.loop.time() - LAG_SECONDS
-            for viewer in list(self.lagging):
-                if viewer.lagging_since < slow_since and not viewer.is_closing:
-                    _ended.labels("slow").inc()
-                    viewer.close(TRY_AGAIN_LATER, "too slow: try again later")
-            _lagging.set(len(self.lagging))
+            self._look()
+
+    def _look(self) -> None:
+        self._now = (self._now + 1) % LOOK_SECONDS
+        for viewer in list(self._slots[self._now]):
+            self._look_at(viewer)
+        slow_since = self.loop.time() - LAG_SECONDS
+        for viewer in list(self.lagging):
+            if viewer.lagging_since < slow_since and not viewer.is_closing:
+                _ended.labels("slow").inc()
+                viewer.close(TRY_AGAIN_LATER, "too slow: try again later")
+        _lagging.set(len(self.lagging))
 
     def _look_at(self, viewer: Viewer) -> None:
         if viewer.transport is None or viewer.is_closing or viewer.lagging_since:

@@ -1,10 +1,10 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
+from sys import intern
 from typing import Self
 
 from msgspec import Struct
-from msgspec.structs import replace
 from websockets.frames import Close, Opcode
 from websockets.frames import Frame as WebSocketFrame
 
@@ -24,28 +24,28 @@ class PreparedFrame:
     __slots__ = (
         "_brief",
         "_brief_in_room",
-        "_delta",
         "_epoch",
         "_event_stream",
-        "_websocket",
+        "_remaining",
+        "_room",
         "due_at",
-        "json",
         "kind",
         "seq",
+        "websocket",
     )
 
-    def __init__(
-        self, kind: str, json: bytes, seq: int | None, epoch: str = "", due_at: int | None = None
-    ) -> None:
+    def __init__(self, kind: str, json: bytes, seq: int | None, epoch: str = "") -> None:
         self.kind = kind
-        self.json = json
         self.seq = seq
-        self.due_at = due_at
+        self.websocket = text_frame(json)
+        """The frame as a WebSocket text frame (RFC 6455)."""
+        self.due_at: int | None = None
         self._epoch = epoch
-        self._delta: TickDelta | None = None
+        self._remaining: int | None = None
+        """All that is new in the frame but its place, if it is a tick that changes nothing else."""
+        self._room: str | None = None
         self._brief: bytes | None = None
         self._brief_in_room: bytes | None = None
-        self._websocket: bytes | None = None
         self._event_stream: bytes | None = None
 
     @classmethod
@@ -57,40 +57,38 @@ class PreparedFrame:
     @classmethod
     def of_event(cls, seq: int, event: Event, previous: Event | None, epoch: str) -> Self:
         """The frame of `event`, stored as `seq` after `previous`."""
-        due_at = event.due_at if isinstance(event, Tick) else None
-        prepared = cls(frames.kind(event), frames.encode_event(seq, event), seq, epoch, due_at)
-        prepared._delta = frames.delta(previous, seq, event)
+        prepared = cls(frames.kind(event), frames.encode_event(seq, event), seq, epoch)
+        if isinstance(event, Tick):
+            prepared.due_at = event.due_at
+            if frames.is_next_tick(event, previous):
+                prepared._remaining = event.remaining
+                prepared._room = intern(event.room)  # the same for all that the room keeps
         return prepared
-
-    @property
-    def websocket(self) -> bytes:
-        """The frame as a WebSocket text frame (RFC 6455)."""
-        if self._websocket is None:
-            self._websocket = text_frame(self.json)
-        return self._websocket
 
     @property
     def is_routine(self) -> bool:
         """Whether it is a tick that tells a clock nothing: not the last, the terms as before."""
-        return self._delta is not None and self._delta.remaining > 0
+        return bool(self._remaining)
 
     @property
     def brief(self) -> bytes:
         """What is new in the frame, as a WebSocket text frame: version 2."""
-        if self._delta is None:
-            return self.websocket
         if self._brief is None:
-            self._brief = text_frame(frames.encode(replace(self._delta, room=None)))
+            self._brief = self._delta(room=None)
         return self._brief
 
     @property
     def brief_in_room(self) -> bytes:
         """The same with the room's name, for a connection that has several rooms."""
-        if self._delta is None:
-            return self.websocket
         if self._brief_in_room is None:
-            self._brief_in_room = text_frame(frames.encode(self._delta))
+            self._brief_in_room = self._delta(self._room)
         return self._brief_in_room
+
+    def _delta(self, room: str | None) -> bytes:
+        if self._remaining is None or self.seq is None:
+            return self.websocket
+        delta = TickDelta(room=room, seq=self.seq, remaining=self._remaining)
+        return text_frame(frames.encode(delta))
 
     @property
     def event_stream(self) -> bytes:
@@ -98,7 +96,7 @@ class PreparedFrame:
         if self._event_stream is None:
             place = "" if self.seq is None else f"id: {self._epoch}:{self.seq}\n"
             head = f"{place}event: {self.kind}\ndata: ".encode()
-            self._event_stream = chunk(head + self.json + b"\n\n")
+            self._event_stream = chunk(head + text_of(self.websocket) + b"\n\n")
         return self._event_stream
 
 
@@ -110,6 +108,11 @@ def text_frame(data: bytes) -> bytes:
     if size < 1 << 16:
         return pack("!BBH", FINAL_TEXT, 126, size) + data
     return pack("!BBQ", FINAL_TEXT, 127, size) + data
+
+
+def text_of(frame: bytes) -> bytes:
+    """What a text frame from a server holds."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 
 def pong_frame(data: bytes) -> bytes:
