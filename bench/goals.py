@@ -32,6 +32,8 @@ NOISE = 1.05
 """By so much two medians of the same may differ."""
 QUARTER = 0.3
 """A quarter, and a twentieth for what each does whatever its rooms."""
+ALIKE = 1.1
+"""The same, and a tenth for the others on the same core."""
 BURST_RATIOS = {"bun": 2.0, "nats": 3.0, "node": 40.0}
 
 
@@ -196,6 +198,18 @@ def watched(found: Results) -> Iterator[tuple[Goal, str]]:
             ),
             f"{other.each_share / other.alone_share:.2f}" if other else "-",
         )
+        if divided.quarter_share:
+            ratio = divided.each_share / divided.quarter_share
+            were = other.quarter_share if other else None
+            yield (
+                Goal(
+                    "the same: each, if one that has a quarter and is alone is 1",
+                    f"≤ {ALIKE:g}",
+                    f"{ratio:.2f}",
+                    ratio <= ALIKE,
+                ),
+                f"{other.each_share / were:.2f}" if other and were else "-",
+            )
     if left := now.left:
         kept, earlier = left.kept_mb / left.taken_mb, before.left
         yield (

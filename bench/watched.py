@@ -56,11 +56,14 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Divided(msgspec.Struct, frozen=True, kw_only=True):
-    """Watched rooms with one coordinator, and divided between four: shares of a core."""
+    """Watched rooms with one coordinator, divided between four, and a quarter of them with one that
+    is alone: shares of a core."""
 
     rooms: float
     alone_share: float
     each_share: float
+    quarter_share: float | None = None
+    """None in results of before this was measured."""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,16 +189,21 @@ async def following(version: Version, ticks: int, watched: int, *, seconds: int)
 
 
 async def divided(version: Version, rooms: int, *, seconds: int) -> Divided:
-    """Tick in many rooms, each with a viewer: with one coordinator, and with four."""
+    """Tick in many rooms, each with a viewer: with one coordinator, and with four; then a viewer in
+    a quarter of them only, with one."""
     return Divided(
         rooms=rooms,
         alone_share=await _shared_by(version, 1, rooms, seconds),
         each_share=await _shared_by(version, COORDINATORS, rooms, seconds),
+        quarter_share=await _shared_by(version, 1, rooms, seconds, parts=1),
     )
 
 
-async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: int) -> float:
-    """The share of a core that each of so many coordinators takes, on average."""
+async def _shared_by(
+    version: Version, coordinators: int, rooms: int, seconds: int, parts: int = COORDINATORS
+) -> float:
+    """The share of a core that each of so many coordinators takes, on average, with viewers in so
+    many quarters of the rooms."""
     names = [f"room-{index % COORDINATORS}-{index // COORDINATORS}" for index in range(rooms)]
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(nats_server())
@@ -207,7 +215,7 @@ async def _shared_by(version: Version, coordinators: int, rooms: int, seconds: i
             ports.append(port)
         await fill(client, names, ticks=1)
         crowds = []
-        for part in range(COORDINATORS):
+        for part in range(parts):
             join = await stack.enter_async_context(crowd(ports[part % coordinators]))
             crowds.append(await join(rooms // COORDINATORS, f"room-{part}-%d"))
         ticking = Ticking(client, names)
