@@ -37,8 +37,8 @@ class Client(NatsClient):
     permissions: `nats pub --reply countdown.main.events scheduler.start` would have the scheduler
     store another `started`. An append always has the expected sequence, a reply never has.
 
-    What begins with `_` is not public in nats-py: test_poison.py, test_feed.py and
-    test_responder.py fail loudly when it changes.
+    What begins with `_` is not public in nats-py: test_client.py, test_parser.py, test_poison.py,
+    test_feed.py and test_responder.py fail loudly when it changes.
     """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:

@@ -227,15 +227,15 @@ class FollowedRoom:
         self._ask_or_read()
 
     def _count_hint(self) -> None:
-        """Subscribe again once half of the HINTS have come, if they took the time that is no flood;
-        if all came in less, the room is flooded."""
+        """Subscribe again once half of the HINTS have come, unless they come as fast as a flood; if
+        all of them do, the room is flooded."""
         self._hints += 1
         now = self._time()
         self._listens_again_at = now + FLOOD_SECONDS
         listened = now - self._listens_since
         if self._hints == HINTS and listened < FLOODED_SECONDS:
             self._flooded_until = now + FLOODED_SECONDS
-        elif self._hints >= HINTS / 2 and listened >= FLOODED_SECONDS / 2:
+        elif self._hints >= HINTS / 2 and listened >= FLOODED_SECONDS * self._hints / HINTS:
             assert self._client is not None
             self._subscribe_to_messages(self._client)
 
