@@ -26,17 +26,24 @@ LONGEST_MS = 8_640_000 * 60_000
 """Sixteen years: more milliseconds than a system call may wait for."""
 
 
-class Counted(Deadlines):
-    """Deadlines without a stream: they only note which rooms' ticks are due."""
+class Noting(Deadlines):
+    """Deadlines without a stream, which note the rooms in which they would append."""
 
     def __init__(self, store: EventStore) -> None:
         super().__init__(Bus(Settings(), "scheduler"), store, "scheduler-1")
-        self.due: list[str] = []
-        self.is_due = asyncio.Event()
+        self.noted: list[str] = []
+        self.has_noted = asyncio.Event()
+
+    def note(self, room: str) -> None:
+        self.noted.append(room)
+        self.has_noted.set()
+
+
+class Counted(Noting):
+    """They only note which rooms' ticks are due."""
 
     async def _append_due(self, room: str) -> None:
-        self.due.append(room)
-        self.is_due.set()
+        self.note(room)
 
 
 def store_of(*rooms: str, starts_at: int) -> EventStore:
@@ -101,21 +108,15 @@ async def test_a_tick_is_not_in_the_context_of_the_request_that_started_the_run(
     async with running(kept):
         REQUEST.set("start")
         schedule(store, 1, "main", whole_now_ms())
-        await asyncio.wait_for(kept.is_due.wait(), 5)
+        await asyncio.wait_for(kept.has_noted.wait(), 5)
     assert kept.request == "none"
 
 
-class Slow(Deadlines):
-    """Deadlines whose appends never end; `begun` are the rooms in which one has begun."""
-
-    def __init__(self, store: EventStore) -> None:
-        super().__init__(Bus(Settings(), "scheduler"), store, "scheduler-1")
-        self.begun: list[str] = []
-        self.has_begun = asyncio.Event()
+class Slow(Noting):
+    """Their appends never end; noted are the rooms in which one has begun."""
 
     async def _append(self, room: str) -> None:
-        self.begun.append(room)
-        self.has_begun.set()
+        self.note(room)
         await asyncio.Event().wait()
 
 
@@ -124,11 +125,11 @@ async def test_while_a_room_s_tick_is_appended_no_other_is_also_if_something_cha
     kept = Slow(store)
     async with running(kept):
         for seq, room in enumerate(("main", "main", "last"), start=1):
-            kept.has_begun.clear()
+            kept.has_noted.clear()
             schedule(store, seq, room, whole_now_ms())
             if seq != 2:
-                await asyncio.wait_for(kept.has_begun.wait(), 5)
-    assert kept.begun == ["main", "last"]
+                await asyncio.wait_for(kept.has_noted.wait(), 5)
+    assert kept.noted == ["main", "last"]
 
 
 async def test_a_clock_that_is_set_makes_due_what_it_has_passed_and_nothing_else(
@@ -143,8 +144,8 @@ async def test_a_clock_that_is_set_makes_due_what_it_has_passed_and_nothing_else
         true_now_ms = clock.now_ms
         for module in (clock_steps, deadlines):
             monkeypatch.setattr(module, "now_ms", lambda: true_now_ms() + 2 * HOUR_MS)
-        await asyncio.wait_for(kept.is_due.wait(), 5)
-        assert kept.due == ["soon"]
+        await asyncio.wait_for(kept.has_noted.wait(), 5)
+        assert kept.noted == ["soon"]
 
 
 async def test_a_clock_that_is_set_back_makes_a_tick_wait_longer(
@@ -160,12 +161,12 @@ async def test_a_clock_that_is_set_back_makes_a_tick_wait_longer(
         for module in (clock_steps, deadlines):
             monkeypatch.setattr(module, "now_ms", lambda: true_now_ms() - HOUR_MS)
         schedule(store, 3, "same", whole_now_ms() - HOUR_MS + 200)
-        await asyncio.wait_for(kept.is_due.wait(), 5)
-        kept.is_due.clear()
-        while "same" not in kept.due:
-            await asyncio.wait_for(kept.is_due.wait(), 5)
-            kept.is_due.clear()
-        assert kept.due == ["now", "same"]
+        await asyncio.wait_for(kept.has_noted.wait(), 5)
+        kept.has_noted.clear()
+        while "same" not in kept.noted:
+            await asyncio.wait_for(kept.has_noted.wait(), 5)
+            kept.has_noted.clear()
+        assert kept.noted == ["now", "same"]
 
 
 class Fired(Counted):
@@ -192,7 +193,7 @@ def test_a_timer_of_years_does_not_fire_before(
         async with running(kept):
             schedule(store, 1, "far", whole_now_ms() + LONGEST_MS)
             schedule(store, 2, "soon", whole_now_ms() + 50)
-            await asyncio.wait_for(kept.is_due.wait(), 5)
+            await asyncio.wait_for(kept.has_noted.wait(), 5)
         return kept.fired
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -210,5 +211,5 @@ async def test_a_run_that_waits_for_weeks_is_due_when_the_clock_has_passed_them(
         true_now_ms = clock.now_ms
         for module in (clock_steps, deadlines):
             monkeypatch.setattr(module, "now_ms", lambda: true_now_ms() + 100 * 24 * HOUR_MS)
-        await asyncio.wait_for(kept.is_due.wait(), 5)
-        assert kept.due == ["far"]
+        await asyncio.wait_for(kept.has_noted.wait(), 5)
+        assert kept.noted == ["far"]
