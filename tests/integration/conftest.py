@@ -33,7 +33,7 @@ from support.api_client import Api, calling
 from support.nats_server import CONFIG, PASSWORDS, NatsServer
 from support.ports import free_port
 from support.process import AsyncProcess
-from support.served import Serve, Serving, until_ready
+from support.served import PageOf, Serve, Serving, until_ready
 from support.skip import skip
 
 AiohttpServer = Callable[[web.Application], Awaitable[TestServer]]
@@ -206,3 +206,14 @@ def serving(tmp_path: Path) -> Serving:
             await process.stop()
 
     return run
+
+
+@pytest.fixture
+def page_of(serve_frontend: Serve) -> PageOf:
+    """Start a frontend whose page names these coordinators."""
+
+    async def page_of(*coordinators: TestServer, **settings: object) -> TestServer:
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in coordinators)
+        return await serve_frontend(ws_host=hosts, **settings)
+
+    return page_of

@@ -10,6 +10,8 @@ from .process import AsyncProcess
 from .waiting import WAIT_SECONDS, until
 
 Serve = Callable[..., Awaitable[TestServer]]
+PageOf = Callable[..., Awaitable[TestServer]]
+"""Starts a frontend whose page names these coordinators."""
 Serving = Callable[..., AbstractAsyncContextManager[AsyncProcess]]
 """Runs a service as a process: its name, a program of its own if need be, and settings."""
 
