@@ -12,6 +12,7 @@ import nats.errors
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
 
 from bus import metered, responder
 from bus.connection import Bus
@@ -45,7 +46,7 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(nats_server: NatsServer, service: Service) -> AsyncIterator[None]:
+async def serving(nats_server: NatsServer, service: Service) -> AsyncIterator[Bus]:
     bus = Bus(Settings(nats_url=nats_server.url), "scheduler")
     endpoints = {"scheduler.try": service.answer}
     one = Responder(bus, "scheduler", "For a test", endpoints, "scheduler-1")
@@ -53,7 +54,7 @@ async def serving(nats_server: NatsServer, service: Service) -> AsyncIterator[No
         async with asyncio.timeout(5):
             while one.check() is not None:
                 await asyncio.sleep(0.01)
-        yield
+        yield bus
 
 
 async def ask(bus: Client, payload: bytes) -> tuple[str, bytes]:
@@ -153,6 +154,34 @@ async def test_a_flood_waits_at_the_server_and_what_comes_after_it_is_answered(
                 return False
 
         await until(is_listed)
+
+
+async def test_after_a_lost_connection_a_burst_makes_it_deaf_to_nobody(
+    nats_server: NatsServer, bus: Client
+) -> None:
+    service = Service()
+    async with serving(nats_server, service) as served:
+        assert await ask(bus, b"quick") == ("200", b"quick")
+        transport = served.client._transport
+        assert isinstance(transport, TcpTransport)
+        assert transport._io_writer is not None
+        transport._io_writer.transport.abort()
+
+        async def has_lost_it() -> bool:
+            return not served.is_connected
+
+        await until(has_lost_it)
+        await served.connected()
+        for round in range(3):
+            for _ in range(BATCH + 1):
+                await bus.publish("scheduler.try", b"refuse")
+                await bus.publish("$SRV.PING", b"", "nobody")
+            await bus.flush()
+            await asyncio.sleep(2 * BATCH_SECONDS)
+            assert await ask(bus, b"quick") == ("200", b"quick"), round
+            assert (await bus.request("$SRV.PING.scheduler", timeout=5)).data
+        listed = await bus.request("$SRV.PING", timeout=5)
+        assert json.loads(listed.data)["name"] == "scheduler"
 
 
 async def test_requests_at_a_rate_that_it_can_answer_always_find_it(

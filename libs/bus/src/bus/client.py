@@ -3,13 +3,12 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from nats.aio.client import DEFAULT_BUFFER_SIZE, DEFAULT_FLUSH_TIMEOUT, Srv
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error, MaxPayloadError, NoRespondersError, ProtocolError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import Header
@@ -74,33 +73,27 @@ class Client(NatsClient):
             raise MaxPayloadError
         await super().publish(subject, payload, reply, headers)
 
-    async def subscribe_to(
-        self, subject: str, queue: str, cb: Callable[[Msg], Awaitable[None]], *, limit: int
-    ) -> Subscription:
-        """Subscribe to the next `limit` messages.
-
-        nats-py's own limit discards the messages that wait when the last one arrives, since
-        `_wait_for_msgs` does not call `empty`. So it is told of one more than the server.
-        """
-        subscription = await self.subscribe(subject, queue, cb=cb, max_msgs=limit + 1)
-        await self._send_unsubscribe(subscription._id, limit=limit)
-        return subscription
-
     def publish_soon(self, subject: str, payload: bytes, reply: str) -> None:
         """Publish without waiting for anything; only for what we send to the server itself."""
         self._send_soon(pub_cmd(subject, reply, payload))
 
     def subscribe_inline(
-        self, subject: str, handle: Handle, *, limit: int = 0
+        self, subject: str, handle: Handle, *, queue: str = "", limit: int = 0
     ) -> InlineSubscription:
         """Have `handle` called with each message, or with the next `limit`, as soon as it is
-        read."""
+        read; of a `queue` group one member gets each."""
         self._sid += 1
-        subscription = InlineSubscription(self, self._sid, subject, handle, limit)
+        subscription = InlineSubscription(
+            self, self._sid, subject, handle, queue=queue, limit=limit
+        )
         self._subs[self._sid] = subscription
-        command = sub_cmd(subject, "", self._sid)
+        command = sub_cmd(subject, queue, self._sid)
         self._send_soon(command + unsub_cmd(self._sid, limit) if limit else command)
         return subscription
+
+    def stop_soon(self, subscription: InlineSubscription) -> None:
+        """Have the server send no more of a subscription; what it has sent is still handled."""
+        self._send_soon(unsub_cmd(subscription._id, 0))
 
     def unsubscribe_soon(self, subscription: InlineSubscription) -> None:
         """Receive no more of a subscription, without waiting for anything."""
@@ -207,6 +200,14 @@ class Client(NatsClient):
             return False
         subscription.take(subject, reply, headers, payload)
         return True
+
+    async def message(self, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> Msg:
+        """The message of an inline subscription, for whoever wants it as nats-py has it."""
+        return self._build_message(0, subject, reply, payload, await self._process_headers(headers))
+
+    async def report(self, error: Exception) -> None:
+        """Report an error of a handler, as nats-py does."""
+        await self._error_cb(error)
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None

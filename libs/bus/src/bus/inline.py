@@ -27,29 +27,42 @@ class InlineSubscription(Subscription):
         "_id",
         "_max_msgs",
         "_pending_next_msgs_calls",
+        "_queue",
         "_received",
         "_subject",
     )
 
-    _queue = ""
     _wait_for_msgs_task = None
     _message_iterator = None
 
     def __init__(
-        self, client: Client, id: int, subject: str, handle: Handle, limit: int = 0
+        self,
+        client: Client,
+        id: int,
+        subject: str,
+        handle: Handle,
+        *,
+        queue: str = "",
+        limit: int = 0,
     ) -> None:
         self._conn = client
         self._id = id
         self._subject = subject
+        self._queue = queue
         self._handle = handle
         self._max_msgs = limit
         self._received = 0
         self._pending_next_msgs_calls = _NO_CALLS
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has received all of its limit."""
+        return 0 < self._max_msgs <= self._received
+
     def take(self, subject: bytes, reply: bytes, headers: bytes, payload: bytes) -> None:
         """Handle a message; the subscription ends with the last one of its limit."""
         self._received += 1
-        if 0 < self._max_msgs <= self._received:
+        if self.is_over:
             self._conn._remove_sub(self._id)
         self._handle(subject, reply, headers, payload)
 

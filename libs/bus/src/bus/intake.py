@@ -27,6 +27,7 @@ class Intake:
         self._client = client
         self._group = group
         self._endpoints: list[_Endpoint] = []
+        self._all: list[Metered] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._client, name)
@@ -38,7 +39,7 @@ class Intake:
             endpoint = _Endpoint(cb, self._group)
             take = endpoint.take
         metered = Metered(self._client, subject, queue, take, self._group)
-        await metered.open()
+        self._all.append(metered)
         if queue:
             endpoint.metered = metered
             self._endpoints.append(endpoint)
@@ -47,6 +48,11 @@ class Intake:
     async def drain(self) -> None:
         """Accept no more requests, and wait until those received are answered."""
         await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
+
+    def close(self) -> None:
+        """Accept no more requests, and leave those that wait unanswered."""
+        for metered in self._all:
+            metered.close()
 
 
 class _Endpoint:

@@ -100,6 +100,7 @@ class Responder:
                 async with asyncio.timeout(LAST_REQUESTS_SECONDS):
                     await intake.drain()
                     await service.stop()
+            intake.close()
             self._ends_at = math.inf
 
     def _check_end(self) -> None:

@@ -38,8 +38,6 @@ class Relay:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._turn = asyncio.Lock()
-        """For one message at a time, also while two batches overlap."""
 
     async def run(self, ready: Callable[[], Awaitable[object]]) -> Never:
         """Relay for ever, once `ready`."""
@@ -51,7 +49,6 @@ class Relay:
                     client, subjects.PEOPLES_MESSAGES, "scheduler", self._store, group, size=BATCH
                 )
                 with suppress(BusError), bus_errors("people's messages"):
-                    await metered.open()
                     try:
                         await self._bus.closed(client)
                     finally:
@@ -77,8 +74,5 @@ class Relay:
     async def _append(self, room: str, payload: bytes, id: str) -> bytes:
         """Store the message in its room; returns the stream's answer."""
         headers = {ID_HEADER: id} if id else None
-        async with self._turn:
-            stored = await self._bus.request(
-                subjects.messages(room), payload, STORE_SECONDS, headers
-            )
+        stored = await self._bus.request(subjects.messages(room), payload, STORE_SECONDS, headers)
         return stored.data
