@@ -58,6 +58,17 @@ async def test_one_that_others_may_have_stored_counts_as_unanswered(
         await appender.append(SUBJECT, b"tick", 0)
 
 
+async def test_one_that_the_caller_gives_up_is_not_counted_as_stored(appender: Appender) -> None:
+    def counted(outcome: str) -> float:
+        return REGISTRY.get_sample_value("tminus_appends_total", {"outcome": outcome}) or 0.0
+
+    before = counted("stored"), counted("timeout")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await appender.append(SUBJECT, b"tick", 0)
+    assert (counted("stored"), counted("timeout")) == (before[0], before[1] + 1)
+
+
 async def test_a_stream_that_takes_nothing_is_said_until_it_takes_something(
     appender: Appender, bus: Client
 ) -> None:

@@ -17,20 +17,24 @@ NO_SCREENS = Screens(reporting=0, in_step=0, worst_error_ms=None)
 class Reports:
     """The reports of one room; `time` is the loop's clock, in seconds."""
 
-    __slots__ = ("_changed_at", "_latest_at", "_previous_seq", "_time")
+    __slots__ = ("_changed_at", "_latest_at", "_previous_seq", "_seq", "_time")
 
     def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
         self._latest_at = -REPORT_SECONDS
+        self._seq = 0
+        """Of the last frame; an event that is stored again has none."""
         self._previous_seq = 0
         self._changed_at = 0.0
 
-    def on_change(self, previous_seq: int) -> None:
-        """The room has a new entry; every viewer had been sent `previous_seq` before."""
-        self._previous_seq, self._changed_at = previous_seq, self._time()
+    def on_change(self, previous_seq: int, seq: int) -> None:
+        """There is a new frame, `seq`; every viewer had been sent all up to `previous_seq`."""
+        self._previous_seq = min(previous_seq, self._seq)
+        self._seq = seq
+        self._changed_at = self._time()
 
-    def note(self, viewer: Viewer, ping: Ping, seq: int) -> None:
-        """Keep what the viewer says of itself, now that the room's last entry is `seq`.
+    def note(self, viewer: Viewer, ping: Ping) -> None:
+        """Keep what the viewer says of itself.
 
         A viewer that says nothing of itself any more, since its tab is hidden, reports nothing.
         """
@@ -42,7 +46,7 @@ class Reports:
             viewer.reported_at = now - REPORT_SECONDS
             return
         is_settling = now - self._changed_at < SETTLING_SECONDS
-        viewer.is_in_step = ping.seq >= (self._previous_seq if is_settling else seq)
+        viewer.is_in_step = ping.seq >= (self._previous_seq if is_settling else self._seq)
         viewer.reported_at = self._latest_at = now
         viewer.error_ms = ping.error_ms or 0.0
 

@@ -103,7 +103,7 @@ class Room:
     def publish(self, frame: PreparedFrame, is_first_of_two: bool = False) -> None:
         """Send a frame to all viewers, with the other frames of this turn of the loop."""
         if frame.seq is not None:
-            self._reports.on_change(self._flushed_seq)
+            self._reports.on_change(self._flushed_seq, frame.seq)
         if self.groups and self.opened.is_set():
             self.outbox.send(frame, is_first_of_two)
         else:
@@ -193,7 +193,7 @@ class Room:
     def on_ping(self, viewer: Viewer, ping: Ping) -> None:
         """Answer a ping at once, and keep its report."""
         answer(viewer, ping)
-        self._reports.note(viewer, ping, self.history.seq)
+        self._reports.note(viewer, ping)
         if self.traces is not None:
             self.traces.on_ping(ping)
 
@@ -213,7 +213,7 @@ class Room:
         self.outbox.clear()
         self.history = History(floor)
         self._flushed_seq = 0
-        self._reports.on_change(0)
+        self._reports.on_change(0, 0)
         for group in self.groups.values():
             for viewer in group:
                 viewer.flushed_seq = -1

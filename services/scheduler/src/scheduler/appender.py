@@ -96,12 +96,14 @@ class Appender:
         Raises Conflict if it is not, BusTimeout if the outcome is unknown, BusUnavailable if the
         stream accepts nothing.
         """
-        outcome = "stored"
+        outcome = "timeout"  # also if the caller doesn't wait for it
         try:
             with bus_errors("the stream"):
-                return await self._retry_while_busy(
+                seq = await self._retry_while_busy(
                     subject, payload, {EXPECTED: str(expected_seq), **headers}
                 )
+            outcome = "stored"
+            return seq
         except Conflict:
             outcome = "conflict"
             raise
