@@ -1,6 +1,7 @@
 """What is read from the bus and from viewers: what passes, and what each refusal says."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -166,6 +167,8 @@ def test_no_other_name_is_a_room_s(name: str) -> None:
         (b"C:\\users {", "C:\\users {"),
         (b'["\\ud83c"]', '["\\ud83c"]'),
         ("\u3164a".encode(), "\u3164a"),
+        (b"a\x01\x1b[31mb\x00c", "a  [31mb c"),
+        (b'{"text":"a\\u0001b\\r\\n\\tc"}', "a b\r\n\tc"),
     ],
 )
 def test_a_message_is_a_json_text_or_the_payload_itself(payload: bytes, text: str) -> None:
@@ -202,7 +205,17 @@ def test_a_message_survives_its_way_over_the_bus(text: str) -> None:
         payload = messages.encode(text)
     except (MessageError, UnicodeEncodeError):
         return
-    assert messages.decode(payload) == text
+    assert messages.decode(payload) == re.sub(r"(?![\t\r\n])[\0-\x1f]", " ", text)
+
+
+@pytest.mark.parametrize(
+    "unit", ["\x01", "\x1f", '"', "\\", "\n", "a", "\U0001f680", "\x7f", "\u2028"]
+)
+def test_a_frame_is_at_most_twice_as_long_as_the_message_in_it(unit: str) -> None:
+    payload = (unit * 5000).encode()[: messages.MAX_BYTES - 4].decode(errors="ignore").encode()
+    text = messages.decode(payload + b".")
+    frame = frames.encode(frames.MessageFrame(seq=1 << 53, room="r" * 32, text=text, at=1 << 50))
+    assert len(frame) < 2 * messages.MAX_BYTES + 128
 
 
 @given(st.binary(max_size=2000))

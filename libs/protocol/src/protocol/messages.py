@@ -1,6 +1,7 @@
 """Free text sent to a room, as it comes from the bus: JSON with a `text`, or plain text."""
 
 import json
+import re
 import unicodedata
 from typing import Annotated, Final
 
@@ -23,6 +24,8 @@ MessageId = Annotated[
     ),
 ]
 
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""All but tabs and ends of lines: most of them would take six bytes each in a frame."""
 _INVISIBLE_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
 # What Unicode counts as letters, marks or symbols although there is nothing to see: Hangul fillers,
 # the empty Braille pattern, joiners, and the selectors of a variant.
@@ -64,15 +67,16 @@ def encode(text: str) -> bytes:
 def decode(payload: bytes) -> str:
     """The text of a message: the `text` of a JSON object that has one, else the payload itself.
 
-    A byte-order mark before either is ignored, and half a surrogate pair becomes U+FFFD. Raises
-    MessageError if it is too long, not UTF-8, or blank.
+    A byte-order mark before either is ignored, half a surrogate pair becomes U+FFFD, and a control
+    character a space, but for tabs and ends of lines. Raises MessageError if it is too long, not
+    UTF-8, or blank.
     """
     if len(payload) > MAX_BYTES:
         raise MessageError(f"{len(payload)} bytes, {MAX_BYTES} at most")
     text = _decode(payload.removeprefix(b"\xef\xbb\xbf"))
     if is_blank(text):
         raise MessageError("blank")
-    return text
+    return _CONTROLS.sub(" ", text)
 
 
 def is_blank(text: str) -> bool:
