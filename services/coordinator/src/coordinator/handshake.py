@@ -143,7 +143,12 @@ async def _opened(request: web.Request, handshake: Handshake) -> Room | Subscrip
             ]
     except ExceptionGroup as refusals:
         raise refusals.exceptions[0] from None
-    return Subscriptions([task.result() for task in tasks], request.app[CONNECTIONS])
+    rooms = [task.result() for task in tasks]
+    for room in rooms:
+        if request.app[HUB].rooms.get(room.name) is not room:
+            raise not_caught_up()  # it was dropped while the others were read
+        room.touch()
+    return Subscriptions(rooms, request.app[CONNECTIONS])
 
 
 async def _opened_room(
