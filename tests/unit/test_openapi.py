@@ -26,6 +26,18 @@ def test_the_description_is_of_every_route_of_the_api_and_of_no_other() -> None:
     assert api - {("/api/openapi.json", "get")} == described
 
 
+def test_the_description_names_the_answers_that_have_nothing_to_do_with_the_operation() -> None:
+    for path, its in PATHS.items():
+        for method, operation in its.items():
+            if method == "parameters":
+                continue
+            codes = set(operation["responses"])
+            assert {"429", "503"} <= codes, path
+            assert {"400", "408", "413"} & codes == (
+                {"400", "408", "413"} if "requestBody" in operation else set()
+            ), path
+
+
 def test_the_description_names_every_answer_of_a_start() -> None:
     assert {"201", "409", "422", "503"} <= set(PATHS[BELOW]["post"]["responses"])
 

@@ -58,14 +58,14 @@ def document(base_path: str = "") -> bytes:
             "info": {"title": "tminus", "version": "1", "description": "One countdown a room."},
             "servers": [{"url": base_path or "/"}],
             "paths": {
-                "/api/time": {"get": _operation("The server's time", "Time", refusals=[])},
+                "/api/time": {"get": _operation("The server's time", "Time")},
                 "/api/rooms": {
                     "parameters": [_names()],
-                    "get": _operation("What several rooms show", "Rooms", refusals=[422, 503]),
+                    "get": _operation("What several rooms show", "Rooms", refusals=[422]),
                 },
                 "/api/rooms/{room}": {
                     "parameters": [_room()],
-                    "get": _operation("What the room shows", "RoomReply", refusals=[422, 503]),
+                    "get": _operation("What the room shows", "RoomReply", refusals=[422]),
                 },
                 "/api/rooms/{room}/countdown": {
                     "parameters": [_room()],
@@ -75,13 +75,13 @@ def document(base_path: str = "") -> bytes:
                         status=201,
                         body="StartBody",
                         is_body_required=False,
-                        refusals=[400, 401, 403, 409, 413, 422, 503],
+                        refusals=[401, 403, 409, 422],
                         parameters=[_key("run")],
                     ),
                     "delete": _operation(
                         "Cancel a run, or else the one under way",
                         "Cancelled",
-                        refusals=[401, 403, 404, 409, 422, 503],
+                        refusals=[401, 403, 404, 409, 422],
                         parameters=[_run()],
                     ),
                 },
@@ -110,7 +110,7 @@ def document(base_path: str = "") -> bytes:
                         "Stored",
                         status=202,
                         body="Text",
-                        refusals=[400, 401, 403, 413, 422, 503],
+                        refusals=[401, 403, 422],
                         parameters=[_key("id")],
                     ),
                 },
@@ -121,7 +121,7 @@ def document(base_path: str = "") -> bytes:
                         "MadeLink",
                         status=201,
                         body="LinkBody",
-                        refusals=[400, 401, 403, 404, 413, 422, 503],
+                        refusals=[401, 403, 404, 422],
                     ),
                 },
             },
@@ -174,7 +174,7 @@ def _change(summary: str, answer: str, body: str, *, is_body_required: bool = Fa
         answer,
         body=body,
         is_body_required=is_body_required,
-        refusals=[400, 401, 403, 404, 409, 413, 422, 503],
+        refusals=[401, 403, 404, 409, 422],
         parameters=[_key("id")],
     )
     return {"parameters": [_room()], "post": operation}
@@ -187,10 +187,12 @@ def _operation(
     status: int = 200,
     body: str = "",
     is_body_required: bool = True,
-    refusals: list[int],
+    refusals: Sequence[int] = (),
     parameters: Sequence[Json] = (),
 ) -> Json:
-    responses: Json = {str(code): _refusal(code) for code in (*refusals, 429)}
+    of_body = (400, 408, 413) if body else ()
+    refused = sorted((*refusals, *of_body, 429, 503))
+    responses: Json = {str(code): _refusal(code) for code in refused}
     responses[str(status)] = _content(summary, answer)
     operation: Json = {"summary": summary, "responses": responses}
     if parameters:
