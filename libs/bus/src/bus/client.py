@@ -24,6 +24,9 @@ from .transport import Transport
 
 log = logger(__name__)
 
+FORGET_SECONDS = 2.0
+"""How long messages of a subscription that has ended may still be on their way."""
+
 _refused = Counter(
     "tminus_replies_refused_total", "Replies to a room's events subject, not published."
 )
@@ -91,19 +94,23 @@ class Client(NatsClient):
         self._send_soon(command + unsub_cmd(self._sid, limit) if limit else command)
         return subscription
 
-    def stop_soon(self, subscription: InlineSubscription) -> None:
-        """Have the server send no more of a subscription; what it has sent is still handled."""
-        self._send_soon(unsub_cmd(subscription._id, 0))
-
     def unsubscribe_soon(self, subscription: InlineSubscription) -> None:
-        """Receive no more of a subscription, without waiting for anything."""
-        if self._subs.pop(subscription._id, None) is not None:
+        """Receive no more of a subscription, without waiting for anything; what the server has sent
+        already, or sends within FORGET_SECONDS, is still handled."""
+        if self._subs.get(subscription._id) is subscription:
             self._send_soon(unsub_cmd(subscription._id, 0))
+            asyncio.get_running_loop().call_later(FORGET_SECONDS, self._forget, subscription)
+
+    def _forget(self, subscription: InlineSubscription) -> None:
+        if self._subs.get(subscription._id) is subscription:
+            del self._subs[subscription._id]
 
     def _send_soon(self, command: bytes) -> None:
-        if self.is_connected and not self._pending and self._transport:
+        transport = self._transport
+        # That of a WebSocket would only queue it.
+        if self.is_connected and not self._pending and isinstance(transport, Transport):
             with suppress(RuntimeError):  # it is closing
-                self._transport.write(command)
+                transport.write(command)  # type: ignore[no-untyped-call]
                 return
         self._pending.append(command)
         self._pending_data_size += len(command)
@@ -159,10 +166,13 @@ class Client(NatsClient):
 
     async def _connect_to_server(self, s: Srv) -> None:
         """Connect, by a transport of ours unless it is a WebSocket."""
+        self._ps.reset()  # nats-py may have parsed what was left of the connection before
         if s.uri.scheme in ("ws", "wss"):
             await super()._connect_to_server(s)
             return
         s.last_attempt = time.monotonic()
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]
         self._transport = Transport(self._ps)
         timeout = self.options["connect_timeout"]
         await self._transport.connect(s.uri, DEFAULT_BUFFER_SIZE, timeout)

@@ -57,12 +57,16 @@ class Comparison:
                     self._attend(room)
 
     def _batches(self) -> Iterator[dict[str, FollowedRoom]]:
-        """What to ask for, by subject. If a subject was heard of a moment ago, its next entry shows
-        a gap, or it is asked for when it has become silent: a run would be received twice."""
+        """What to ask for, by subject. If a room has just had an event, its next one shows a gap,
+        or it is asked for when the room has become silent: a run would be received twice. A message
+        shows no gap."""
         asked: dict[str, FollowedRoom] = {}
         for room in list(self._rooms.values()):
-            asked |= dict.fromkeys(room.last.keys() - room.heard, room)
-            room.heard.clear()
+            events, messages = room.last
+            asked[messages] = room
+            if not room.has_new_events:
+                asked[events] = room
+            room.has_new_events = False
             if len(asked) + 2 > MAX_SUBJECTS:
                 yield asked
                 asked = {}

@@ -60,7 +60,7 @@ class Delivery:
         else:
             self._traced(self._tracing, room, entry)
         room.last[entry.subject] = entry.seq
-        room.heard.add(entry.subject)
+        room.has_new_events |= entry.subject == subjects.events(room.name)
         self.highest = max(self.highest, entry.seq)
         room.moved.set()
 

@@ -205,7 +205,9 @@ class Feed:
         if await self._read_on(room):
             room.attempts = 0
         room.moved.set()
-        if not room.has_hints_left:
+        if room.is_closed:  # while it was read
+            await room.unsubscribe(client)
+        elif not room.has_hints_left:
             self._attend_later(room, FLOOD_SECONDS)
         elif not room.waits_for:
             room.attempts = 0

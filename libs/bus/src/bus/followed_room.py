@@ -59,7 +59,7 @@ class FollowedRoom:
         "_time",
         "attempts",
         "awaited",
-        "heard",
+        "has_new_events",
         "is_closed",
         "is_new",
         "is_open",
@@ -90,8 +90,8 @@ class FollowedRoom:
         self._subscriptions: dict[str, InlineSubscription] = {}
         self.last = {subjects.events(name): 0, subjects.messages(name): 0}
         """By subject, the sequence of the last entry delivered."""
-        self.heard: set[str] = set()
-        """The subjects of which entries were delivered since the last comparison."""
+        self.has_new_events = False
+        """Whether any were delivered since the last comparison."""
         self.moved = asyncio.Event()
         """Set when `last` has moved on, or the room was read or closed: waiters check again."""
         self.is_open = False
@@ -157,6 +157,7 @@ class FollowedRoom:
     async def subscribe(self, client: Client) -> None:
         """Receive the room's signals; does nothing if they are received. Raises BusError."""
         if self._client is not client:
+            self._subscriptions.clear()  # those of the client before have ended with it
             events = subjects.live_events(self.name)
             self._subscriptions[events] = client.subscribe_inline(events, self._on_event)
             self._subscribe_to_messages(client)

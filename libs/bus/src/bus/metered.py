@@ -76,8 +76,7 @@ class Metered:
         self._is_over = True
         try:
             with suppress(BusError), bus_errors(self._subject):
-                for batch in self._open:
-                    self._client.stop_soon(batch)
+                self._unsubscribe()
                 await self._client.flush()  # so the server has sent all that it sends
                 await self._waiting.join()
         finally:
@@ -89,9 +88,13 @@ class Metered:
     def close(self) -> None:
         """Receive and take nothing any more."""
         self._is_over = True
+        self._unsubscribe()
+        self._worker.cancel()
+
+    def _unsubscribe(self) -> None:
         for batch in self._open:
             self._client.unsubscribe_soon(batch)
-        self._worker.cancel()
+        self._open = []
 
     def _subscribe(self) -> None:
         """Subscribe for one more batch."""

@@ -200,7 +200,12 @@ class FrameError(ValueError):
     """A viewer sent something other than a ping."""
 
 
+class _InRoom(Struct):
+    room: str
+
+
 _encoder = msgspec.json.Encoder()
+_in_room = msgspec.json.Decoder(_InRoom)
 # As one of two types, since the tag of a single type would be optional in the payload.
 _pings = msgspec.json.Decoder(Ping | Pong)
 
@@ -218,6 +223,11 @@ def encode_event(seq: int, event: Event) -> bytes:
     if event.trace is not None:  # no viewer's business
         event = msgspec.structs.replace(event, trace=None)
     return b'%s,"seq":%d}' % (_encoder.encode(event)[:-1], seq)
+
+
+def room(json: bytes) -> str:
+    """The room of a frame of version 1 that has one, from its JSON."""
+    return _in_room.decode(json).room
 
 
 def kind(frame: Struct) -> str:

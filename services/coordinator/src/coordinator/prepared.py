@@ -1,7 +1,6 @@
 """A frame's bytes, the same for every viewer: encoded once, however many viewers there are."""
 
 from struct import pack
-from sys import intern
 from typing import Self
 
 from msgspec import Struct
@@ -27,7 +26,6 @@ class PreparedFrame:
         "_epoch",
         "_event_stream",
         "_remaining",
-        "_room",
         "due_at",
         "kind",
         "seq",
@@ -43,7 +41,6 @@ class PreparedFrame:
         self._epoch = epoch
         self._remaining: int | None = None
         """All that is new in the frame but its place, if it is a tick that changes nothing else."""
-        self._room: str | None = None
         self._brief: bytes | None = None
         self._brief_in_room: bytes | None = None
         self._event_stream: bytes | None = None
@@ -62,7 +59,6 @@ class PreparedFrame:
             prepared.due_at = event.due_at
             if frames.is_next_tick(event, previous):
                 prepared._remaining = event.remaining
-                prepared._room = intern(event.room)  # the same for all that the room keeps
         return prepared
 
     @property
@@ -74,19 +70,20 @@ class PreparedFrame:
     def brief(self) -> bytes:
         """What is new in the frame, as a WebSocket text frame: version 2."""
         if self._brief is None:
-            self._brief = self._delta(room=None)
+            self._brief = self._delta(has_room=False)
         return self._brief
 
     @property
     def brief_in_room(self) -> bytes:
         """The same with the room's name, for a connection that has several rooms."""
         if self._brief_in_room is None:
-            self._brief_in_room = self._delta(self._room)
+            self._brief_in_room = self._delta(has_room=True)
         return self._brief_in_room
 
-    def _delta(self, room: str | None) -> bytes:
+    def _delta(self, *, has_room: bool) -> bytes:
         if self._remaining is None or self.seq is None:
             return self.websocket
+        room = frames.room(text_of(self.websocket)) if has_room else None
         delta = TickDelta(room=room, seq=self.seq, remaining=self._remaining)
         return text_frame(frames.encode(delta))
 
