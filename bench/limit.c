@@ -1,8 +1,8 @@
 /* The limit: a loop of send() in C, the least work by which one core can tell every viewer.
  *
- * limit PORT NATS_PORT SUBJECT
+ * limit PORT NATS_PORT SUBJECT...
  *
- * Follows the subject on NATS and sends each message to every viewer, one frame, one send(). There is
+ * Follows the subjects on NATS and sends each message to every viewer, one frame, one send(). There is
  * nothing else in it: no rooms, no replay, no heartbeats, no reading of what viewers say. It answers
  * every handshake with the accept key of RFC 6455's example, which is the key that the load sends.
  */
@@ -116,16 +116,15 @@ static void hear(int fd) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) return 2;
+    if (argc < 4) return 2;
     int yes = 1, epoll = epoll_create1(0);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), nats = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in here = loopback(argv[1]), bus = loopback(argv[2]);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(listener, (struct sockaddr *)&here, sizeof here) || listen(listener, 4096)) die("listen");
     if (connect(nats, (struct sockaddr *)&bus, sizeof bus)) die("nats");
-    char hello[256];
-    int length = snprintf(hello, sizeof hello, "CONNECT {\"verbose\":false}\r\nSUB %s 1\r\n", argv[3]);
-    send_whole(nats, hello, (size_t)length);
+    dprintf(nats, "CONNECT {\"verbose\":false}\r\n");
+    for (int id = 3; id < argc; id++) dprintf(nats, "SUB %s %d\r\n", argv[id], id);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[256];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
     event.data.fd = nats;

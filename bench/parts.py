@@ -1,6 +1,7 @@
 """The parts of the benchmark: what each measures, and how often."""
 
 import os
+import statistics
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -180,6 +181,12 @@ async def watch(found: Results, quick: bool) -> None:
         dividing = partial(watched.divided, rooms=4000 // scale, seconds=seconds)
         for name, divided in (await in_turn(found, tried, rounds, dividing)).items():
             results[name].divided = divided
+        shares = [
+            await watched.quarter_in_c(tried[-1], 4000 // scale, seconds=seconds)
+            for _ in range(rounds)
+        ]
+        results["now"].quarter_in_c = statistics.median(shares)
+        say(f"a quarter of them by a loop in C: {shares}")
         found.watched_on = datetime.now(UTC).strftime("%Y-%m-%d")
         say("rooms whose viewers leave")
         for name, left in (await watched.left(tried, rooms=2000 // scale)).items():

@@ -18,12 +18,14 @@ from nats.aio.client import Client
 
 from bench.bus import Bus, connected, nats_server
 from bench.delivery import Sent
-from bench.machine import cpu_seconds, resident_bytes
-from bench.programs import Program
+from bench.load import load
+from bench.machine import PROGRAMS, SERVER_CORE, cpu_seconds, resident_bytes
+from bench.programs import Program, running
 from bench.ticking import Ticking, fill
 from bench.versions import Version
 from bench.viewing import JOINS_AT_ONCE, coordinator, crowd, quantile, viewer
 from protocol import subjects
+from support.ports import free_port
 
 COORDINATORS = 4
 GONE_SECONDS = 60.0
@@ -86,6 +88,8 @@ class Watched(msgspec.Struct, kw_only=True):
     following: Following | None = None
     sent: Sent | None = None
     divided: Divided | None = None
+    quarter_in_c: float | None = None
+    """What a loop of `send()` in C takes for a quarter of those ticks, if for all it takes 1."""
     left: Left | None = None
 
 
@@ -231,6 +235,45 @@ async def _shared_by(
         for viewers in crowds:
             await viewers.expect(rooms // COORDINATORS * seconds, seconds=10)
         return used / lasted / coordinators
+
+
+async def quarter_in_c(version: Version, rooms: int, *, seconds: int) -> float:
+    """What a loop of `send()` in C takes for the ticks of a quarter of so many rooms, as a share of
+    what it takes for those of all: as little of its own as any program that does this."""
+    names = [f"room-{index}" for index in range(rooms)]
+    async with nats_server() as bus, connected(bus) as client:
+        async with coordinator(version, bus):
+            pass  # it makes the stream
+        every, quarter = [
+            await _in_c(bus, client, names, followed, seconds)
+            for followed in (names, names[::COORDINATORS])
+        ]
+    return quarter / every
+
+
+async def _in_c(
+    bus: Bus, client: Client, names: Sequence[str], followed: Sequence[str], seconds: int
+) -> float:
+    """The share of a core that the loop takes to send the ticks of those rooms that it follows."""
+    port, bus_port = free_port(), bus.url.rpartition(":")[2]
+    words = [str(PROGRAMS / "limit"), str(port), bus_port, *map(subjects.live_events, followed)]
+    async with (
+        running("limit", words, core=SERVER_CORE, port=port) as program,
+        load(port) as viewer,
+    ):
+        await viewer.join(1)
+        ticking = Ticking(client, names)
+        await ticking.run(2)
+        await asyncio.sleep(1)
+        await viewer.reset(is_timed=False)
+        before, began = cpu_seconds(program.pid), time.monotonic()
+        await ticking.run(seconds)
+        used, lasted = cpu_seconds(program.pid) - before, time.monotonic() - began
+        await asyncio.sleep(1)
+        report = await viewer.report()
+    if (sent := report.frames + report.other_frames) != len(followed) * seconds:
+        raise RuntimeError(f"the loop in C sent {sent} of {len(followed) * seconds} ticks")
+    return used / lasted
 
 
 # Rooms that are left
