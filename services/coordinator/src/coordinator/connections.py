@@ -19,8 +19,8 @@ from .websocket import GOING_AWAY, TRY_AGAIN_LATER
 LOOK_SECONDS = 4
 """Each viewer is looked at once in so many seconds, a quarter of them each second."""
 HEARTBEAT_LOOKS = 5
-"""A viewer that was silent at so many looks, for 16 to 20 seconds, gets a heartbeat; one that was
-so at twice as many is dead."""
+"""A viewer that was silent at so many looks, for 20 seconds at most, gets a heartbeat; one that was
+so at twice as many, 20 seconds after a heartbeat that it left unanswered, is dead."""
 LAG_SECONDS = 10.0
 
 _lagging = Gauge("tminus_viewers_lagging", "Viewers whose buffers are full.")
