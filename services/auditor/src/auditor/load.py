@@ -28,7 +28,7 @@ MOST_FAILURES = 10
 
 
 class LoadReport(Struct):
-    """What a viewers of viewers got of one run."""
+    """What the viewers of one run got."""
 
     page: str
     room: str
@@ -103,13 +103,22 @@ async def _load(
             await start(http, page, terms, run)
             await all_at_zero(viewers, run, terms)
         except CanaryError as error:
-            report.failures.append(str(error))
+            report.failures += _not_connected(viewers) or [str(error)]
         finally:
             if not all(0 in numbers(viewer, run) for viewer in viewers):
                 await cancel(http, page, run)
             for task in watching:
                 task.cancel()
     _sum_up(viewers, run, terms, clocks, report)
+
+
+def _not_connected(viewers: Sequence[Viewer]) -> list[str]:
+    """The most frequent reasons why viewers have not connected; empty if all have."""
+    reasons = Counter(viewer.reason for viewer in viewers if not viewer.has_opened.is_set())
+    return [
+        f"{count} viewers can't connect to {reason}"
+        for reason, count in reasons.most_common(MOST_FAILURES)
+    ]
 
 
 def _sum_up(
@@ -123,8 +132,7 @@ def _sum_up(
     report.drops = sum(max(0, viewer.drops - 1) for viewer in viewers)
     report.ticks_due = report.viewers * (terms.first + 1)
     report.ticks = sum(len(set(numbers(viewer, run))) for viewer in viewers)
-    reasons = Counter(viewer.reason for viewer in viewers if not viewer.has_opened.is_set())
-    found = [f"{count} viewers can't connect to {reason}" for reason, count in reasons.items()]
+    found: list[str] = []
     if report.ticks:
         for viewer in viewers:
             found += failures(viewer.name, numbers(viewer, run), terms)
