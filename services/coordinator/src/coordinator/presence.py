@@ -142,7 +142,8 @@ class Peers:
                 await self._bus.client.publish(subjects.PRESENCE, msgspec.json.encode(presence))
 
     async def _on_presence(self, message: Msg) -> None:
-        # Anybody can have the stream deliver a message here; its own subject is unchanged then.
+        # Whoever may create consumers can have the stream deliver a message here; its own subject
+        # is unchanged then.
         if message.subject != subjects.PRESENCE:
             return
         try:
