@@ -8,8 +8,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import Page, expect
 
-from runtime import links
-from runtime.links import Link, RightName
+from frontend import rights
+from frontend.rights import Link, RightName
 
 from .conftest import Opening
 from .stack import Stack
@@ -23,7 +23,7 @@ def made(room: str, right: RightName = "control", seconds: int = 60) -> Link:
 
 
 def query(link: Link) -> str:
-    return f"?link={links.derived(TOKEN).sign(link)}"
+    return f"?link={rights.derived(TOKEN).sign(link)}"
 
 
 def buttons(page: Page) -> set[str]:

@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from frontend.rights import Keys, Link
 from protocol.subjects import MAX_ROOMS
-from runtime.links import Keys, Link
 from runtime.rate_limit import BURST_SECONDS
 from support.served import Serve
 

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from auditor.canary.count import Terms, count
 from auditor.canary.page import target_at
 from auditor.canary.report import Report
-from runtime.links import Link, derived
+from frontend.rights import Link, derived
 from support.bus_client import history
 from support.ports import free_port
 from support.served import PageOf, Serve

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 from yarl import URL
 
-from runtime import links
+from frontend import rights
 from support.api_client import Api, calling
 from support.bus_client import messages
 from support.rights import GUARDED, KEYS, TOKEN, ask, bearing, forms, made
@@ -23,7 +23,7 @@ async def test_who_has_the_token_signs_in_for_twelve_hours(page: TestServer) -> 
     status, _, location = await ask(page, "/r/main/link", {"token": TOKEN})
     assert status == 303
     assert location.startswith("/r/main?link=")
-    link = links.parse(KEYS).read(URL(location).query["link"], time.time())
+    link = rights.parse(KEYS).read(URL(location).query["link"], time.time())
     assert (link.room, link.right) == ("main", "control")
     assert 12 * 3600 - 5 < link.exp - time.time() <= 12 * 3600 + 1
     assert "start" in forms((await ask(page, location))[1])

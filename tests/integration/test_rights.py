@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from runtime.links import RightName
+from frontend.rights import RightName
 from support.api_client import Api, calling
 from support.rights import GUARDED, ask, bearing, forms, made
 from support.served import Serve, metric

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import aiohttp
 
-from runtime import links
-from runtime.links import Link
+from frontend import rights
+from frontend.rights import Link
 from support.nats_server import CONFIG, PASSWORDS, AsyncNatsServer
 from support.ports import free_port
 from support.probe import asked, until_alive
@@ -50,7 +50,7 @@ async def test_keys_and_token_are_changed_without_a_restart(
     keys.write_text(OLD + "\n")
     token.write_text("sesame\n")
     end = int(time.time() + 600)
-    before, after = (links.parse(key).sign(Link("main", "control", end)) for key in (OLD, NEW))
+    before, after = (rights.parse(key).sign(Link("main", "control", end)) for key in (OLD, NEW))
     files = {"control_token_file": str(token), "link_keys_file": str(keys)}
 
     async def may(bearer: str) -> bool:

@@ -7,8 +7,8 @@ import aiohttp
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from runtime import links
-from runtime.links import Link, RightName
+from frontend import rights
+from frontend.rights import Link, RightName
 
 KEYS = f"new:{'n' * 32},old:{'o' * 32}"
 TOKEN = "sesame"
@@ -18,7 +18,7 @@ Asked = tuple[int, str, str]
 
 
 def made(right: RightName = "control", room: str = "main", seconds: float = 60) -> str:
-    return links.parse(KEYS).sign(Link(room, right, int(time.time() + seconds)))
+    return rights.parse(KEYS).sign(Link(room, right, int(time.time() + seconds)))
 
 
 def bearing(token: str) -> dict[str, str]:

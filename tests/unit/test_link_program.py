@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from yarl import URL
 
-from runtime import links
+from frontend import rights
 from support import ROOT
 
 KEYS = f"new:{'n' * 32}"
@@ -37,7 +37,7 @@ def test_it_prints_the_address_of_a_link_and_nothing_else() -> None:
     assert (status, error) == (0, "")
     address = URL(printed.removesuffix("\n"))
     assert f"{address.with_query(None)}" == "https://t.example/events/r/quiz"
-    link = links.parse(KEYS).read(address.query["link"], time.time())
+    link = rights.parse(KEYS).read(address.query["link"], time.time())
     assert (link.room, link.right) == ("quiz", "say")
     assert 0 <= link.exp - time.time() - 1800 + 30 <= 31
 
@@ -46,7 +46,7 @@ def test_by_default_it_controls_main_for_twelve_hours() -> None:
     _, printed, _ = run(SETTINGS)
     address = URL(printed.strip())
     assert f"{address.with_query(None)}" == "http://localhost:8080/r/main"
-    link = links.parse(KEYS).read(address.query["link"], time.time())
+    link = rights.parse(KEYS).read(address.query["link"], time.time())
     assert (link.room, link.right) == ("main", "control")
     assert abs(link.exp - time.time() - 12 * 3600) < 30
 

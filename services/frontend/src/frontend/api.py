@@ -24,11 +24,11 @@ from protocol.frames import RoomReply
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume, Start
 from runtime.clock import now_ms
-from runtime.links import Right
 
 from . import auth, backend, budgets, inputs, links, qr
 from .links import LinkBody
 from .problem import Problem, not_valid
+from .rights import Right
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 from prometheus_client import Counter
 
-from runtime.links import Keys, Link, LinkError, Right
 from runtime.metrics import from_zero
 from runtime.origins import ORIGINS
 
 from .problem import Problem
+from .rights import Keys, Link, LinkError, Right
 from .settings import Settings
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}

@@ -14,12 +14,12 @@ from yarl import URL
 from protocol import subjects
 from protocol.frames import RoomReply
 from runtime.clock import whole_now_ms
-from runtime.links import LinkError, Right
 
 from . import auth, backend, budgets, first_paint, inputs, links, pages
 from .first_paint import FirstPaint
 from .inputs import Form
 from .problem import Problem
+from .rights import LinkError, Right
 from .settings import SETTINGS
 from .view import view_of
 

@@ -15,11 +15,11 @@ from protocol.events import Terms
 from protocol.messages import MessageId
 from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume, Start
 from runtime.clock import whole_now_ms
-from runtime.links import Right
 
 from . import auth, backend, boards, inputs, links, pages, written
 from .inputs import Form
 from .problem import Problem, not_valid
+from .rights import Right
 
 Act = Callable[[web.Request, str, Form], Awaitable[None]]
 R = TypeVar("R", Start, Hold, Resume, Adjust, Recycle, Cancel)

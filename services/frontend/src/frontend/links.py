@@ -14,10 +14,10 @@ from msgspec import Meta, Struct
 
 from protocol import subjects
 from protocol.events import EpochMs
-from runtime.links import Keys, Link, RightName
 from runtime.settings import SettingsError, load
 
 from .problem import not_valid
+from .rights import Keys, Link, RightName
 from .settings import Settings
 
 HOURS: Final = 12.0

@@ -10,11 +10,11 @@ from yarl import URL
 from protocol import subjects
 from protocol.frames import RoomReply
 from runtime.clock import now_ms, whole_now_ms
-from runtime.links import Right
 
 from . import auth, backend, first_paint, inputs
 from .assets import ASSETS
 from .problem import Problem
+from .rights import Right
 from .security_headers import NONCE
 from .settings import SETTINGS
 from .view import view_of

@@ -6,8 +6,9 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta
 
-from runtime import links
 from runtime.settings import Port, PublicSettings, Secret, SettingsError
+
+from . import rights
 
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
 _NAME = r"[A-Za-z0-9._-]+"
@@ -63,18 +64,20 @@ class Settings(PublicSettings, frozen=True, kw_only=True):
             )
         try:
             if self.link_keys:
-                links.parse(self.link_keys)
+                rights.parse(self.link_keys)
         except ValueError as error:
             raise SettingsError(f"LINK_KEYS is not valid: {error}") from None
         if self.link_keys and self.link_signers() is None:
             raise SettingsError("LINK_KEYS is set, but anybody may control: set CONTROL_TOKEN, too")
 
-    def link_signers(self) -> links.Keys | None:
+    def link_signers(self) -> rights.Keys | None:
         """The keys of links, derived from the token if there are no others; None if anybody may
         control."""
         if self.control_token in ("", "none"):
             return None
-        return links.parse(self.link_keys) if self.link_keys else links.derived(self.control_token)
+        if self.link_keys:
+            return rights.parse(self.link_keys)
+        return rights.derived(self.control_token)
 
     def socket_hosts(self, page_host: str) -> list[str]:
         """The hosts that the page's socket tries in turn; none means the page's own.

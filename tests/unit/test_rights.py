@@ -8,16 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runtime import links
-from runtime.links import Link, LinkError
+from frontend import rights
+from frontend.rights import Link, LinkError
 
 NOW = 1_795_454_151.0
 OLD, NEW = "o" * 32, "n" * 32
-KEYS = links.parse(f"new:{NEW}, old:{OLD}")
+KEYS = rights.parse(f"new:{NEW}, old:{OLD}")
 LINK = Link("quiz", "say", int(NOW) + 60)
 
 
-def reason(token: str, now: float = NOW, keys: links.Keys = KEYS) -> str:
+def reason(token: str, now: float = NOW, keys: rights.Keys = KEYS) -> str:
     with pytest.raises(LinkError) as refused:
         keys.read(token, now)
     return refused.value.reason
@@ -38,9 +38,9 @@ def test_what_is_signed_is_read() -> None:
 
 def test_the_first_key_signs_and_each_verifies() -> None:
     assert jwt.get_unverified_header(KEYS.sign(LINK))["kid"] == "new"
-    before = links.parse(f"old:{OLD}").sign(LINK)
+    before = rights.parse(f"old:{OLD}").sign(LINK)
     assert KEYS.read(before, NOW) == LINK
-    assert reason(before, keys=links.parse(f"new:{NEW}")) == "key"
+    assert reason(before, keys=rights.parse(f"new:{NEW}")) == "key"
 
 
 def test_a_link_ends_to_the_second() -> None:
@@ -76,7 +76,7 @@ def test_what_no_key_of_ours_signed_with_hs256_is_refused(token: str) -> None:
 def test_another_algorithm_with_our_own_key_is_refused() -> None:
     long = "l" * 64
     token = signed(CLAIMS, kid="long", secret=long, algorithm="HS512")
-    assert reason(token, keys=links.parse(f"long:{long}")) == "key"
+    assert reason(token, keys=rights.parse(f"long:{long}")) == "key"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_another_algorithm_with_our_own_key_is_refused() -> None:
         {"room": "quiz", "right": "control", "exp": True},
         {"room": 5, "right": "control", "exp": int(NOW) + 60},
         CLAIMS | {"nbf": 99_999_999_999},
-        CLAIMS | {"more": "x" * links.MAX_LENGTH},
+        CLAIMS | {"more": "x" * rights.MAX_LENGTH},
     ],
 )
 def test_claims_that_are_others_are_refused(claims: dict[str, object]) -> None:
@@ -125,10 +125,10 @@ def test_a_link_that_was_cut_off_is_refused() -> None:
 )
 def test_keys_that_are_not_valid_are_named_without_their_secret(keys: str, words: str) -> None:
     with pytest.raises(ValueError, match=f"^{words}$"):
-        links.parse(keys)
+        rights.parse(keys)
 
 
 def test_another_token_derives_another_key() -> None:
-    token = links.derived("open sesame").sign(LINK)
-    assert links.derived("open sesame").read(token, NOW) == LINK
-    assert reason(token, keys=links.derived("open sesam")) == "key"
+    token = rights.derived("open sesame").sign(LINK)
+    assert rights.derived("open sesame").read(token, NOW) == LINK
+    assert reason(token, keys=rights.derived("open sesam")) == "key"
