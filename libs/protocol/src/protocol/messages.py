@@ -14,6 +14,12 @@ ID_HEADER: Final = "Nats-Msg-Id"
 """The header by which the stream recognises a message that is sent again."""
 MAX_ID_BYTES: Final = 128
 """The longest value of it that anybody may choose: NATS keeps each in memory for two minutes."""
+ROOM_BYTES_A_SECOND: Final = 256 * 1024
+"""A room's rate limit, as `cost` counts: more is not passed on, so that ticks are not delayed."""
+ROOM_BURST_BYTES: Final = 1024 * 1024
+"""How much of it may come at once."""
+OVERHEAD_BYTES: Final = 128
+"""The bytes counted for a message besides its payload."""
 
 # Python's `$` also matches before a trailing newline; the look-ahead prevents that everywhere.
 MessageId = Annotated[
@@ -77,6 +83,11 @@ def decode(payload: bytes) -> str:
     if is_blank(text):
         raise MessageError("blank")
     return _CONTROLS.sub(" ", text)
+
+
+def cost(size: int) -> int:
+    """The bytes counted for a message whose payload has `size` bytes."""
+    return size + OVERHEAD_BYTES
 
 
 def is_blank(text: str) -> bool:

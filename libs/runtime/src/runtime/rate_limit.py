@@ -1,11 +1,7 @@
-"""Rate limits: token buckets, one for each address, and a room's allowance for its messages."""
+"""Rate limits: a token bucket, and one for each address beside one for all."""
 
 from typing import Final
 
-ROOM_BYTES_A_SECOND: Final = 256 * 1024
-ROOM_BURST_BYTES: Final = 1024 * 1024
-OVERHEAD_BYTES: Final = 128
-"""The bytes counted for a message besides its payload."""
 BURST_SECONDS: Final = 10
 """An address may take at once what it may take in so many seconds."""
 MANY_ADDRESSES: Final = 10_000
@@ -48,21 +44,6 @@ class TokenBucket:
         passed_ms = max(0.0, now - self._at)
         self._tokens = min(self._burst, self._tokens + passed_ms * self._tokens_a_ms)
         self._at = max(now, self._at)
-
-
-class Allowance(TokenBucket):
-    """A room's rate limit for messages, in bytes; more are not passed on, so that ticks are not
-    delayed."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
-
-
-def cost(size: int) -> int:
-    """The bytes counted for a message whose payload has `size` bytes."""
-    return size + OVERHEAD_BYTES
 
 
 class RateLimit:

@@ -17,7 +17,6 @@ from protocol.events import Started
 from protocol.frames import MessageFrame, Viewers
 from runtime.clock import now_ms
 from runtime.logs import logger
-from runtime.rate_limit import cost
 
 from .connections import Connections
 from .prepared import PreparedFrame
@@ -115,7 +114,7 @@ class Hub:
             drop("message", entry, str(error))
             return None
         was_spent = room.message_budget.is_spent
-        if not room.message_budget.take(cost(len(entry.data)), entry.at):
+        if not room.message_budget.take(messages.cost(len(entry.data)), entry.at):
             _skipped.inc()
             if not was_spent:
                 log.warning("messages over the room's rate limit are not shown", room=room.name)

@@ -6,8 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from protocol.frames import Hello, Ping, Pong, Screens, encode
+from protocol.messages import ROOM_BURST_BYTES, ROOM_BYTES_A_SECOND
 from runtime.clock import now_ms, whole_now_ms
-from runtime.rate_limit import Allowance
+from runtime.rate_limit import TokenBucket
 
 from .connections import Connections
 from .encodings import Encoding
@@ -60,7 +61,7 @@ class Room:
         self._connections = connections
         self.epoch = ""
         self.history = History(floor=0)
-        self.message_budget = Allowance()
+        self.message_budget = TokenBucket(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
         self.opened = asyncio.Event()
         """Set once its past has been read; before, its viewers are sent nothing of it."""
         self.is_awaited = 0

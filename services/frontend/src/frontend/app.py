@@ -18,10 +18,10 @@ from . import (
     budgets,
     errors,
     forms,
+    message_limits,
     openapi,
     pages,
     qr,
-    rate_limits,
     security_headers,
 )
 from .settings import SETTINGS, Settings
@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> web.Application:
     on_renewal(app, Settings, app[auth.CREDENTIALS].renew)
     app[assets.ASSETS] = assets.load()
     app[budgets.BUDGETS] = budgets.Budgets(settings)
-    app[rate_limits.RATE_LIMITS] = rate_limits.RateLimits()
+    app[message_limits.MESSAGE_LIMITS] = message_limits.MessageLimits()
     aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("frontend"), trim_blocks=True)
     app.add_routes(health.routes(app))
     app.cleanup_ctx.extend([connection(settings, "frontend"), staying_with_the_quorum])

@@ -19,8 +19,8 @@ from protocol.frames import RoomReply
 from protocol.requests import Adjust, Cancel, Hold, Recycle, Resume
 from protocol.state import State
 
+from .message_limits import MESSAGE_LIMITS
 from .problem import Problem, not_valid
-from .rate_limits import RATE_LIMITS
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ async def send(app: web.Application, room: str, text: str, id: str | None = None
         raise Problem(
             413, f"A message has {messages.MAX_BYTES} bytes at most.", field="text"
         ) from None
-    app[RATE_LIMITS].take(room, len(payload), time.monotonic() * 1000)
+    app[MESSAGE_LIMITS].take(room, len(payload), time.monotonic() * 1000)
     subject, header = subjects.messages(room), messages.id_header(room, id or new_id())
     try:
         reply = await _twice(lambda: app[BUS].request(subject, payload, TIME_LIMIT_SECONDS, header))
