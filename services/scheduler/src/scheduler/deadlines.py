@@ -133,7 +133,7 @@ class Deadlines:
             if event is None:
                 return
             began = time()
-            failure = await self._failure(event, countdown)
+            failure = await self._try_append(event, countdown)
             if failure is None or isinstance(failure, Conflict):
                 answered_after = time() - began
         finally:
@@ -157,7 +157,7 @@ class Deadlines:
         elif isinstance(event, Cancelled):
             log.info("cancelled a run held too long", room=room, run=event.run)
 
-    async def _failure(self, event: Event, expected: Countdown) -> Conflict | BusError | None:
+    async def _try_append(self, event: Event, expected: Countdown) -> Conflict | BusError | None:
         """Append the event; returns why it is not known to be stored."""
         try:
             await self._store.append(event, expected)
