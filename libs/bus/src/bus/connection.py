@@ -142,11 +142,11 @@ class Bus:
         reply = await self.request(subject, payload, timeout, asked)
         headers = reply.headers or {}
         if code := headers.get("Nats-Service-Error-Code"):
-            words = headers.get("Nats-Service-Error", "")
+            description = headers.get("Nats-Service-Error", "")
             retry_after = headers.get(RETRY_AFTER, "")
             raise ServiceError(
                 int(code) if code.isdigit() else 500,
-                words,
+                description,
                 reply.data,
                 int(retry_after) if retry_after.isdecimal() else None,
             )
