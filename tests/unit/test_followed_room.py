@@ -19,14 +19,14 @@ class Followed:
 
     def __init__(self, *, is_in_order: bool = True) -> None:
         self.delivered: list[int] = []
-        self.attended = 0
-        self.room = FollowedRoom("main", self._deliver, self._attend, lambda: is_in_order)
+        self.scheduled = 0
+        self.room = FollowedRoom("main", self._deliver, self._schedule_read, lambda: is_in_order)
         self.room.is_open, self.room.is_reading, self.room.awaited = True, False, 1
 
     def answer(self, headers: bytes) -> tuple[list[int], int]:
         """What is delivered and how often it is to be read, after this answer."""
         self.room._on_answer(headers, b"hello")
-        return self.delivered, self.attended
+        return self.delivered, self.scheduled
 
     async def subscribe(self) -> Client:
         """Have it subscribed over a client that keeps what it would send, in `_pending`."""
@@ -38,8 +38,8 @@ class Followed:
     def _deliver(self, room: FollowedRoom, entry: Entry) -> None:
         self.delivered.append(entry.seq)
 
-    def _attend(self, room: FollowedRoom) -> None:
-        self.attended += 1
+    def _schedule_read(self, room: FollowedRoom) -> None:
+        self.scheduled += 1
 
 
 async def test_the_next_message_is_delivered() -> None:

@@ -19,18 +19,18 @@ _lost = Counter(
 class Comparison:
     """Compares the last entries of `rooms` with what was delivered.
 
-    It calls `attend` with a room that has to be read.
+    It calls `schedule_read` with a room that has to be read.
     """
 
     def __init__(
         self,
         direct: DirectGet,
         rooms: Mapping[str, FollowedRoom],
-        attend: Callable[[FollowedRoom], None],
+        schedule_read: Callable[[FollowedRoom], None],
     ) -> None:
         self._direct = direct
         self._rooms = rooms
-        self._attend = attend
+        self._schedule_read = schedule_read
         self._ends = deque([0], maxlen=LOOKS_BACK)
         """Where the stream ended at the latest comparisons."""
 
@@ -54,7 +54,7 @@ class Comparison:
                 if entry.seq > room.last[entry.subject] and not room.is_reading:
                     _lost.inc()
                     room.is_stale = True
-                    self._attend(room)
+                    self._schedule_read(room)
 
     def _batches(self) -> Iterator[dict[str, FollowedRoom]]:
         """What to ask for, by subject. If a room has just had an event, its next one shows a gap,

@@ -56,7 +56,7 @@ class Feed:
         self._open_stream = open_stream
         self._rooms: dict[str, FollowedRoom] = {}
         self._reader = RoomReader(self._direct)
-        self._comparison = Comparison(self._direct, self._rooms, self._attend_to)
+        self._comparison = Comparison(self._direct, self._rooms, self._schedule_read)
         self._queue: asyncio.Queue[FollowedRoom] = asyncio.Queue()
         self._is_lost = asyncio.Event()
         self._is_ready = asyncio.Event()
@@ -84,23 +84,23 @@ class Feed:
         """Follow the room: its past is delivered, then live entries."""
         if name not in self._rooms:
             self._rooms[name] = FollowedRoom(
-                name, self._delivery.entry, self._attend_to, self._is_in_order
+                name, self._delivery.entry, self._schedule_read, self._is_in_order
             )
-            self._attend_to(self._rooms[name])
+            self._schedule_read(self._rooms[name])
 
     def close(self, name: str) -> None:
         """Stop following the room; nothing of it is delivered after this."""
         if (room := self._rooms.pop(name, None)) is not None:
             room.is_closed = True
             room.moved.set()
-            self._attend_to(room)  # to unsubscribe
+            self._schedule_read(room)  # to unsubscribe
 
     def reopen(self, name: str) -> None:
         """Read the room again from the start: what was delivered is not true any more."""
         if (room := self._rooms.get(name)) is not None:
             _resets.inc()
             room.is_new = room.is_stale = True
-            self._attend_to(room)
+            self._schedule_read(room)
 
     async def reached(self, name: str, seq: int, timeout: float) -> bool:
         """Wait up to `timeout` seconds until the room's entry `seq` has been delivered.
@@ -111,7 +111,7 @@ class Feed:
         if room is None:
             return False
         room.is_stale = True
-        self._attend_to(room)
+        self._schedule_read(room)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not self._has_reached(room, seq):
@@ -142,8 +142,8 @@ class Feed:
                     self._look_at(await self._open_stream(), seen)
                 for room in self._rooms.values():
                     room.is_stale = True
-                    room.be_careful()
-                    self._attend_to(room)
+                    room.pause_fast_path()
+                    self._schedule_read(room)
                 await self._follow(client)
             except BusError as error:
                 self._say(str(error))
@@ -172,7 +172,7 @@ class Feed:
 
     # Reading rooms
 
-    def _attend_to(self, room: FollowedRoom) -> None:
+    def _schedule_read(self, room: FollowedRoom) -> None:
         if not room.is_reading:
             room.is_reading = True
             self._queue.put_nowait(room)
@@ -184,7 +184,7 @@ class Feed:
     async def _read_room(self, client: Client, room: FollowedRoom) -> None:
         try:
             with bus_errors(f"reading room {room.name}"):
-                await self._attend(client, room)
+                await self._catch_up(client, room)
             room.is_reading = False
         except BusError as error:
             self._say(str(error))
@@ -193,9 +193,9 @@ class Feed:
             if room.is_reading:  # it was interrupted
                 self._queue.put_nowait(room)
             elif room.is_stale and not room.is_closed:
-                self._attend_to(room)
+                self._schedule_read(room)
 
-    async def _attend(self, client: Client, room: FollowedRoom) -> None:
+    async def _catch_up(self, client: Client, room: FollowedRoom) -> None:
         """Read the room once; if not all that was signalled is there yet, again after a pause."""
         if room.is_closed:
             await room.unsubscribe(client)
@@ -208,20 +208,20 @@ class Feed:
         if room.is_closed:  # while it was read
             await room.unsubscribe(client)
         elif not room.has_hints_left:
-            self._attend_later(room, FLOOD_SECONDS)
+            self._schedule_read_later(room, FLOOD_SECONDS)
         elif not room.waits_for:
             room.attempts = 0
         elif room.attempts < len(PAUSES_SECONDS):
-            self._attend_later(room, PAUSES_SECONDS[room.attempts])
+            self._schedule_read_later(room, PAUSES_SECONDS[room.attempts])
             room.attempts += 1
         else:  # it was not stored, or has gone again
             room.awaited = room.signalled = room.attempts = 0
 
-    def _attend_later(self, room: FollowedRoom, seconds: float) -> None:
+    def _schedule_read_later(self, room: FollowedRoom, seconds: float) -> None:
         if room.timer is not None:
             room.timer.cancel()
         loop = asyncio.get_running_loop()
-        room.timer = loop.call_later(seconds, self._attend_to, room)
+        room.timer = loop.call_later(seconds, self._schedule_read, room)
 
     async def _read_on(self, room: FollowedRoom) -> bool:
         """Deliver what the stream holds after the room's position; returns whether it found any

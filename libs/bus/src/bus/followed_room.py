@@ -1,7 +1,7 @@
 """One room that is followed: how far it was delivered, and the signals that there is more of it.
 
 * The stream republishes events as it stores them, each with the sequence of the event before it.
-  An event that directly follows the last one delivered is delivered at once.
+  An event that directly follows the last one delivered is delivered at once: the fast path.
 * A message is seen on its way into the stream. It has no sequence yet, and its headers are whatever
   a stranger chose, so it is only a hint: the stream is asked at once for the next one.
 
@@ -31,23 +31,23 @@ FLOODED_SECONDS = 1.0
 """A room that has HINTS messages in less than this is flooded, for as long again."""
 QUESTIONS = 4
 """How often the stream is asked for a message that is on its way, before the room is read."""
-CAREFUL_SECONDS = 0.5
-"""For so long after a message was seen, or may have been published unseen, events are read with
-whatever else was stored: no message takes longer than that from being published to being stored."""
+FAST_PATH_PAUSE_SECONDS = 0.5
+"""For so long after a message was seen, or may have been published unseen, events do not take the
+fast path, but are read with whatever else was stored: no message takes longer than that from being
+published to being stored."""
 
 
 class FollowedRoom:
     """A room that is followed.
 
-    It calls `deliver` with an entry that is next, and `attend` when it has to be read.
+    It calls `deliver` with an entry that is next, and `schedule_read` when it has to be read.
     `is_in_order` says whether an answer comes after every event that was stored before it.
     """
 
     __slots__ = (
-        "_attend",
-        "_careful_until",
         "_client",
         "_deliver",
+        "_fast_path_from",
         "_flooded_until",
         "_hints",
         "_is_in_order",
@@ -55,6 +55,7 @@ class FollowedRoom:
         "_listens_since",
         "_questions",
         "_reply",
+        "_schedule_read",
         "_subscriptions",
         "_time",
         "attempts",
@@ -76,12 +77,12 @@ class FollowedRoom:
         self,
         name: str,
         deliver: Callable[["FollowedRoom", Entry], None],
-        attend: Callable[["FollowedRoom"], None],
+        schedule_read: Callable[["FollowedRoom"], None],
         is_in_order: Callable[[], bool],
     ) -> None:
         self.name = name
         self._deliver = deliver
-        self._attend = attend
+        self._schedule_read = schedule_read
         self._is_in_order = is_in_order
         self._time = asyncio.get_running_loop().time  # kept: to ask for the loop is a system call
         self._client: Client | None = None
@@ -116,8 +117,8 @@ class FollowedRoom:
         """How many messages the current subscription has received."""
         self._questions = 0
         """How often the stream was asked for the latest message."""
-        self._careful_until = 0.0
-        """By the loop's clock; until then a message may be stored that has not been read."""
+        self._fast_path_from = 0.0
+        """By the loop's clock; before that a message may be stored that has not been read."""
         self._listens_since = 0.0
         """By the loop's clock: when the subscription to messages was made."""
         self._listens_again_at = 0.0
@@ -150,9 +151,9 @@ class FollowedRoom:
         """Messages before the last entry delivered will not be delivered any more."""
         self.last[subjects.messages(self.name)] = self.position
 
-    def be_careful(self) -> None:
-        """Messages may be on their way unseen: read events with them, for CAREFUL_SECONDS."""
-        self._careful_until = self._time() + CAREFUL_SECONDS
+    def pause_fast_path(self) -> None:
+        """Messages may be on their way: read events with them, for FAST_PATH_PAUSE_SECONDS."""
+        self._fast_path_from = self._time() + FAST_PATH_PAUSE_SECONDS
 
     async def subscribe(self, client: Client) -> None:
         """Receive the room's signals; does nothing if they are received. Raises BusError."""
@@ -170,7 +171,7 @@ class FollowedRoom:
         messages = subjects.messages(self.name)
         self._hints = 0
         self._listens_since = self._time()
-        self.be_careful()
+        self.pause_fast_path()
         before = self._subscriptions.get(messages)
         self._subscriptions[messages] = client.subscribe_inline(
             messages, self._on_message, limit=HINTS
@@ -201,28 +202,29 @@ class FollowedRoom:
             self.is_stale = True
         elif entry.seq <= last:
             return
-        elif self._is_in_turn(added, last) and entry.seq > self.position:
+        elif self._may_take_fast_path(added, last) and entry.seq > self.position:
             self._deliver(self, entry)
             if self.is_flooded:
                 self.skip_messages()
             return
         else:
             self.signalled = max(self.signalled, entry.seq)
-        self._attend(self)
+        self._schedule_read(self)
 
-    def _is_in_turn(self, headers: dict[bytes, bytes], last: int) -> bool:
-        """Whether an event that has just come is the next one after the event `last`, and no
-        message can have been stored before it; in a flooded room one can, and is skipped."""
+    def _may_take_fast_path(self, headers: dict[bytes, bytes], last: int) -> bool:
+        """Whether an event that has just come can be delivered at once: it is the next one after
+        the event `last`, and no message can have been stored before it. In a flooded room one can,
+        and is skipped."""
         if not self.is_open or headers.get(b"Nats-Last-Sequence") != b"%d" % last:
             return False
-        return self.is_flooded or (not self.is_reading and self._time() > self._careful_until)
+        return self.is_flooded or (not self.is_reading and self._time() > self._fast_path_from)
 
     def _on_message(self, *_: bytes) -> None:
         """Somebody has published a message: it will be in the stream in a moment."""
         if self.is_closed:
             return
         self.awaited += 1
-        self.be_careful()
+        self.pause_fast_path()
         self._count_hint()
         self._questions = 0
         self._ask_or_read()
@@ -252,13 +254,13 @@ class FollowedRoom:
             self.awaited = 0
             self._deliver(self, entry)
         else:
-            self._attend(self)
+            self._schedule_read(self)
 
     def _ask_or_read(self) -> None:
         """Ask for the next message; read the room instead if that is not all that may be missing,
         or if it was asked for often enough."""
         if self._client is None or self._questions == QUESTIONS or not self._is_next_alone():
-            self._attend(self)
+            self._schedule_read(self)
             return
         self._questions += 1
         messages = subjects.messages(self.name)
