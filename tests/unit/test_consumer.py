@@ -14,7 +14,7 @@ class Reading:
         self.current = 0
         self.answered: list[str] = []
         self.consumer = Consumer(self.entries.append, self._on_current, self.answered.append)
-        self.consumer.owed = 3
+        self.consumer.initial_pending = 3
 
     def _on_current(self) -> None:
         self.current += 1
@@ -46,7 +46,7 @@ async def test_it_is_current_where_the_rest_was_purged_meanwhile() -> None:
     reading.entry(1)
     reading.heartbeat(1)
     assert reading.current == 1
-    assert reading.consumer.owed == 0
+    assert reading.consumer.initial_pending == 0
     reading.entry(2)
     reading.heartbeat(2)
     assert (reading.current, len(reading.entries)) == (1, 2)
@@ -80,4 +80,4 @@ async def test_a_stalled_consumer_still_owes_the_rest() -> None:
     reading = Reading()
     reading.entry(1)
     reading.control(Nats_Last_Consumer=1, Nats_Consumer_Stalled=FLOW)
-    assert (reading.consumer.owed, reading.current) == (2, 0)
+    assert (reading.consumer.initial_pending, reading.current) == (2, 0)

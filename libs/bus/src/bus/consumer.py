@@ -46,8 +46,8 @@ class Consumer:
         self._clock = asyncio.get_running_loop().time
         self._heard = self._clock()
         self._deliveries = 0
-        self.owed = 0
-        """How many of the entries that the stream held at first are pending."""
+        self.initial_pending = 0
+        """How many of the entries that the stream held at its creation are still to come."""
         self.pending = 0
         """How many entries the stream held behind the last delivery."""
         self.lost = asyncio.Event()
@@ -79,8 +79,8 @@ class Consumer:
             return
         self._deliveries = delivery
         self._on_entry(Entry(seq, subject.decode(errors="replace"), payload, at))
-        self.owed -= 1
-        if self.owed == 0:
+        self.initial_pending -= 1
+        if self.initial_pending == 0:
             self._on_current()
 
     def _on_control(self, reply: bytes, headers: dict[bytes, bytes]) -> None:
@@ -97,8 +97,8 @@ class Consumer:
         elif not stalled:
             # The server has nothing to deliver: what was pending was purged, or has expired.
             self.pending = 0
-            if self.owed > 0:
-                self.owed = 0
+            if self.initial_pending > 0:
+                self.initial_pending = 0
                 self._on_current()
 
 
@@ -135,10 +135,10 @@ async def consuming(
     # A push consumer waits for a subscriber, so `num_pending` is known before any delivery.
     info = await jetstream.add_consumer(subjects.STREAM, config)
     consumer = Consumer(on_entry, on_current, partial(client.publish_soon, payload=b"", reply=""))
-    consumer.owed = consumer.pending = info.num_pending or 0
+    consumer.initial_pending = consumer.pending = info.num_pending or 0
     subscription = client.subscribe_inline(inbox, consumer.receive)
     try:
-        if not consumer.owed:
+        if not consumer.initial_pending:
             on_current()
         yield consumer
     finally:

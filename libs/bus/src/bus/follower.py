@@ -75,7 +75,7 @@ class Follower:
     def is_caught_up(self) -> bool:
         """Whether the consumer lives and has delivered all that the stream held at first."""
         consumer = self._consumer
-        return consumer is not None and consumer.owed <= 0 and not consumer.lost.is_set()
+        return consumer is not None and consumer.initial_pending <= 0 and not consumer.lost.is_set()
 
     @property
     def is_at_the_end(self) -> bool:
@@ -126,7 +126,7 @@ class Follower:
             client,
             subjects.ALL_EVENTS,
             DeliverPolicy.BY_START_SEQUENCE,
-            self._hand_over,
+            self._on_entry_delivered,
             self._on_current,
             start,
         ) as consumer:
@@ -195,7 +195,8 @@ class Follower:
         if self._failure is not None:
             raise BusError("an entry could not be handled")
 
-    def _hand_over(self, entry: Entry) -> None:
+    def _on_entry_delivered(self, entry: Entry) -> None:
+        """The consumer has delivered an entry: pass it on if it is a new one."""
         if entry.seq > self.position and self._deliver(entry):
             self.position = entry.seq
             self._moved.set()
