@@ -28,7 +28,7 @@ LOOPS = [
     ("coordinator", "bus.feed:Feed.run"),
     ("coordinator", "coordinator.connections:Connections.sweep"),
     ("coordinator", "coordinator.hub:Hub.run"),
-    ("coordinator", "coordinator.presence:Peers.tell"),
+    ("coordinator", "coordinator.presence:Peers.publish"),
     ("frontend", "bus.connection:Bus.run"),
 ]
 """The background loops of each service and of its connection to the bus."""

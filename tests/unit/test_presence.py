@@ -62,7 +62,7 @@ def rooms(count: int) -> dict[str, Count]:
 async def test_any_number_of_rooms_fits_on_the_bus(count: int) -> None:
     bus = Bus()
     here, there = await peers(bus), await peers(Bus())
-    await here._publish(rooms(count))
+    await here._send(rooms(count))
     await hear(there, bus.payloads)
     assert there.remote_counts() == dict.fromkeys(rooms(count), 1_000_000)
 
@@ -70,11 +70,11 @@ async def test_any_number_of_rooms_fits_on_the_bus(count: int) -> None:
 async def test_rooms_that_are_empty_again_are_forgotten() -> None:
     bus = Bus()
     here, there = await peers(bus), await peers(Bus())
-    await here._publish(rooms(1000))
-    await here._publish(rooms(10))
+    await here._send(rooms(1000))
+    await here._send(rooms(10))
     await hear(there, bus.payloads)
     assert len(there.remote_counts()) == 10
-    await here._publish({})
+    await here._send({})
     await hear(there, bus.payloads[-1:])
     assert there.remote_counts() == {}
 
@@ -82,11 +82,11 @@ async def test_rooms_that_are_empty_again_are_forgotten() -> None:
 async def test_what_was_said_in_part_only_does_not_count_yet() -> None:
     bus = Bus()
     here, there = await peers(bus), await peers(Bus())
-    await here._publish(rooms(10))
-    await here._publish(rooms(1000))
+    await here._send(rooms(10))
+    await here._send(rooms(1000))
     await hear(there, bus.payloads[:-1])
     assert len(there.remote_counts()) == 10
-    await here._publish(rooms(20))
+    await here._send(rooms(20))
     await hear(there, bus.payloads[-1:])
     assert len(there.remote_counts()) == 20
 
@@ -94,7 +94,7 @@ async def test_what_was_said_in_part_only_does_not_count_yet() -> None:
 async def test_what_the_stream_was_made_to_deliver_is_no_presence() -> None:
     bus = Bus()
     here, there = await peers(bus), await peers(Bus())
-    await here._publish(rooms(1))
+    await here._send(rooms(1))
     await hear(there, bus.payloads, "countdown.main.message")
     assert there.remote_counts() == {}
 
@@ -113,11 +113,11 @@ async def test_asking_what_screens_report_sums_up_nothing(monkeypatch: pytest.Mo
     room.groups[websocket(1, True, True)] = FanOut(None)
     here = Peers(Bus(), hub)  # type: ignore[arg-type]
 
-    async def is_told() -> bool:
+    async def is_published() -> bool:
         return here.screens("main") == SCREENS
 
-    async with background(here.tell()):
-        await until(is_told)
+    async with background(here.publish()):
+        await until(is_published)
         told = len(sums)
         for _ in range(100):
             here.screens("main")

@@ -175,7 +175,7 @@ async def test_another_stream_is_told_in_one_piece_once_it_is_known() -> None:
 async def test_the_number_of_viewers_goes_with_the_next_frame() -> None:
     hub = await new_hub()
     _, socket = join(hub)
-    hub.tell_counts({})
+    hub.send_viewer_counts({})
     await asyncio.sleep(0)
     assert [frame["type"] for frame in socket.frames] == ["hello"]
     for entry in entries(2):
@@ -188,7 +188,7 @@ async def test_the_number_of_viewers_goes_alone_where_no_other_frame_comes() -> 
     hub = await new_hub()
     _, socket = join(hub)
     for _ in range(2):
-        hub.tell_counts({})
+        hub.send_viewer_counts({})
     await asyncio.sleep(0)
     assert [frame["type"] for frame in socket.frames] == ["hello", "viewers"]
 

@@ -95,8 +95,8 @@ async def coordinating(app: web.Application) -> AsyncIterator[None]:
     async with background(
         feed.run(hub),
         connections.sweep(),
-        peers.listen(),
-        peers.tell(),
+        peers.subscribe(),
+        peers.publish(),
         hub.run(peers.remote_counts),
         reconciler.run(),
         responder.run(ready=feed.ready),

@@ -131,11 +131,11 @@ class Hub:
         """
         while True:
             await asyncio.sleep(1)
-            self.tell_counts(remote_counts())
+            self.send_viewer_counts(remote_counts())
             self.update_metrics()
             await self.drop_idle_rooms()
 
-    def tell_counts(self, remote_counts: Mapping[str, int]) -> None:
+    def send_viewer_counts(self, remote_counts: Mapping[str, int]) -> None:
         """Send its viewer count to every room in which it has changed.
 
         The count goes with the room's next frame, or alone a second later.
@@ -145,8 +145,8 @@ class Hub:
             if not room.groups:
                 continue
             has_waited = room.outbox.has_deferred
-            if room.count != room.told_count:
-                room.told_count = room.count
+            if room.count != room.sent_count:
+                room.sent_count = room.count
                 room.outbox.defer(PreparedFrame.of(Viewers(room=name, count=room.count)))
             if has_waited:
                 room.outbox.send_deferred(len(room))

@@ -74,17 +74,17 @@ class Peers:
         self._bus = bus
         self._hub = hub
         self._id = uuid.uuid4().hex
-        self._heard: dict[str, Peer] = {}
-        self._told: dict[str, Count] = {}
-        self._told_at = 0.0
+        self._peers: dict[str, Peer] = {}
+        self._published: dict[str, Count] = {}
+        self._published_at = 0.0
 
     def screens(self, room: str) -> Screens:
         """The reports of all viewers of a room, on every coordinator, as each last summed them up.
 
         Every page that is opened asks for this, and a sum takes milliseconds with 10,000 viewers.
         """
-        told = [self._told, *(peer.rooms for peer in self._heard.values())]
-        all_screens = [rooms[room].screens for rooms in told if room in rooms]
+        published = [self._published, *(peer.rooms for peer in self._peers.values())]
+        all_screens = [rooms[room].screens for rooms in published if room in rooms]
         errors = [s.worst_error_ms for s in all_screens if s.worst_error_ms is not None]
         return Screens(
             reporting=sum(s.reporting for s in all_screens),
@@ -92,7 +92,7 @@ class Peers:
             worst_error_ms=max(errors, default=None),
         )
 
-    async def listen(self) -> Never:
+    async def subscribe(self) -> Never:
         """Receive the other coordinators' counts, for ever."""
         while True:
             client = await self._bus.connected()
@@ -100,7 +100,7 @@ class Peers:
                 await client.subscribe(subjects.PRESENCE, cb=self._on_presence)
             await self._bus.closed(client)
 
-    async def tell(self) -> Never:
+    async def publish(self) -> Never:
         """Publish this coordinator's viewer counts, for ever."""
         try:
             while True:
@@ -108,11 +108,11 @@ class Peers:
                 now = asyncio.get_running_loop().time()
                 rooms = self._counts()
                 note_screens(count.screens for count in rooms.values())
-                if rooms != self._told or now - self._told_at > REPEAT_SECONDS:
-                    await self._publish(rooms)
-                    self._told, self._told_at = rooms, now
+                if rooms != self._published or now - self._published_at > REPEAT_SECONDS:
+                    await self._send(rooms)
+                    self._published, self._published_at = rooms, now
         finally:
-            await self._publish({})
+            await self._send({})
 
     def _counts(self) -> dict[str, Count]:
         return {
@@ -124,16 +124,16 @@ class Peers:
     def remote_counts(self) -> dict[str, int]:
         """The viewers on other coordinators, by room."""
         expired_at = asyncio.get_running_loop().time() - EXPIRE_SECONDS
-        self._heard = {
-            name: peer for name, peer in self._heard.items() if peer.heard_at > expired_at
+        self._peers = {
+            name: peer for name, peer in self._peers.items() if peer.heard_at > expired_at
         }
         counts: dict[str, int] = {}
-        for peer in self._heard.values():
+        for peer in self._peers.values():
             for name, count in peer.rooms.items():
                 counts[name] = counts.get(name, 0) + count.viewers
         return counts
 
-    async def _publish(self, rooms: dict[str, Count]) -> None:
+    async def _send(self, rooms: dict[str, Count]) -> None:
         starts = range(0, len(rooms), ROOMS_A_PART) or [0]
         with suppress(BusError), bus_errors(subjects.PRESENCE):
             for part, start in enumerate(starts):
@@ -153,5 +153,5 @@ class Peers:
             log.warning("dropped", subject=message.subject, reason="not a presence")
             return
         if presence.id != self._id:
-            peer = self._heard.setdefault(presence.id, Peer())
+            peer = self._peers.setdefault(presence.id, Peer())
             peer.take(presence, asyncio.get_running_loop().time())

@@ -45,7 +45,7 @@ class Room:
         "opened_by",
         "outbox",
         "remote_count",
-        "told_count",
+        "sent_count",
         "traces",
     )
 
@@ -73,7 +73,7 @@ class Room:
         """The viewers by kind, since frames are encoded once for each kind."""
         self.remote_count = 0
         """Its viewers on other coordinators."""
-        self.told_count = 0
+        self.sent_count = 0
         self.outbox = Outbox(connections.loop, self._write)
         self.traces = None
         """None if there are no traces."""
