@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from auditor.changes import is_by_itself
+from auditor.changes import is_automatic
 from auditor.history import CHANGES, Event
 from auditor.room import Room, is_again
 
@@ -46,7 +46,7 @@ def check(events: Sequence[Event]) -> Verdict:
     made = Counter(
         event.change
         for before, event in steps
-        if event.type in CHANGES and not is_by_itself(before, event)
+        if event.type in CHANGES and not is_automatic(before, event)
     )
     verdict.wrong += [
         f"change {id} was made {count} times" for id, count in made.items() if count > 1
@@ -55,7 +55,7 @@ def check(events: Sequence[Event]) -> Verdict:
     late += [
         event.stored_at - (event.at or 0)
         for pair in steps
-        if is_by_itself(*pair)
+        if is_automatic(*pair)
         for event in pair[1:]
     ]
     verdict.late_ms = max(late, default=0.0)

@@ -266,8 +266,8 @@ class Countdowns(RuleBasedStateMachine):
         """A run that goes on by itself keeps the change before that."""
         changes: list[str | None] = [None]
         for event in self.stream:
-            is_by_itself = isinstance(event, Resumed) and event.change in (None, changes[-1])
-            if isinstance(event, Change) and not is_by_itself:
+            is_automatic = isinstance(event, Resumed) and event.change in (None, changes[-1])
+            if isinstance(event, Change) and not is_automatic:
                 changes.append(event.change)
         assert all(one != next_one for one, next_one in pairwise(changes))
 

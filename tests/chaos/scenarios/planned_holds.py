@@ -57,7 +57,7 @@ async def killed_at_a_planned_hold(trial: Trial) -> None:
             )
             events = by_run(await _check(trial, runs))
             for run in runs:
-                ended = sum(_is_by_itself(event) for event in events[run.name])
+                ended = sum(_is_automatic(event) for event in events[run.name])
                 trial.outcome.require(ended == 1, f"a hold ended {ended} times by itself")
 
 
@@ -128,7 +128,7 @@ async def _check(trial: Trial, runs: Sequence[_Run]) -> list[Event]:
     return events
 
 
-def _is_by_itself(event: Event) -> bool:
+def _is_automatic(event: Event) -> bool:
     return event.type == "resumed" and event.change is None
 
 

@@ -108,10 +108,10 @@ class Audit:
             _ticks.inc(event.type == "tick")
             _runs.inc(event.is_end)
         for violation in found:
-            if violation.is_by_itself:
+            if not violation.needs_previous:
                 _count(event, violation)
         if before is not None:
-            self._doubt(before, event, [one for one in found if not one.is_by_itself])
+            self._doubt(before, event, [one for one in found if one.needs_previous])
         self._over.pop(name, None)
         if event.is_end:
             self._over[name] = None

@@ -6,7 +6,7 @@ from .history import Event
 from .violations import Violation
 
 
-def is_by_itself(before: Event, event: Event) -> bool:
+def is_automatic(before: Event, event: Event) -> bool:
     """Whether nobody asked for it: the end of a planned hold."""
     return event.type == "resumed" and event.change == before.change
 
@@ -20,7 +20,7 @@ def check(before: Event, event: Event) -> Iterator[Violation]:
         yield Violation("terms", f"{made}: {what}")
     if event.kept() != before.kept():
         yield Violation("terms", f"{made}: other terms")
-    if is_by_itself(before, event):
+    if is_automatic(before, event):
         if event.at != before.held_until:
             yield Violation("terms", f"{made}: by itself at {event.at}, not {before.held_until}")
         return

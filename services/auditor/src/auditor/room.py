@@ -104,18 +104,17 @@ def _early(before: Event, event: Event, skew_ms: float) -> list[Violation]:
     if event.type == "tick" and event.due is not None:
         if event.emitted is not None and event.emitted < event.due:
             what = f"tick {event.remaining} was emitted {event.due - event.emitted} ms early"
-            return [Violation("early", what, is_by_itself=True)]
+            return [Violation("early", what, needs_previous=False)]
         due = event.due
-    elif event.run == before.run and changes.is_by_itself(before, event):
+    elif event.run == before.run and changes.is_automatic(before, event):
         due = event.at or 0
     else:
         return []
     early_ms = due - event.stored_at
     if early_ms <= skew_ms:
         return []
-    return [
-        Violation("early", f"{_name(event)} was stored {early_ms:.0f} ms early", is_by_itself=True)
-    ]
+    what = f"{_name(event)} was stored {early_ms:.0f} ms early"
+    return [Violation("early", what, needs_previous=False)]
 
 
 def _name(event: Event) -> str:

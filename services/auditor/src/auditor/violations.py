@@ -22,5 +22,5 @@ class Violation(Struct, frozen=True):
     what: str
     missing: int = 0
     """How many ticks are not there."""
-    is_by_itself: bool = False
-    """Whether the event shows it without the one before."""
+    needs_previous: bool = True
+    """Whether it follows only from the event before, so that none may be missing between them."""
