@@ -1,4 +1,4 @@
-"""Secrets in files: what counts, and the one line that a file that does not serve gets."""
+"""Secrets in files: what counts, and the one line that a file that can't be used gets."""
 
 from pathlib import Path
 

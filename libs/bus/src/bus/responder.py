@@ -123,7 +123,9 @@ def _check_deadline(request: Request) -> None:
     ):
         log.warning("a request came too late", subject=request.subject, late_ms=late_ms)
         raise ServiceError(
-            503, f"the request came {late_ms} ms too late, or the clocks are that wrong"
+            503,
+            f"the request arrived {late_ms} ms after its {ANSWER_BY}, "
+            "or the clocks differ by that much",
         )
 
 

@@ -45,5 +45,6 @@ class NotUnderstood(Refusal):
 
     def __init__(self, last: Unknown) -> None:
         super().__init__(
-            f"the last event of room {last.room!r} is {last.type!r}: a newer version's business"
+            f"the last event of room {last.room!r} has the type {last.type!r}, "
+            "which this version does not know"
         )
