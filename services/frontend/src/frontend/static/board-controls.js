@@ -2,12 +2,11 @@
  * focus. */
 
 /** @import {State} from "../../../types/protocol" */
-/** @import {ApiRequest} from "./api-requests.js" */
+/** @import {ToRequest} from "./controls.js" */
 
-import { eachPress, newId, repeatable, send } from "./api-requests.js";
-import { ARROWS, confirmation, field, isForBrowser, press } from "./controls.js";
-import { setTextOf } from "./dom.js";
-import { isCounting, isUnderWay } from "./room.js";
+import { newId, repeatable } from "./api-requests.js";
+import { cancels, changes, field, isForBrowser, isIn, onRunKey, onSubmit, press } from "./controls.js";
+import { isCounting } from "./room.js";
 import { number } from "./written.js";
 
 /** How far the keys up and down go among the cards. */
@@ -18,29 +17,19 @@ const STEPS = { ArrowUp: -1, ArrowDown: 1 };
  * @param {() => State} state what is known of its room
  */
 export function cardControls(card, state) {
-  const base = `${document.documentElement.dataset.base}/api/rooms/${card.dataset.room}/countdown`;
+  const countdown = `${document.documentElement.dataset.base}/api/rooms/${card.dataset.room}/countdown`;
+  /** @param {string} selector the form's @param {ToRequest} toRequest */
+  const submit = (selector, toRequest) =>
+    onSubmit(card.querySelector(selector), card.querySelector(".words"), () => card.dataset.link ?? "", toRequest);
 
   const starts = repeatable((form) => {
     const from = field(form, "from");
     // The server says what is wrong with another text.
-    return { method: "POST", address: base, body: { run: newId(), ...(from && { from: number(from) ?? from }) } };
+    return { method: "POST", address: countdown, body: { run: newId(), ...(from && { from: number(from) ?? from }) } };
   });
-  onSubmit(card, ".start", starts);
-
-  const changes = eachPress((action, value) => {
-    const body = { run: state().run, id: newId() };
-    const more = action === "adjust" ? { seconds: Number(value) } : {};
-    return { method: "POST", address: `${base}/${action}`, body: { ...body, ...more } };
-  });
-  onSubmit(card, ".change", changes);
-
-  const isConfirmed = confirmation(card.querySelector(".cancel-button"));
-  onSubmit(card, ".cancel", () => {
-    const { run } = state();
-    if (!isConfirmed(run)) return null;
-    const query = run ? `?run=${encodeURIComponent(run)}` : "";
-    return { method: "DELETE", address: `${base}${query}`, body: null };
-  });
+  submit(".start", starts);
+  submit(".change", changes(countdown, state));
+  submit(".cancel", cancels(countdown, state, card.querySelector(".cancel-button")));
 }
 
 /**
@@ -55,10 +44,9 @@ export function boardKeys(cards, stateOf, toggleFull) {
     const { target, key } = event;
     if (!(target instanceof Element) || isForBrowser(event)) return;
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    const isIn = (/** @type {string} */ parts) => target.closest(parts) !== null;
     const card = cards.find((one) => one.contains(target));
     if (key === "Escape" && card && isCounting(stateOf(card))) return press(".cancel", card);
-    if (isIn("input")) return;
+    if (isIn(event, "input")) return;
     if (key === "f" || key === "F") return toggleFull();
     if (key === "ArrowUp" || key === "ArrowDown") {
       const next = card ? cards[cards.indexOf(card) + STEPS[key]] : cards[0];
@@ -67,34 +55,6 @@ export function boardKeys(cards, stateOf, toggleFull) {
     }
     // Without controls these keys scroll.
     if (!card?.querySelector("form")) return;
-    const isHeld = stateOf(card).status === "held";
-    if (key === " " && !isIn("button, summary, a")) {
-      event.preventDefault();
-      if (isHeld) press(".resume", card);
-      else if (!isUnderWay(stateOf(card))) press(".start", card);
-    } else if (!isUnderWay(stateOf(card))) return;
-    else if (key === "h" || key === "H") press(isHeld ? ".resume" : ".hold", card);
-    else if (key === "ArrowLeft" || key === "ArrowRight") {
-      event.preventDefault();
-      press(`.change [value="${ARROWS[key] * (event.shiftKey ? 60 : 10)}"]`, card);
-    }
-  });
-}
-
-/**
- * Submit a card's form to the API, and show in the card what went wrong.
- * @param {HTMLElement} card @param {string} selector the form's
- * @param {(form: HTMLFormElement, button: HTMLButtonElement) => ApiRequest | string | null} toRequest
- */
-function onSubmit(card, selector, toRequest) {
-  const form = card.querySelector(selector);
-  if (!(form instanceof HTMLFormElement)) return;
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const request = toRequest(form, /** @type {HTMLButtonElement} */ (event.submitter));
-    if (request === null) return;
-    const words = card.querySelector(".words");
-    setTextOf(words, "");
-    setTextOf(words, typeof request === "string" ? request : await send(request, card.dataset.link ?? ""));
+    onRunKey(event, stateOf(card), (part) => press(`.${part}`, card));
   });
 }

@@ -2,9 +2,11 @@
 
 /** @import {State} from "../../../types/protocol" */
 /** @import {ApiRequest} from "./api-requests.js" */
+/** @typedef {(form: HTMLFormElement, button: HTMLButtonElement) => ApiRequest | string | null} ToRequest the
+ * request of a form, or what is wrong with it, or null for neither */
 
 import { DOUBLE_CLICK_MS, eachPress, newId, repeatable, send } from "./api-requests.js";
-import { byId, setText } from "./dom.js";
+import { byId, setTextOf } from "./dom.js";
 import { isCounting, isUnderWay } from "./room.js";
 import { nextTime, onDate } from "./time-of-day.js";
 import { holds, leadMs, number } from "./written.js";
@@ -12,7 +14,7 @@ import { holds, leadMs, number } from "./written.js";
 /** How long Cancel waits for the second press that confirms it. */
 const ARMED_MS = 3000;
 /** The arrow keys, and whether they mean more time or less. */
-export const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
+const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 
 /**
  * @param {string} room
@@ -22,63 +24,90 @@ export const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
  */
 export function controls(room, time, state, toggleFull) {
   const base = `${document.documentElement.dataset.base}/api/rooms/${room}`;
+  const countdown = `${base}/countdown`;
+  /** @param {string} id the form's @param {string} words the id of the element for what went wrong
+   * @param {ToRequest} toRequest */
+  const submit = (id, words, toRequest) =>
+    onSubmit(byId(id), byId(words), (form) => field(form, "link"), toRequest);
 
   const starts = repeatable((form) => {
     const body = startBody(form, time());
     if (typeof body === "string") return body;
-    return { method: "POST", address: `${base}/countdown`, body: { ...body, run: newId() } };
+    return { method: "POST", address: countdown, body: { ...body, run: newId() } };
   });
-  onSubmit("start", "start-words", starts);
+  submit("start", "start-words", starts);
   const messages = repeatable((form) => ({
     method: "POST",
     address: `${base}/messages`,
     body: { text: field(form, "text"), id: newId() },
     onSuccess: () => form.reset(),
   }));
-  onSubmit("send", "message-words", messages);
+  submit("send", "message-words", messages);
 
-  const changes = eachPress((action, value) => {
-    const body = { run: state().run, id: newId() };
-    const more = action === "adjust" ? { seconds: Number(value) } : {};
-    return { method: "POST", address: `${base}/countdown/${action}`, body: { ...body, ...more } };
-  });
-  onSubmit("change", "change-words", changes);
+  submit("change", "change-words", changes(countdown, state));
   const recycles = repeatable((form) => {
     const to = field(form, "to");
     const body = { run: state().run, id: newId(), to: number(to) ?? to };
-    return { method: "POST", address: `${base}/countdown/recycle`, body, onSuccess: () => form.reset() };
+    return { method: "POST", address: `${countdown}/recycle`, body, onSuccess: () => form.reset() };
   });
-  onSubmit("recycle", "change-words", recycles);
-
-  const isConfirmed = confirmation(byId("cancel-button"));
-  onSubmit("cancel", "cancel-words", () => {
-    const { run } = state();
-    if (!isConfirmed(run)) return null;
-    const query = run ? `?run=${encodeURIComponent(run)}` : "";
-    return { method: "DELETE", address: `${base}/countdown${query}`, body: null };
-  });
+  submit("recycle", "change-words", recycles);
+  submit("cancel", "cancel-words", cancels(countdown, state, byId("cancel-button")));
 
   addEventListener("keydown", (event) => {
-    const isIn = (/** @type {string} */ parts) => event.target instanceof Element && event.target.closest(parts);
     if (isForBrowser(event)) return;
     // Without controls only full screen is left, and the other keys scroll.
     if (!byId("start") && event.key !== "f" && event.key !== "F") return;
     if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    const isHeld = state().status === "held";
     if (event.key === "Escape" && isCounting(state())) press("#cancel");
-    else if (isIn("input")) return;
-    else if (event.key === " " && !isIn("button, summary, a")) {
-      event.preventDefault();
-      if (isHeld) press("#resume");
-      else if (!isUnderWay(state())) press("#start");
-    } else if (event.key === "f" || event.key === "F") toggleFull();
-    else if (!isUnderWay(state())) return;
-    else if (event.key === "h" || event.key === "H") press(isHeld ? "#resume" : "#hold");
-    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-      event.preventDefault();
-      press(`#change [value="${ARROWS[event.key] * (event.shiftKey ? 60 : 10)}"]`);
-    }
+    else if (isIn(event, "input")) return;
+    else if (event.key === "f" || event.key === "F") toggleFull();
+    else onRunKey(event, state(), (part) => press(`#${part}`));
   });
+}
+
+/** The changes of a run: a request for each press of a button.
+ * @param {string} countdown the address @param {() => State} state what is known of the room */
+export function changes(countdown, state) {
+  return eachPress((action, value) => {
+    const body = { run: state().run, id: newId() };
+    const more = action === "adjust" ? { seconds: Number(value) } : {};
+    return { method: "POST", address: `${countdown}/${action}`, body: { ...body, ...more } };
+  });
+}
+
+/** The cancel of a run: a request for the second press of the button.
+ * @param {string} countdown the address @param {() => State} state what is known of the room
+ * @param {Element | null} button @returns {ToRequest} */
+export function cancels(countdown, state, button) {
+  const isConfirmed = confirmation(button);
+  return () => {
+    const { run } = state();
+    if (!isConfirmed(run)) return null;
+    const query = run ? `?run=${encodeURIComponent(run)}` : "";
+    return { method: "DELETE", address: `${countdown}${query}`, body: null };
+  };
+}
+
+/** The keys for the run of a room: space starts or resumes, H holds or resumes, the arrows adjust.
+ * @param {KeyboardEvent} event @param {State} state of the room
+ * @param {(part: string) => void} pressPart presses what has this name in the room's controls */
+export function onRunKey(event, state, pressPart) {
+  const isHeld = state.status === "held";
+  if (event.key === " " && !isIn(event, "button, summary, a")) {
+    event.preventDefault();
+    if (isHeld) pressPart("resume");
+    else if (!isUnderWay(state)) pressPart("start");
+  } else if (!isUnderWay(state)) return;
+  else if (event.key === "h" || event.key === "H") pressPart(isHeld ? "resume" : "hold");
+  else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+    event.preventDefault();
+    pressPart(`change [value="${ARROWS[event.key] * (event.shiftKey ? 60 : 10)}"]`);
+  }
+}
+
+/** Whether an event is within one of these. @param {Event} event @param {string} parts a selector */
+export function isIn({ target }, parts) {
+  return target instanceof Element && target.closest(parts) !== null;
 }
 
 /** Whether a key is for an input method, a picker of a time, or to leave full screen. Safari ends the
@@ -99,21 +128,20 @@ export function press(selector, where = document) {
 }
 
 /**
- * Submit a form to the API, and show beside it what went wrong.
- * @param {string} id
- * @param {string} words the id of the element for that
- * @param {(form: HTMLFormElement, button: HTMLButtonElement) => ApiRequest | string | null} toRequest the
- * request, or what is wrong with the form, or null for neither
+ * Submit a form to the API, and show what went wrong.
+ * @param {Element | null} form
+ * @param {Element | null} words where to show it
+ * @param {(form: HTMLFormElement) => string} link gives the one that carries the right, if one does
+ * @param {ToRequest} toRequest
  */
-function onSubmit(id, words, toRequest) {
-  const form = byId(id);
+export function onSubmit(form, words, link, toRequest) {
   if (!(form instanceof HTMLFormElement)) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const request = toRequest(form, /** @type {HTMLButtonElement} */ (event.submitter));
     if (request === null) return;
-    setText(words, "");
-    setText(words, typeof request === "string" ? request : await send(request, field(form, "link")));
+    setTextOf(words, "");
+    setTextOf(words, typeof request === "string" ? request : await send(request, link(form)));
   });
 }
 
