@@ -1,5 +1,6 @@
 """A scheduler that is stopped answers every request that had reached it, and correctly."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,12 +10,16 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from bus.connection import Bus
+from runtime.background import background
+from scheduler import relay
+from scheduler.relay import Relay
 from support.nats_server import NatsServer
 from support.ports import free_port
 from support.probe import asked
@@ -105,3 +110,27 @@ async def test_starts_that_arrive_while_a_scheduler_stops_are_all_answered_corre
     log = schedulers[0].log()
     assert "Traceback" not in log
     assert "never awaited" not in log
+
+
+async def test_a_relay_ends_though_the_stream_acknowledges_nothing_and_people_write(
+    connection: Bus, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LAST_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "request", hang)
+
+    async def write() -> Never:
+        while True:
+            await bus.publish("people.main.message", b"!")
+            await asyncio.sleep(0.01)
+
+    async with background(write()):
+        relaying = asyncio.create_task(Relay(connection).run(connection.connected))
+        await asyncio.sleep(0.5)
+        relaying.cancel()
+        await asyncio.wait([relaying], timeout=5)
+        assert relaying.cancelled()
+
+
+async def hang(*_: object) -> Never:
+    await asyncio.sleep(3600)
+    raise AssertionError

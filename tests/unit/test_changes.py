@@ -240,6 +240,13 @@ def test_a_change_that_is_repeated_is_answered_with_its_event() -> None:
     assert rules.has_happened(room, again)
 
 
+def test_an_adjustment_that_is_repeated_with_other_seconds_is_answered_as_it_was_stored() -> None:
+    room, _ = count_down(started(), NOW + 3400)
+    stored = changes.adjust(room, Adjust(id="a", seconds=60), NOW + 3400, "new", "s")
+    again = Adjust(id="a", seconds=-30)
+    assert changes.adjust(follow(room, stored), again, NOW + 3500, "newer", "s").seconds == 60
+
+
 def test_a_change_that_is_repeated_after_zero_is_answered_with_an_event_that_can_be_read() -> None:
     """Its `remaining` is that of an event before zero."""
     room = counting(9500)

@@ -230,6 +230,17 @@ def test_random_bytes_are_read_or_refused_and_nothing_else(payload: bytes) -> No
             read()
 
 
+@pytest.mark.parametrize(
+    "field",
+    [{"after_zero": "y" * 10_000}, {"after_zero": " - at `$" * 1000}, {"room": "y" * 10_000}],
+)
+def test_a_refusal_names_the_field_and_is_short(field: dict[str, str]) -> None:
+    with pytest.raises(RequestError) as refusal:
+        requests.decode(json.dumps(field).encode(), Start)
+    assert str(refusal.value).startswith(f"{next(iter(field))}: ")
+    assert len(str(refusal.value)) < 500
+
+
 def test_a_ping_may_tell_what_is_shown_and_how_well_the_time_is_known() -> None:
     assert frames.decode_ping(b'{"type":"ping","id":1}').seq is None
     ping = frames.decode_ping(b'{"type":"ping","id":1,"seq":417,"error_ms":3}')

@@ -118,6 +118,10 @@ class ReadRoom(Struct, frozen=True, kw_only=True):
     room: RoomName = DEFAULT_ROOM
 
 
+MAX_QUOTED = 200
+"""The most characters of an error's text: it is a header of the answer."""
+
+
 class RequestError(ValueError):
     """An invalid request; the text names the field and what is wrong with it."""
 
@@ -137,10 +141,15 @@ def decode(payload: bytes, kind: type[R]) -> R:
 
 
 def describe(error: Exception) -> str:
-    """Describe a decoding error in one line: which field is wrong, and why."""
-    what, separator, path = str(error).partition(" - at `$")
+    """Describe a decoding error in one line: which field is wrong, and why. It may quote what was
+    sent, so a long one is cut."""
+    what, separator, path = str(error).rpartition(" - at `$")
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if not separator:
-        return what
-    return f"{path.strip('.`')}: {what}"
+        return _cut(path)
+    return f"{_cut(path.strip('.`'))}: {_cut(what)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"

@@ -115,6 +115,7 @@ class Commands:
         except OtherTerms as error:
             raise ServiceError(422, str(error), events.encode(error.last)) from None
         except TooMuch as error:
+            error.count()
             raise ServiceError(429, str(error), retry_after=RETRY_AFTER_SECONDS) from None
         except NotUnderstood as error:
             raise ServiceError(503, str(error)) from None
@@ -133,12 +134,13 @@ class Commands:
         2. Append, expecting that nothing else has happened in the room. What is due is appended
            before a change, and the change is decided on again.
         3. If something has, or no answer came, read the room and go to 1. An append without an
-           answer may have been stored: then the event has happened.
+           answer may have been stored: then the event has happened, whatever has followed it.
         """
         room, is_fresh, was_appended, new_id = request.room, False, False, uuid.uuid4().hex
+        unanswered: list[tuple[Started | Change | Cancelled, Countdown]] = []
         pauses = chain(NEWS_SECONDS, repeat(NEWS_SECONDS[-1]))
         while True:
-            countdown, now = self._store[room], whole_now_ms()
+            countdown, now, appended = self._store[room], whole_now_ms(), None
             try:
                 event = rule(countdown, request, now, new_id, self._instance)
                 # From now on this run is meant, whatever happens in the room.
@@ -149,18 +151,38 @@ class Commands:
                     if due is not None and isinstance(event, Change):
                         await self._store.append(due, countdown)
                         continue
+                    appended = event
                     await self._store.append(event, countdown)
                     return event
                 if is_fresh:
                     return event
-            except Refusal:
+            except (Refusal, RequestError, TooMuch):
                 if is_fresh:
                     raise
-            except (Conflict, BusTimeout):
+            except Conflict:
                 pass
+            except BusTimeout:
+                if appended is not None:
+                    unanswered.append((appended, countdown))
             is_fresh = await self._read(room)
+            if (stored := await self._find_stored(unanswered)) is not None:
+                return stored
             if was_appended and self._store[room] is countdown:
                 await asyncio.sleep(next(pauses))
+
+    async def _find_stored(
+        self, unanswered: list[tuple[Started | Change | Cancelled, Countdown]]
+    ) -> Started | Change | Cancelled | None:
+        """Which of these events was stored after all, each appended to a countdown as it was."""
+        for event, expected in unanswered:
+            while True:
+                try:
+                    if await self._store.was_stored(event, expected):
+                        return event
+                    break
+                except BusError:
+                    await asyncio.sleep(NEWS_SECONDS[-1])
+        return None
 
     async def _read(self, room: str) -> bool:
         """Fold what the stream holds of the room; false if that can't be known at the moment."""

@@ -134,7 +134,7 @@ class Deadlines:
                 return
             began = time()
             failure = await self._try_append(event, countdown)
-            if failure is None or isinstance(failure, Conflict):
+            if failure is None:  # one that is refused has waited for no disk and no quorum
                 answered_after = time() - began
         finally:
             self._queue.done(answered_after)

@@ -55,6 +55,8 @@ class EventStore:
         self._countdowns: dict[str, Countdown] = {}
         self._over: dict[str, None] = {}
         """The rooms without a run, the one that has been like this for longest first."""
+        self._removed: dict[str, int] = {}
+        """The rooms with a run under way whose last event was removed, each with its sequence."""
         self._epoch = ""
         self.on_change: Callable[[str], None] = lambda room: None
 
@@ -63,6 +65,10 @@ class EventStore:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._countdowns)
+
+    def last_seq(self, room: str) -> int:
+        """The sequence of the room's last event, also if that was removed from the stream since."""
+        return self._removed.get(room, self[room].seq)
 
     @property
     def is_current(self) -> bool:
@@ -124,8 +130,18 @@ class EventStore:
         if self[room] is before and seq < before.seq:
             await self._check_epoch()
             if self[room] is before:
+                removed = self.last_seq(room)
                 self._put(room, rules.removed(before, seq))
+                if self[room].is_under_way:
+                    self._removed[room] = removed
         return self[room] is not before
+
+    async def was_stored(self, event: Event, expected: Countdown) -> bool:
+        """Whether `event` was appended to its room when that was as `expected`, whatever followed.
+        Raises BusError if the stream can't be read."""
+        with bus_errors("the stream"):
+            entry = await self._read(event.room, expected.seq)
+        return entry is not None and entry.data == events.encode(event)
 
     async def _check_epoch(self) -> None:
         """Raise BusUnavailable if the stream was recreated, so that nothing was removed from it:
@@ -148,7 +164,7 @@ class EventStore:
         return Entry(found.seq or 0, subject, found.data or b"", 0)
 
     def _fold(self, room: str, entry: Entry) -> None:
-        if entry.seq > self[room].seq:
+        if entry.seq > self.last_seq(room):
             self._put(room, rules.apply(self[room], entry.seq, read_event(entry, room)))
 
     def _put(self, room: str, countdown: Countdown) -> None:
@@ -156,6 +172,7 @@ class EventStore:
         if countdown is before:
             return
         self._over.pop(room, None)
+        self._removed.pop(room, None)
         if countdown == _UNKNOWN:
             del self._countdowns[room]
         else:

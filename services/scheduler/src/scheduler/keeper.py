@@ -81,7 +81,7 @@ class Keeper:
         """The rooms with a run under way of which nothing is due soon, each with its sequence."""
         soon = now_ms() + AHEAD_MS
         return {
-            name: self._store[name].seq
+            name: self._store.last_seq(name)
             for name in self._store
             if self._store[name].is_under_way
             and (rules.next_due(self._store[name]) or math.inf) > soon
@@ -92,7 +92,8 @@ class Keeper:
         room = self._store[name]
         await self._store.refresh(name)
         left = self._store[name]
-        if left.last is None or left.last is not room.last or left.seq >= room.seq:
+        is_there = left.seq >= self._store.last_seq(name)
+        if left.last is None or left.last is not room.last or is_there:
             return  # something has happened in the room meanwhile
         if await self._store_again(left.last, left):
             log.warning(
@@ -107,7 +108,7 @@ class Keeper:
         rooms, count = self._waiting(), 0
         for name in await self._removals.stored_before(before, rooms):
             room = self._store[name]
-            if room.last is not None and room.seq == rooms[name]:
+            if room.last is not None and room.seq == rooms[name] == self._store.last_seq(name):
                 count += await self._store_again(room.last, room)
         if count:
             log.info("stored old events of runs under way again", count=count)

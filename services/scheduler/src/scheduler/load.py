@@ -24,7 +24,15 @@ _refused = from_zero(
 
 
 class TooMuch(Exception):
-    """A start was refused: with it there would be more than the schedulers take on."""
+    """A start is refused: with it there would be more than the schedulers take on."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+    def count(self) -> None:
+        """It is the answer, not only what was known without reading the room."""
+        _refused.labels(self.reason).inc()
 
 
 class Load:
@@ -53,8 +61,7 @@ class Load:
             reason, words = "ticks", "the countdowns under way take all ticks a second allowed"
         else:
             return
-        _refused.labels(reason).inc()
-        raise TooMuch(f"{words}: try again later")
+        raise TooMuch(reason, f"{words}: try again later")
 
     def replace(self, before: Countdown, after: Countdown) -> None:
         """A room's countdown has changed."""

@@ -48,10 +48,10 @@ class Relay:
                 metered = Metered(
                     client, subjects.PEOPLES_MESSAGES, "scheduler", self._store, group, size=BATCH
                 )
-                with suppress(BusError), bus_errors("people's messages"):
-                    try:
-                        await self._bus.closed(client)
-                    finally:
+                try:
+                    await self._bus.closed(client)
+                finally:
+                    with suppress(BusError), bus_errors("people's messages"):
                         async with asyncio.timeout(LAST_SECONDS):
                             await metered.drain()
             await asyncio.sleep(RETRY_SECONDS)
