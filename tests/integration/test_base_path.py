@@ -98,3 +98,15 @@ async def test_a_page_of_a_named_site_may_show_this_one_in_a_frame(serve_fronten
     sites = "https://site.example, https://*.hall.example:8443"
     expected = "'self' https://site.example https://*.hall.example:8443"
     assert await ancestors(allowed_frames=sites) == expected
+
+
+@pytest.mark.parametrize("room", ["../../evil", "..", "//evil.example", "a/b"])
+async def test_a_name_that_is_no_room_leads_nowhere(frontend: TestServer, room: str) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(
+            frontend.make_url("/").with_query(room=room), allow_redirects=False
+        ) as response,
+    ):
+        assert response.status == 404
+        assert "lower-case letters" in await response.text()

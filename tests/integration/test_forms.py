@@ -122,3 +122,17 @@ async def test_a_run_named_by_a_stranger_is_no_markup(page: TestServer, bus: Cli
             return "&gt;&lt;script" in html
 
         await until(is_shown)
+
+
+@pytest.mark.parametrize(("form", "field"), [("messages", "text"), ("start", "from")])
+async def test_a_charset_that_decodes_to_no_unicode_is_400(
+    page: TestServer, form: str, field: str
+) -> None:
+    url, kind = page.make_url(f"/r/main/{form}"), "application/x-www-form-urlencoded"
+    headers = {"Content-Type": f"{kind}; charset=utf-7"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=f"{field}=%2B2AA-abc", headers=headers) as answer,
+    ):
+        assert answer.status == 400
+        assert "can&#39;t be read" in await answer.text()

@@ -7,8 +7,12 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from coordinator.hub import HUB
-from support.served import Serve, metric
+from coordinator import handshake
+from coordinator.connections import CONNECTIONS
+from coordinator.hub import HUB, Hub
+from coordinator.room import Room
+from support.nats_server import NatsServer
+from support.served import Serve, metric, until_ready
 from support.viewer import UPGRADE, viewing
 from support.waiting import WAIT_SECONDS
 
@@ -164,3 +168,39 @@ async def test_a_head_is_no_viewer(serve_coordinator: Serve) -> None:
         for path in ("/ws/connect", "/sse/connect"):
             async with session.head(server.make_url(path)) as response:
                 assert response.status == 405
+
+
+async def test_who_has_seen_more_than_one_that_is_cut_off_is_refused(
+    serve_coordinator: Serve, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hello would be that of a stream from a backup, and the page would go back."""
+    monkeypatch.setattr(handshake, "REACH_SECONDS", 0.1)
+    server = await serve_coordinator()
+    async with viewing(server) as viewer:
+        epoch = (await viewer.frame())["epoch"]
+        ahead = f"/ws/connect?epoch={epoch}&after=5"
+        assert await _status(server, ahead) == 101  # as after a backup
+        nats_server.kill()
+        await until_ready(server, status=503)
+        assert await _status(server, ahead) == 503
+        assert await _status(server, f"/ws/connect?epoch={epoch}&after=0") == 101
+
+
+async def test_one_that_waits_when_its_coordinator_stops_is_refused(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, go = Hub.opened, asyncio.Event()
+
+    async def open_late(self: Hub, name: str, timeout: float, address: str = "") -> Room | None:
+        await go.wait()
+        return await opened(self, name, timeout, address)
+
+    monkeypatch.setattr(Hub, "opened", open_late)
+    server = await serve_coordinator()
+    assert server.app is not None
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(_status(server, "/ws/connect?room=late"))
+        await asyncio.sleep(0.1)
+        await server.app[CONNECTIONS].close()
+        go.set()
+    assert waiting.result() == 503

@@ -84,10 +84,12 @@ def join(
     name: str = "main",
     kind: type[EventStreamViewer | WebSocketViewer] = EventStreamViewer,
     has_ticks: bool = True,
+    is_opened: bool = True,
 ) -> tuple[EventStreamViewer | WebSocketViewer, Socket]:
-    """A viewer that has joined the room, and its socket."""
+    """A viewer that has joined the room, its past read unless `is_opened` is false; and its
+    socket."""
     socket = socket or Socket()
-    room = room_of(hub, name)
+    room = room_of(hub, name) if is_opened else hub.rooms[name]
     is_web_socket = kind is WebSocketViewer
     encoding = websocket(1, has_ticks, True) if is_web_socket else event_stream(has_ticks)
     viewer = kind(room, encoding)

@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
+from bus.stream import Entry
 from coordinator.hub import DROPPED_A_TURN
+from protocol import subjects
 from support.hub import Socket, entries, join, new_hub, room_of
 
 
@@ -218,3 +221,68 @@ async def test_nothing_is_sent_after_the_end_of_a_stream() -> None:
         hub.on_entry("main", entry)
     await asyncio.sleep(0)
     assert socket.written == before
+
+
+async def test_who_joins_while_the_past_is_read_again_is_greeted_once_it_is_read() -> None:
+    hub = await new_hub()
+    stored = entries(5)
+    _, early = join(hub)
+    lagging, socket = join(hub)
+    for entry in stored:
+        hub.on_entry("main", entry)
+    lagging.pause_writing()
+    await asyncio.sleep(0)
+    for old in (early, socket):
+        old.written = b""
+    room = hub.rooms["main"]
+    hub.on_reset("main")
+    _, late = join(hub, is_opened=False)
+    _, resumed = join(hub, after=2, is_opened=False)
+    lagging.resume_writing()
+    assert [there.frames for there in (late, resumed, socket)] == [[], [], []]
+    for entry in stored:
+        hub.on_entry("main", entry)
+    hub.on_opened("main")
+    for there in (early, socket, late, resumed):
+        hello, *frames = there.frames
+        assert (hello["type"], hello["seq"], hello["complete"]) == ("hello", 5, False)
+        assert len(frames) == hello["replayed"]
+    assert len(room) == 4
+
+
+async def test_the_rate_limit_begins_anew_when_the_past_is_read_again() -> None:
+    hub = await new_hub()
+    stored = messages(1000, size=1500)
+    for _ in range(2):
+        room_of(hub)
+        hub.on_reset("main")
+        for entry in stored:
+            hub.on_entry("main", entry)
+        hub.on_opened("main")
+        _, socket = join(hub)
+        assert socket.seqs[-1] == 1000
+
+
+@pytest.mark.parametrize("shown", [1, 500, 1000])
+async def test_nothing_is_said_to_be_complete_where_the_stream_may_have_had_more(
+    shown: int,
+) -> None:
+    """It keeps a thousand messages of a room, also those that are no text."""
+    hub = await new_hub()
+    room_of(hub)
+    hub.on_reset("main")
+    for number, entry in enumerate(messages(1000, first=10)):
+        hub.on_entry("main", entry if number >= 1000 - shown else replace(entry, data=b"\xff"))
+    hub.on_opened("main")
+    for after, is_complete in ((8, False), (9, shown < 257), (1009, True)):
+        _, socket = join(hub, after=after)
+        assert socket.frames[0]["complete"] is is_complete, after
+
+
+def messages(count: int, first: int = 1, size: int = 10) -> list[Entry]:
+    """Messages a minute apart, as the stream has them."""
+    subject = subjects.messages("main")
+    return [
+        Entry(seq, subject, (b"%d " % seq).ljust(size, b"x"), 1_000_000 + seq * 60_000)
+        for seq in range(first, first + count)
+    ]

@@ -43,7 +43,7 @@ class TokenBucket:
     def _fill(self, now: float) -> None:
         passed_ms = max(0.0, now - self._at)
         self._tokens = min(self._burst, self._tokens + passed_ms * self._tokens_a_ms)
-        self._at = max(now, self._at)
+        self._at = now  # also where the clock was set back: from then on it goes on
 
 
 class RateLimit:

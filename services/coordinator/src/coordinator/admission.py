@@ -39,7 +39,7 @@ _most = Gauge("tminus_viewers_limit", "The most viewers that this coordinator ad
 _most_rooms = Gauge("tminus_feed_rooms_limit", "The most rooms that it follows for its viewers.")
 _refused = from_zero(
     Counter("tminus_handshakes_refused_total", "Viewers over a limit.", ["reason"]),
-    *("address", "all", "rooms_address", "rooms_all", "rooms_opening", "stream"),
+    *("address", "all", "rooms_address", "rooms_all", "rooms_opening", "stopping", "stream"),
 )
 
 
@@ -139,6 +139,11 @@ class Admission:
 def not_caught_up() -> web.HTTPException:
     """The error for a handshake whose room can't be read in time."""
     return _full("stream", "not caught up with the stream", SOON_SECONDS)
+
+
+def shutting_down() -> web.HTTPException:
+    """The error for a handshake that is still waiting when the coordinator stops."""
+    return _full("stopping", "shutting down", SOON_SECONDS)
 
 
 def _full(reason: str, words: str, retry_seconds: int) -> web.HTTPException:

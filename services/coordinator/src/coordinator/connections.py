@@ -41,6 +41,8 @@ class Connections:
         self.by_address: Count[str] = Count()
         """How many viewers each address has: one of several rooms counts once for each."""
         self.lagging: set[Viewer] = set()
+        self.is_closing = False
+        """Whether the coordinator stops: nobody may join any more."""
         self._slots: list[set[Viewer]] = [set() for _ in range(LOOK_SECONDS)]
         self._now = 0
         self._empty = asyncio.Event()
@@ -105,6 +107,7 @@ class Connections:
         2. Close every connection, and wait until the viewers have closed theirs.
         3. Abort the connections that are left.
         """
+        self.is_closing = True
         if not self.count:
             return
         window_ms = 500 + self.count // 2

@@ -15,7 +15,7 @@ from runtime.access_log import refused as http_refused
 from runtime.origins import ORIGINS
 
 from . import encodings
-from .admission import ADMISSION, not_caught_up
+from .admission import ADMISSION, not_caught_up, shutting_down
 from .connections import CONNECTIONS
 from .event_stream import EventStreamViewer
 from .handover import HandedOver, early_bytes, take_over
@@ -132,6 +132,13 @@ def _rooms(request: web.Request) -> list[str]:
 
 async def _opened(request: web.Request, handshake: Handshake) -> Room | Subscriptions:
     """The room, or all of them as one, as by `_opened_room`."""
+    room = await _opened_rooms(request, handshake)
+    if request.app[CONNECTIONS].is_closing:
+        raise shutting_down()
+    return room
+
+
+async def _opened_rooms(request: web.Request, handshake: Handshake) -> Room | Subscriptions:
     asked = zip(handshake.rooms, handshake.after, strict=True)
     if len(handshake.rooms) == 1:
         return await _opened_room(request, handshake, *next(asked))
@@ -169,7 +176,9 @@ async def _opened_room(
             raise not_caught_up()
     room.touch()  # so that it is not dropped meanwhile
     if after is not None and handshake.epoch == room.epoch and after > room.history.seq:
-        await request.app[FEED].reached(name, after, REACH_SECONDS)
+        has_reached = await request.app[FEED].reached(name, after, REACH_SECONDS)
+        if not has_reached and not hub.is_following:
+            raise not_caught_up()  # to the viewer it would look like a stream from a backup
     return hub.room(name, address)
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from bus.stream import KEPT_ENTRIES
 from protocol.events import Event
 from protocol.frames import MessageFrame
 from protocol.rules import Countdown, apply
@@ -28,6 +29,7 @@ class History:
         "_events",
         "_message_floor",
         "_messages",
+        "_messages_stored",
         "_run_seq",
         "countdown",
         "seq",
@@ -41,6 +43,9 @@ class History:
         self._events: deque[PreparedFrame] = deque()
         self._messages: deque[PreparedFrame] = deque()
         self._event_floor = self._message_floor = floor
+        self._messages_stored: list[int] = []
+        """Of the messages that the stream held at first, also of those that are not shown: the
+        sequence of each, while the past is read."""
         self._run_seq = 0
 
     @property
@@ -62,6 +67,17 @@ class History:
         if len(self._events) > MAX_EVENTS:
             self._event_floor = self._events.popleft().seq or 0
         return frame
+
+    def note_message(self, seq: int) -> None:
+        """The past has a message, whether it is shown or not."""
+        self._messages_stored.append(seq)
+
+    def on_read(self) -> None:
+        """The past is read. If the stream holds as many messages as it keeps of a room, there may
+        have been others before them."""
+        if len(self._messages_stored) >= KEPT_ENTRIES:
+            self._message_floor = max(self._message_floor, self._messages_stored[0] - 1)
+        self._messages_stored = []
 
     def add_message(self, seq: int, message: MessageFrame, epoch: str) -> PreparedFrame:
         """Add a message; returns the frame to send."""

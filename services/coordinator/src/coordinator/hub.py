@@ -108,6 +108,8 @@ class Hub:
             room.on_read()
 
     def _message(self, room: Room, entry: Entry) -> PreparedFrame | None:
+        if not room.opened.is_set():
+            room.history.note_message(entry.seq)
         try:
             text = messages.decode(entry.data)
         except messages.MessageError as error:

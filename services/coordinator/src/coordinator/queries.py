@@ -35,13 +35,14 @@ class Queries:
             raise ServiceError(400, str(error)) from None
         room = self._hub.rooms.get(name)
         if room is not None and room.opened.is_set():
-            countdown, seq = room.history.countdown, room.history.seq
+            countdown, seq, epoch = room.history.countdown, room.history.seq, room.epoch
         else:
             countdown, seq = await self._read(name)
+            epoch = self._feed.epoch
         return frames.encode(
             RoomReply(
                 room=name,
-                epoch=self._feed.epoch,
+                epoch=epoch,
                 seq=seq,
                 viewers=len(room or ()) + self._peers.remote_counts().get(name, 0),
                 screens=self._peers.screens(name),

@@ -141,6 +141,8 @@ class Room:
         if viewer.lagging_since:
             group.pause(viewer)
             viewer.flushed_seq = -1 if seen is None else seen
+        elif not self.opened.is_set():
+            viewer.flushed_seq = -1  # it is greeted once the past is read
         elif seen is not None:
             self._greet(viewer, *self.history.since(seen))
         else:
@@ -186,6 +188,8 @@ class Room:
         if viewer.is_closing or group is None or viewer.group is not group:
             return
         group.resume(viewer)
+        if not self.opened.is_set():
+            return  # as in `join`
         if viewer.flushed_seq >= 0:
             self._greet(viewer, *self.history.since(viewer.flushed_seq))
         else:
@@ -213,6 +217,7 @@ class Room:
         self.epoch = epoch
         self.outbox.clear()
         self.history = History(floor)
+        self.message_budget = TokenBucket(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
         self._flushed_seq = 0
         self._reports.on_change(0, 0)
         for group in self.groups.values():
@@ -222,6 +227,7 @@ class Room:
     def on_read(self) -> None:
         """The past is read: greet the viewers that are there already with the state."""
         self.opened.set()
+        self.history.on_read()
         self.outbox.flush()
         for group in self.groups.values():
             for viewer in group:

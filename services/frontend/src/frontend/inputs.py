@@ -17,6 +17,7 @@ from .problem import Problem, not_valid
 
 Form = dict[str, str]
 
+NOT_A_ROOM: Final = "A room's name is 1 to 64 lower-case letters, digits and inner hyphens."
 KEY_PATTERN: Final = r'^("[!#-\[\]-~]{1,36}"|[!#-\[\]-~]{1,36})$'
 """The values of `Idempotency-Key` that are accepted."""
 _KEY = re.compile(KEY_PATTERN)
@@ -28,11 +29,7 @@ def room_name(request: web.Request) -> str:
     """The room in the address; raises Problem if the name is invalid."""
     name = request.match_info["room"]
     if not subjects.is_room(name):
-        raise Problem(
-            422,
-            "A room's name is 1 to 64 lower-case letters, digits and inner hyphens.",
-            field="room",
-        )
+        raise Problem(422, NOT_A_ROOM, field="room")
     return name
 
 
@@ -80,8 +77,11 @@ async def read(request: web.Request) -> bytes:
 async def read_form(request: web.Request) -> Form:
     """The fields of a form, files left out; raises Problem."""
     async with _readable(request):
-        fields = await request.post()
-    return {name: value for name, value in fields.items() if isinstance(value, str)}
+        given = await request.post()
+        fields = {name: value for name, value in given.items() if isinstance(value, str)}
+        for name, value in fields.items():
+            (name + value).encode()  # some charsets decode to what is no Unicode
+    return fields
 
 
 @asynccontextmanager

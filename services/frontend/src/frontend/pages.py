@@ -26,6 +26,8 @@ _OWN = {"room", "link"}
 async def main_room(request: web.Request) -> web.Response:
     """`GET /`: the room `main`, or the room from the form 'Another room'."""
     if name := request.query.get("room", "").strip().lower():
+        if not subjects.is_room(name):
+            raise Problem(404, inputs.NOT_A_ROOM, field="room")
         raise web.HTTPSeeOther(location=address(request, name))
     return await render(request, subjects.DEFAULT_ROOM)
 
