@@ -3,7 +3,7 @@
 import pytest
 
 from protocol import changes, events, rules
-from protocol.events import MAX_FROM, Adjusted, Held, Resumed, Started
+from protocol.events import MAX_FROM, Adjusted, Held, PlannedHold, Resumed, Started
 from protocol.refusals import NotHeld, NothingUnderWay, RunUnderWay
 from protocol.requests import Adjust, Cancel, Hold, RequestError, Resume, Start
 from protocol.rules import Countdown
@@ -245,6 +245,17 @@ def test_an_adjustment_that_is_repeated_with_other_seconds_is_answered_as_it_was
     stored = changes.adjust(room, Adjust(id="a", seconds=60), NOW + 3400, "new", "s")
     again = Adjust(id="a", seconds=-30)
     assert changes.adjust(follow(room, stored), again, NOW + 3500, "newer", "s").seconds == 60
+
+
+def test_a_planned_hold_without_its_end_is_ended_as_late_as_one_that_has_just_begun() -> None:
+    hour = 3_600_000
+    holds = (PlannedHold(at=10, for_ms=2 * hour),)
+    room, _ = count_down(started(holds=holds), NOW)  # type: ignore[arg-type]
+    now = NOW + hour + hour // 2
+    room = follow(room, changes.hold(room, Hold(), now, "hold-1", "s"))
+    assert rules.next_due(room, hour) == now + hour
+    again = changes.hold(room, Hold(id="x"), now + 1000, "hold-2", "s")
+    assert again.at == now
 
 
 def test_a_change_that_is_repeated_after_zero_is_answered_with_an_event_that_can_be_read() -> None:

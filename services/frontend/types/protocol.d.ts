@@ -65,6 +65,7 @@ export interface HeldFrame {
   danger?: number | null;
   trace?: Trace | null;
   remaining: number | null;
+  at?: number | null;
   seq: number;
 }
 

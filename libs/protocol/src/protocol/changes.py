@@ -27,12 +27,14 @@ def hold(countdown: Countdown, request: Hold, now: int, new_id: str, by: str) ->
     last = _changed_by(change, countdown, request.run) or under_way(countdown, request.run)
     is_held = last.held_at is not None and last.held_until is None
     if is_held or last.change == change:
-        return following(Held, last, remaining=_left(last))
+        at = last.at if isinstance(last, Held) else None
+        return following(Held, last, remaining=_left(last), at=at)
     return following(
         Held,
         last,
         by=by,
         remaining=last.remaining,
+        at=None if last.held_at is None else _not_before(last, now),
         held_at=last.held_at or _not_before(last, now),
         held_until=None,
         change=change,

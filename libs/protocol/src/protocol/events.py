@@ -135,9 +135,11 @@ class Started(Terms, frozen=True, kw_only=True, tag_field="type", tag="started")
 
 
 class Held(Terms, frozen=True, kw_only=True, tag_field="type", tag="held"):
-    """A run was held at `held_at`; `remaining` is its last tick's, null before the first."""
+    """A run was held at `held_at`; `remaining` is its last tick's, null before the first. `at` is
+    when the end of a planned hold was taken away."""
 
     remaining: Left | None
+    at: EpochMs | None = None
 
 
 class Resumed(Terms, frozen=True, kw_only=True, tag_field="type", tag="resumed"):

@@ -17,6 +17,7 @@ from .events import (
     Cancelled,
     Change,
     Event,
+    Held,
     Known,
     Recycled,
     Resumed,
@@ -97,8 +98,8 @@ def next_due(countdown: Countdown, max_hold_ms: int | None = None) -> int | None
         return last.due(remaining)
     if last.held_until is not None or max_hold_ms is None:
         return last.held_until
-    since = last.at if isinstance(last, Adjusted | Recycled) else last.held_at
-    return since + max_hold_ms
+    since = last.at if isinstance(last, Held | Adjusted | Recycled) else None
+    return (since or last.held_at) + max_hold_ms
 
 
 def decide(
