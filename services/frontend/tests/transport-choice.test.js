@@ -132,3 +132,13 @@ test("without event streams polling comes after the sockets, and only a socket t
   assert.equal(sockets.length, 4);
   assert.equal(connection.transport, "polling");
 });
+
+test("a board that polls waits for its first WebSocket no longer than a page of one room", () => {
+  const { world, sockets, connection } = connected({ addresses: ["ws://one"], streams: 0 });
+  for (let turn = 0; turn < 2; turn += 1) lose(world, sockets, connection);
+  const polling = sockets.at(-1);
+  assert.equal(polling.transport, "polling");
+  for (let room = 0; room < 5; room += 1) polling.onmessage({ data: HELLO });
+  alive(world, polling, 5000);
+  assert.equal(sockets.at(-1).transport, "WebSocket");
+});

@@ -216,9 +216,10 @@ export class Connection {
     if (frame.type === "hello") {
       this.#network.clearTimer(this.#timer ?? 0);
       this.#timer = this.#network.setTimer(() => this.#onGood(), GOOD_AFTER_MS);
+      // Polling says hello for each room, and only the first one begins the wait.
+      if (this.transport !== "WebSocket" && this.phase !== "open") this.#upgradeLater();
       this.phase = "open";
       this.isTurnedAway = false;
-      if (this.transport !== "WebSocket") this.#upgradeLater();
       this.reason = "";
       this.#reconnectMs = null;
     }
