@@ -28,6 +28,9 @@ def test_only_a_page_with_trace_in_its_address_reports_what_it_shows_and_when(
     page.evaluate(KEEP)
     started = stack.start(room, **{"from": 3})
     wait_for(page, "0")
+    # The clock's next ping takes the last report.
+    told = "window.sent.filter((text) => text.includes('shown')).length"
+    page.wait_for_function(f"{told} >= {len(numbers)}")
     page.wait_for_function("window.sent.length > 0")
     pings = [json.loads(text) for text in page.evaluate("window.sent")]
     reports = [ping["shown"] for ping in pings if "shown" in ping]

@@ -5,7 +5,7 @@
  * countdown.js what is to be shown of it, and display.js draws that. Nothing goes back.
  */
 
-/** @import {Frame, MessageFrame, Ping, RoomReply} from "../../../types/protocol" */
+/** @import {Frame, MessageFrame, RoomReply} from "../../../types/protocol" */
 /** @import {RoomFrame} from "./room.js" */
 /** @import {ShownReports} from "./shown-reports.js" */
 
@@ -149,13 +149,14 @@ function updateStatus() {
 }
 
 /** Send a ping; false if there is no connection.
- * @param {number} id @param {Partial<Ping>} more @returns {boolean} */
-function ping(id, more = {}) {
+ * @param {number} id @returns {boolean} */
+function ping(id) {
   // A hidden page shows nothing on time, so it does not report to be in step.
   const isInStep = clock.isKnown && !env.isHidden();
   const error = Math.ceil(clock.bound() * 10) / 10;
   const seq = Math.max(room.seq, room.stateSeq);
-  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }), ...more });
+  const shown = reports?.take();
+  return connection.send({ type: "ping", id, ...(isInStep && { seq, error_ms: error }), ...(shown && { shown }) });
 }
 
 controls(data.room, () => clock.time(), () => room.state, () => screen.toggleFull());
@@ -163,7 +164,7 @@ options(data.room, finale, draw, () => screen.toggleFull());
 root.removeAttribute("data-fallback");
 if (new URLSearchParams(location.search).has("trace"))
   import("./shown-reports.js").then(({ ShownReports }) => {
-    reports = new ShownReports(env, (shown) => ping(0, { shown }));
+    reports = new ShownReports(env, () => clock.soon(0));
   });
 save("again", null);
 screen.setRun(isCounting(room.state), room.state.status === "held");
