@@ -88,6 +88,29 @@ test("after a good event stream is lost, another is tried first", () => {
   assert.equal(sockets.at(-1).transport, "SSE");
 });
 
+test("a page that wakes opens an event stream again if that worked, however often it wakes", () => {
+  const { world, sockets, connection, stream } = streaming();
+  alive(world, stream, 6000);
+  for (let turn = 1; turn <= 2; turn += 1) {
+    connection.wake();
+    world.pass(801);
+    assert.equal(sockets.at(-1).transport, "SSE", `turn ${turn}`);
+  }
+  sockets.at(-1).onmessage({ data: HELLO });
+  assert.equal(connection.transport, "SSE");
+  alive(world, sockets.at(-1), 61_000);
+  assert.equal(sockets.at(-1).transport, "WebSocket");
+});
+
+test("if the event stream does not open when a page wakes, the others are tried", () => {
+  const { world, sockets, connection, stream } = streaming();
+  alive(world, stream, 6000);
+  connection.connect();
+  const before = sockets.length;
+  for (let turn = 0; turn < 3; turn += 1) lose(world, sockets, connection);
+  assert.deepEqual(sockets.slice(before).map(({ transport }) => transport), ["SSE", "polling", "WebSocket"]);
+});
+
 test("a lost event stream takes the WebSocket that is being tried with it", () => {
   const { world, sockets, stream, connection } = streaming();
   alive(world, stream, 5000);

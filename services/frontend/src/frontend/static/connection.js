@@ -107,7 +107,8 @@ export class Connection {
   connect() {
     this.close();
     this.phase = "connecting";
-    this.transport = transportOf(this.#tries, this.#addresses.length, this.#streams);
+    // Without a loss since the last good connection, what it was made of works.
+    if (this.failures > 0) this.transport = transportOf(this.#tries, this.#addresses.length, this.#streams);
     this.requestedAt = this.#network.now();
     this.#socket = this.#open(this.transport);
     this.#timer = this.#network.setTimer(() => this.#lose("no answer"), OPENING_MS);
