@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { after, test } from "node:test";
 
 import { EventStream, Polling } from "../src/frontend/static/http-transports.js";
+import { World } from "./world.js";
 
 const IDLE = { status: "idle", run: null, from: null, interval_ms: null, starts_at: null, remaining: null };
 const REPLY = { room: "main", epoch: "a", seq: 7, viewers: 2, screens: {}, state: IDLE };
@@ -75,6 +76,46 @@ test("an event stream hands over its frames, however they are cut, and its end",
   assert.deepEqual(await next(), { type: "hello" });
   assert.deepEqual(await next(), { type: "message", text: "done" });
   assert.deepEqual(await next(), { closed: "" });
+});
+
+/** An event stream that says hello, and then a comment each twenty seconds, so often. */
+function idleStream(comments) {
+  const world = new World();
+  const encoder = new TextEncoder();
+  let told = 0;
+  const read = () => {
+    const text = told === 0 ? 'data: {"type":"hello"}\n\n' : ":\n\n";
+    const value = encoder.encode(text);
+    if (told > comments) return new Promise(() => {});
+    const ms = told++ === 0 ? 0 : 20_000;
+    return new Promise((resolve) => world.env.setTimer(() => resolve({ done: false, value }), ms));
+  };
+  const headers = new Headers({ "Content-Type": "text/event-stream" });
+  const fetch = async () => ({ ok: true, status: 200, headers, body: { getReader: () => ({ read }) } });
+  const stream = new EventStream({ ...world.env, fetch }, "/sse");
+  const heard = [];
+  const closed = [];
+  stream.onbytes = () => heard.push(Math.round(world.truth / 1000));
+  stream.onclose = ({ reason }) => closed.push([Math.round(world.truth / 1000), reason]);
+  const pass = async (seconds) => {
+    for (let passed = 0; passed < seconds; passed += 1) {
+      await new Promise(setImmediate);
+      world.pass(1000);
+    }
+  };
+  return { heard, closed, pass };
+}
+
+test("an idle event stream is kept by the coordinator's comments, and is lost 25 seconds after the last", async () => {
+  const { heard, closed, pass } = idleStream(5);
+  await pass(120);
+  assert.equal(heard.length, 6);
+  assert.deepEqual(closed, []);
+  await pass(15);
+  assert.equal(closed.length, 1);
+  const [[at, reason]] = closed;
+  assert.equal(reason, "silence");
+  assert.ok(at - heard.at(-1) >= 25 && at - heard.at(-1) <= 26, `${at - heard.at(-1)} s`);
 });
 
 test("an event stream that is refused says so, and can be opened again", async () => {

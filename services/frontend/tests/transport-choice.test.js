@@ -111,6 +111,17 @@ test("if the event stream does not open when a page wakes, the others are tried"
   assert.deepEqual(sockets.slice(before).map(({ transport }) => transport), ["SSE", "polling", "WebSocket"]);
 });
 
+test("over an event stream a coordinator is heard by what comes on it, and not by pongs of the frontend", () => {
+  const { world, connection, stream } = streaming();
+  const heardAt = world.truth;
+  alive(world, stream, 20_000);
+  assert.equal(connection.phase, "open");
+  assert.equal(connection.heardAt, heardAt);
+  stream.onbytes();
+  assert.equal(connection.heardAt, world.truth);
+  assert.ok(connection.quietMs > 20_000);
+});
+
 test("a lost event stream takes the WebSocket that is being tried with it", () => {
   const { world, sockets, stream, connection } = streaming();
   alive(world, stream, 5000);

@@ -5,6 +5,7 @@
 /** @import {RoomFrame} from "./room.js" */
 /** @import {Env} from "./timers.js" */
 
+import { SILENCE_MS } from "./http-transports.js";
 import { backoff, socketTries, transportOf } from "./retry.js";
 
 const OPENING_MS = 5000;
@@ -32,7 +33,8 @@ const REFUSALS = new Map([
  *   send: (text: string) => void,
  *   onmessage: ((event: any) => void) | null,
  *   onclose: ((event: any) => void) | null,
- * }} Socket
+ *   onbytes?: (() => void) | null,
+ * }} Socket `onbytes`: called by an event stream whenever anything comes, if only a comment
  */
 /** @typedef {"connecting" | "open" | "waiting" | "refused" | "closed"} Phase */
 /**
@@ -55,7 +57,7 @@ export class Connection {
   isTurnedAway = false;
   /** When the next attempt begins, by the page's clock. */
   retryAt = 0;
-  /** When the last frame came; null before the first. @type {number | null} */
+  /** When the coordinator was last heard; null before the first frame. @type {number | null} */
   heardAt = null;
   /** Whether the page counts: it is to find out soon if the coordinator is gone. */
   isCounting = false;
@@ -132,8 +134,12 @@ export class Connection {
     else if (this.phase !== "connecting" || this.#network.now() - this.requestedAt > PROBE_MS) this.connect();
   }
 
-  /** How long a coordinator may be silent before it is asked. */
+  /** How long a coordinator that is there may be silent unless it is asked, which an event stream can't do. */
   get quietMs() {
+    return this.transport === "SSE" ? SILENCE_MS : this.#askAfterMs;
+  }
+
+  get #askAfterMs() {
     return this.isCounting ? QUIET_COUNTING_MS : QUIET_MS;
   }
 
@@ -162,6 +168,7 @@ export class Connection {
     };
     socket.onmessage = ifCurrent((event) => this.#onMessage(event.data));
     socket.onclose = ifCurrent((event) => this.#onClose(event.code, event.reason));
+    if (transport === "SSE") socket.onbytes = () => this.#socket === socket && this.#hear();
     return socket;
   }
 
@@ -211,9 +218,10 @@ export class Connection {
 
   /** @param {string} data */
   #onMessage(data) {
-    this.heardAt = this.#network.now();
     /** @type {Frame | RoomFrame} */
     const frame = JSON.parse(data);
+    // Beside an event stream pings are answered by a frontend, which says nothing of the coordinator.
+    if (this.transport !== "SSE" || frame.type !== "pong") this.#hear();
     if (frame.type === "hello") {
       this.#network.clearTimer(this.#timer ?? 0);
       this.#timer = this.#network.setTimer(() => this.#onGood(), GOOD_AFTER_MS);
@@ -232,6 +240,10 @@ export class Connection {
     this.#listen();
   }
 
+  #hear() {
+    this.heardAt = this.#network.now();
+  }
+
   /** The connection has lasted: after it is lost, its transport is tried first. */
   #onGood() {
     this.failures = 0;
@@ -244,7 +256,7 @@ export class Connection {
   /** If no frame comes for long, ask for one, and then give the coordinator up. */
   #listen() {
     if (this.phase !== "open") return;
-    this.#expectFrame(this.quietMs, () => {
+    this.#expectFrame(this.#askAfterMs, () => {
       this.#expectFrame(ANSWER_MS, () => this.#lose("silence"));
       this.#onQuiet();
     });

@@ -9,8 +9,8 @@ const AGAIN_MS = 1000;
 const TIMEOUT_MS = 5000;
 /** After so many requests in a row without an answer the connection is lost. */
 const MOST_FAILURES = 3;
-/** A coordinator sends a comment every twenty seconds. */
-const SILENCE_MS = 45_000;
+/** An event stream that was silent for so long is lost: a coordinator sends a comment every twenty seconds. */
+export const SILENCE_MS = 25_000;
 
 /** @typedef {{
  *   fetch: (address: string, init: RequestInit) => Promise<Response>,
@@ -85,6 +85,8 @@ class HttpTransport {
 
 /** Server-Sent Events, read by `fetch`: an `EventSource` that meets one 503 never tries again. */
 export class EventStream extends HttpTransport {
+  /** Called whenever anything comes, if only a comment. @type {(() => void) | null} */
+  onbytes = null;
   #timer = 0;
 
   /** @param {Http} http @param {string} address */
@@ -119,6 +121,7 @@ export class EventStream extends HttpTransport {
       this.#timer = this.http.setTimer(() => this.end("silence"), SILENCE_MS);
       const { done, value } = await reader.read();
       if (done) return;
+      this.onbytes?.();
       const events = (text + decoder.decode(value, { stream: true })).split("\n\n");
       text = events.pop() ?? "";
       for (const event of events) {
