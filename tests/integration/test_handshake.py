@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from coordinator import handshake
+from coordinator import handshake, hub
 from coordinator.connections import CONNECTIONS
 from coordinator.hub import HUB, Hub
 from coordinator.room import Room
@@ -204,3 +204,27 @@ async def test_one_that_waits_when_its_coordinator_stops_is_refused(
         await server.app[CONNECTIONS].close()
         go.set()
     assert waiting.result() == 503
+
+
+async def test_one_of_several_rooms_that_is_dropped_while_another_is_read_refuses_all(
+    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "LINGER_SECONDS", 0.1)
+    opened = Hub.opened
+
+    async def open_slowly(self: Hub, name: str, timeout: float, address: str = "") -> Room | None:
+        while name == "slow" and "fast" not in self.rooms:
+            await asyncio.sleep(0.01)
+        while name == "slow" and "fast" in self.rooms:
+            await asyncio.sleep(0.01)
+        return await opened(self, name, timeout, address)
+
+    monkeypatch.setattr(Hub, "opened", open_slowly)
+    server = await serve_coordinator()
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+        async with viewing(server, rooms="fast,slow"):
+            pass
+    assert refusal.value.status == 503
+    async with viewing(server, rooms="fast,other") as viewer:
+        hellos = [await viewer.until(lambda f: f["type"] == "hello") for _ in range(2)]
+        assert {hello["room"] for hello in hellos} == {"fast", "other"}

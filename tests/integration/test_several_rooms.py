@@ -12,10 +12,8 @@ from aiohttp.test_utils import TestServer
 from nats.aio.client import Client
 
 from bus.feed import FEED
-from coordinator import hub
 from coordinator.connections import CONNECTIONS
-from coordinator.hub import HUB, Hub
-from coordinator.room import Room
+from coordinator.hub import HUB
 from coordinator.viewer import Viewer as Connected
 from support.bus_client import ask
 from support.served import Serve, metric
@@ -195,29 +193,6 @@ async def test_rooms_with_a_long_past_fill_no_buffer_and_are_all_sent(
         for room in names:
             for number in range(64):
                 assert received.count(f"{room}-{number}-".encode()) == 1
-
-
-async def test_one_of_which_a_room_was_dropped_while_another_was_read_is_refused(
-    serve_coordinator: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub, "LINGER_SECONDS", 0.1)
-    opened = Hub.opened
-
-    async def open_slowly(self: Hub, name: str, timeout: float, address: str = "") -> Room | None:
-        while name == "slow" and "fast" not in self.rooms:
-            await asyncio.sleep(0.01)
-        while name == "slow" and "fast" in self.rooms:
-            await asyncio.sleep(0.01)
-        return await opened(self, name, timeout, address)
-
-    monkeypatch.setattr(Hub, "opened", open_slowly)
-    server = await serve_coordinator()
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
-        async with viewing(server, rooms="fast,slow"):
-            pass
-    assert refusal.value.status == 503
-    async with viewing(server, rooms="fast,other") as viewer:
-        assert set(await hellos(viewer, 2)) == {"fast", "other"}
 
 
 async def test_a_stream_that_is_made_anew_is_told_room_by_room(

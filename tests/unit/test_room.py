@@ -264,7 +264,7 @@ async def test_the_rate_limit_begins_anew_when_the_past_is_read_again() -> None:
 
 
 @pytest.mark.parametrize("shown", [1, 500, 1000])
-async def test_nothing_is_said_to_be_complete_where_the_stream_may_have_had_more(
+async def test_nothing_is_complete_where_the_stream_may_have_had_more(
     shown: int,
 ) -> None:
     """It keeps a thousand messages of a room, also those that are no text."""
