@@ -112,6 +112,21 @@ async def test_versions_side_by_side_are_told_the_same_run(
     assert [f["type"] for f in third.frames if "run" in f] == ["started", "tick", "resumed"]
 
 
+async def test_a_list_of_one_room_is_a_list(
+    serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
+) -> None:
+    """Every frame names its room, also a short tick: a board finds the card by it."""
+    await serve_scheduler()
+    server = await serve_coordinator()
+    async with offering(server, V2, rooms="main") as (viewer, _):
+        await viewer.frame()
+        await ask(bus, "scheduler.start", **FAST)
+        last = await viewer.until(is_last_tick)
+    assert {frame["room"] for frame in viewer.frames} == {"main"}
+    assert viewer.ticks == list(range(10, -1, -1))
+    assert "run" not in last
+
+
 async def test_who_comes_back_gets_what_it_missed_in_its_version(
     serve_scheduler: Serve, serve_coordinator: Serve, bus: Client
 ) -> None:

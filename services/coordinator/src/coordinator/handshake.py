@@ -62,7 +62,7 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
     _refuse_other_versions(request)
     _refuse_other_upgrades(request)
     with request.app[ADMISSION].handshake(handshake.address, handshake.rooms):
-        room = await _opened(request, handshake)
+        room = await _opened(request, handshake, is_list="rooms" in request.query)
         version, subprotocols = _version(request)
         response = web.WebSocketResponse(
             protocols=subprotocols, autoping=False, autoclose=False, compress=False
@@ -72,7 +72,7 @@ async def web_socket(request: web.Request) -> web.StreamResponse:
             await response.prepare(request)
         except ConnectionResetError:  # it has left while it waited
             return HandedOver()
-        encoding = encodings.websocket(version, handshake.has_ticks, len(handshake.rooms) == 1)
+        encoding = encodings.websocket(version, handshake.has_ticks, isinstance(room, Room))
         viewer = WebSocketViewer(room, encoding)
         _hand_over(request, viewer, room, handshake)
     if early and viewer.group is not None:
@@ -89,7 +89,7 @@ async def event_stream(request: web.Request) -> web.StreamResponse:
         raise web.HTTPBadRequest(text="rooms: an event stream is of one room\n")
     try:
         with request.app[ADMISSION].handshake(handshake.address, handshake.rooms):
-            room = await _opened(request, handshake)
+            room = await _opened(request, handshake, is_list=False)
             response = web.StreamResponse(headers=_EVENT_STREAM_HEADERS)
             response.enable_chunked_encoding()
             response.force_close()
@@ -130,18 +130,21 @@ def _rooms(request: web.Request) -> list[str]:
     return [name]
 
 
-async def _opened(request: web.Request, handshake: Handshake) -> Room | Subscriptions:
-    """The room, or all of them as one, as by `_opened_room`."""
-    room = await _opened_rooms(request, handshake)
+async def _opened(
+    request: web.Request, handshake: Handshake, *, is_list: bool
+) -> Room | Subscriptions:
+    """The room, or, if the viewer gave a list, all of them as one, as by `_opened_room`."""
+    if is_list:
+        opened: Room | Subscriptions = await _opened_rooms(request, handshake)
+    else:
+        opened = await _opened_room(request, handshake, handshake.rooms[0], handshake.after[0])
     if request.app[CONNECTIONS].is_closing:
         raise shutting_down()
-    return room
+    return opened
 
 
-async def _opened_rooms(request: web.Request, handshake: Handshake) -> Room | Subscriptions:
+async def _opened_rooms(request: web.Request, handshake: Handshake) -> Subscriptions:
     asked = zip(handshake.rooms, handshake.after, strict=True)
-    if len(handshake.rooms) == 1:
-        return await _opened_room(request, handshake, *next(asked))
     try:
         async with asyncio.TaskGroup() as opening:
             tasks = [
