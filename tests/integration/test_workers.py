@@ -10,6 +10,7 @@ import pytest
 
 from support.nats_server import NatsServer
 from support.ports import free_ports
+from support.probe import asked
 from support.served import Serving
 from support.viewer import Viewer
 from support.waiting import WAIT_SECONDS, until
@@ -93,6 +94,8 @@ async def test_counts_and_metrics_are_those_of_all_workers(working: Start) -> No
         assert all(by_worker.values()), by_worker
         samples = await workers.metrics()
         assert samples["tminus_workers"] == 2
+        for path in ("/healthz", "/readyz"):
+            assert (await asked(workers.metrics_port, path))[0] == 200
         assert "tminus_viewers" not in samples  # the parent has none
         for worker in ("1", "2"):
             names = [name for name in samples if f'worker="{worker}"' in name]

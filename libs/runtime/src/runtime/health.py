@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import Gauge
 
 from . import metrics
@@ -19,15 +20,15 @@ def routes(app: web.Application) -> list[web.RouteDef]:
     """`/healthz`, `/readyz` and `/metrics`; `app[CHECKS]` decides what ready means."""
     app[CHECKS] = []
     _ready.set_function(lambda: not reasons(app))
-    return _routes()
+    return alone(metrics.serve)
 
 
 def beside(app: web.Application) -> web.Application:
     """The same endpoints of `app` by themselves, for whoever reaches it in another way."""
-    alone = web.Application()
-    alone[CHECKS] = app[CHECKS]
-    alone.add_routes(_routes())
-    return alone
+    operators = web.Application()
+    operators[CHECKS] = app[CHECKS]
+    operators.add_routes(alone(metrics.serve))
+    return operators
 
 
 def reasons(app: web.Application) -> list[str]:
@@ -35,11 +36,12 @@ def reasons(app: web.Application) -> list[str]:
     return [reason for check in app[CHECKS] if (reason := check())]
 
 
-def _routes() -> list[web.RouteDef]:
+def alone(serve_metrics: Handler) -> list[web.RouteDef]:
+    """The endpoints, of an application that has its CHECKS already."""
     return [
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz),
-        web.get("/metrics", metrics.serve),
+        web.get("/metrics", serve_metrics),
     ]
 
 

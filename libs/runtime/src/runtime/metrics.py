@@ -1,7 +1,8 @@
 """The metrics for Prometheus: on the service's port, or on one for operators only.
 
 A scrape blocks the event loop while the metrics are written, so if strangers reach the service's
-port, the metrics should not be there.
+port, the metrics should not be there. Nor should what decides whether the process is killed: all
+the connections that a service accepts may be strangers'.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -43,13 +44,6 @@ async def serve(request: web.Request) -> web.Response:
 def response(text: bytes) -> web.Response:
     """Metrics in Prometheus's text format."""
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def on_port(app: web.Application, host: str, port: int) -> None:
-    """Serve the metrics of `app` on `port`, over plain HTTP, for as long as it runs."""
-    operators = web.Application()
-    operators.add_routes([web.get("/metrics", serve)])
-    move(app, operators, lambda runner: web.TCPSite(runner, host, port))
 
 
 def move(app: web.Application, operators: web.Application, site: Site) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import Info
 
-from . import logs, metrics, telemetry
+from . import health, logs, metrics, telemetry
 from .access_log import ErrorCounter
 from .connection_limit import ConnectionLimit
 from .listening import accepting, claim, listen, newcomers_served
@@ -89,7 +89,8 @@ def run(service: str, create_app: Callable[[S], web.Application], kind: type[S])
             if worker is not None:
                 worker.answer_parent(app)
             elif settings.metrics_port:
-                metrics.on_port(app, settings.host, settings.metrics_port)
+                address = settings.host, settings.metrics_port
+                metrics.move(app, health.beside(app), lambda runner: web.TCPSite(runner, *address))
             runner.run(_serve(app, settings, certificate, worker))
     log.info("stopped")
 

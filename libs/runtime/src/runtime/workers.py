@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from . import metrics
+from . import health, metrics
 from .logs import logger
 from .merged_metrics import merged
 from .settings import PublicSettings
@@ -106,13 +106,18 @@ class Parent:
     async def _answering(self) -> AsyncIterator[None]:
         """Have a client for the workers' answers, and serve the metrics of all."""
         operators = web.Application()
-        operators.add_routes([web.get("/metrics", self._metrics)])
+        operators[health.CHECKS] = [self._check]
+        operators.add_routes(health.alone(self._metrics))
         host, port = self._settings.host, self._settings.metrics_port
         async with (
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as self._http,
             metrics.serving(operators, lambda runner: web.TCPSite(runner, host, port)),
         ):
             yield
+
+    def _check(self) -> str | None:
+        is_ready = any(place.is_ready.is_set() for place in self._places)
+        return None if is_ready else "no worker is ready"
 
     async def _metrics(self, _: web.Request) -> web.Response:
         places = [place for place in self._places if place.port]
