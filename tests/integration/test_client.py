@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,16 +109,16 @@ async def test_a_subscription_of_another_client_ends_nothing(client: Client) -> 
         await received.wait()
 
 
-class Standing:
+class Standing(ABC):
     """A NATS server that sends what a test wants, and counts its open connections."""
 
     def __init__(self) -> None:
         self.connections = self.open = self.most_open = 0
         self.port = 0
 
+    @abstractmethod
     async def on_line(self, number: int, line: bytes, writer: asyncio.StreamWriter) -> None:
         """The client has sent a line over its connection of this number, from 1 on."""
-        raise NotImplementedError
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

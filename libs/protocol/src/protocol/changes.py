@@ -98,9 +98,9 @@ def adjust(countdown: Countdown, request: Adjust, now: int, new_id: str, by: str
     change, seconds = f"adjust:{request.id or new_id}", request.seconds
     last = _changed_by(change, countdown, request.run) or under_way(countdown, request.run)
     if last.change == change:
-        if isinstance(last, Adjusted):
-            now, seconds = last.at, last.seconds
-        return following(Adjusted, last, remaining=_left(last), at=now, seconds=seconds)
+        at = last.at if isinstance(last, Adjusted) else now
+        seconds = last.seconds if isinstance(last, Adjusted) else seconds
+        return following(Adjusted, last, remaining=_left(last), at=at, seconds=seconds)
     at, held_at, interval_ms = _not_before(last, now), last.held_at, last.interval_ms
     zero_at = last.zero_at + 1000 * seconds
     if last.remaining is None:

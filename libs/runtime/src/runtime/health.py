@@ -20,14 +20,14 @@ def routes(app: web.Application) -> list[web.RouteDef]:
     """`/healthz`, `/readyz` and `/metrics`; `app[CHECKS]` decides what ready means."""
     app[CHECKS] = []
     _ready.set_function(lambda: not reasons(app))
-    return alone(metrics.serve)
+    return endpoints(metrics.serve)
 
 
 def beside(app: web.Application) -> web.Application:
     """The same endpoints of `app` by themselves, for whoever reaches it in another way."""
     operators = web.Application()
     operators[CHECKS] = app[CHECKS]
-    operators.add_routes(alone(metrics.serve))
+    operators.add_routes(endpoints(metrics.serve))
     return operators
 
 
@@ -36,8 +36,8 @@ def reasons(app: web.Application) -> list[str]:
     return [reason for check in app[CHECKS] if (reason := check())]
 
 
-def alone(serve_metrics: Handler) -> list[web.RouteDef]:
-    """The endpoints, of an application that has its CHECKS already."""
+def endpoints(serve_metrics: Handler) -> list[web.RouteDef]:
+    """The three endpoints, for an application that has its CHECKS already."""
     return [
         web.get("/healthz", _healthz),
         web.get("/readyz", _readyz),

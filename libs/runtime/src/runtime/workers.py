@@ -107,7 +107,7 @@ class Parent:
         """Have a client for the workers' answers, and serve the metrics of all."""
         operators = web.Application()
         operators[health.CHECKS] = [self._check]
-        operators.add_routes(health.alone(self._metrics))
+        operators.add_routes(health.endpoints(self._metrics))
         host, port = self._settings.host, self._settings.metrics_port
         async with (
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as self._http,

@@ -5,8 +5,10 @@ from collections import deque
 from bus.stream import KEPT_ENTRIES
 from protocol.events import Event
 from protocol.frames import MessageFrame
+from protocol.messages import ROOM_BURST_BYTES, ROOM_BYTES_A_SECOND
 from protocol.rules import Countdown, apply
 from protocol.state import State, state_of
+from runtime.rate_limit import TokenBucket
 
 from .prepared import PreparedFrame
 
@@ -32,12 +34,15 @@ class History:
         "_messages_stored",
         "_run_seq",
         "countdown",
+        "message_budget",
         "seq",
     )
 
     def __init__(self, floor: int) -> None:
         """`floor` is the stream sequence up to which entries may be missing here."""
         self.countdown = Countdown()
+        self.message_budget = TokenBucket(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
+        """What may still be shown; a past that is read again is measured anew."""
         self.seq = 0
         """Sequence of the room's last entry, event or message."""
         self._events: deque[PreparedFrame] = deque()

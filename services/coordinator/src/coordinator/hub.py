@@ -115,8 +115,9 @@ class Hub:
         except messages.MessageError as error:
             drop("message", entry, str(error))
             return None
-        was_spent = room.message_budget.is_spent
-        if not room.message_budget.take(messages.cost(len(entry.data)), entry.at):
+        budget = room.history.message_budget
+        was_spent = budget.is_spent
+        if not budget.take(messages.cost(len(entry.data)), entry.at):
             _skipped.inc()
             if not was_spent:
                 log.warning("messages over the room's rate limit are not shown", room=room.name)

@@ -6,9 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from protocol.frames import Hello, Ping, Pong, Screens, encode
-from protocol.messages import ROOM_BURST_BYTES, ROOM_BYTES_A_SECOND
 from runtime.clock import now_ms, whole_now_ms
-from runtime.rate_limit import TokenBucket
 
 from .connections import Connections
 from .encodings import Encoding
@@ -39,7 +37,6 @@ class Room:
         "groups",
         "history",
         "is_awaited",
-        "message_budget",
         "name",
         "opened",
         "opened_by",
@@ -61,7 +58,6 @@ class Room:
         self._connections = connections
         self.epoch = ""
         self.history = History(floor=0)
-        self.message_budget = TokenBucket(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
         self.opened = asyncio.Event()
         """Set once its past has been read; before, its viewers are sent nothing of it."""
         self.is_awaited = 0
@@ -217,7 +213,6 @@ class Room:
         self.epoch = epoch
         self.outbox.clear()
         self.history = History(floor)
-        self.message_budget = TokenBucket(ROOM_BYTES_A_SECOND, ROOM_BURST_BYTES)
         self._flushed_seq = 0
         self._reports.on_change(0, 0)
         for group in self.groups.values():
